@@ -1,0 +1,1 @@
+"""Where the built board page lies; the sources are Svelte."""

@@ -1,0 +1,1 @@
+"""The hub: a tree of experiments, a message board, leases and belief."""

@@ -1,0 +1,1 @@
+"""Goals that ship with the hub, as package data."""

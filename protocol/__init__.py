@@ -1,0 +1,1 @@
+"""What hub and client say to each other: pure pydantic."""
