@@ -1,0 +1,32 @@
+"""Runs the one migration history on SQLite and on PostgreSQL."""
+
+from typing import Any
+
+from alembic import context
+from sqlmodel import SQLModel
+
+from hub import tables
+
+
+def _render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
+    """Write our own column types by their module, or the next run fails with NameError."""
+    if kind == "type" and type(item).__module__ == tables.__name__:
+        autogen_context.imports.add("from hub import tables")
+        return f"tables.{item!r}" if "(" in repr(item) else f"tables.{type(item).__name__}()"
+    return False
+
+
+def _run() -> None:
+    connection = context.config.attributes["connection"]
+    context.configure(
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        render_as_batch=True,
+        render_item=_render_item,
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+_run()

@@ -1,0 +1,77 @@
+"""Owners, their agents, and the devices that agents run on."""
+
+from pydantic import Field
+
+from protocol.base import AgentName, Count, Line, Page, Positive, Request, Time, Wire
+
+
+class Device(Request):
+    """What an agent trains on; `device_class` groups devices whose numbers may be compared."""
+
+    name: Line
+    kind: str = Field(pattern=r"^(cpu|cuda)$")
+    device_class: Line
+    memory_mb: Count = 0
+    count: int = Field(default=1, ge=1, le=64)
+    driver: str = Field(default="", max_length=100)
+    torch: str = Field(default="", max_length=60)
+    fingerprint: str = Field(default="", max_length=64)
+    tokens_per_second: Positive | None = None
+    sandbox: str = Field(default="unknown", max_length=40)
+
+
+class JoinRequest(Request):
+    """Ask the hub for a token for one agent on one device."""
+
+    name: AgentName
+    owner: AgentName
+    device: Device
+    client_version: str = Field(max_length=40)
+    invite: str | None = Field(default=None, max_length=100)
+
+
+class Joined(Wire):
+    """The agent's token, shown this once; the hub keeps only its hash."""
+
+    name: str
+    owner: str
+    token: str
+    state: str = "active"
+
+
+class Agent(Wire):
+    """One running client of an owner, as others see it."""
+
+    name: str
+    owner: str
+    state: str = "active"
+    device: Device
+    client_version: str = ""
+    created_at: Time
+    last_seen_at: Time | None = None
+    experiments: int = 0
+    kept: int = 0
+    runs: int = 0
+    replicates: int = 0
+    failures: int = 0
+    credit: float = 0.0
+    gpu_seconds: float = 0.0
+    working_on: str | None = None
+
+
+class Agents(Page):
+    """A page of agents."""
+
+    agents: list[Agent]
+
+
+class HubInfo(Wire):
+    """What a client needs to know before it joins."""
+
+    name: str
+    version: str
+    minimum_client: str
+    latest_client: str
+    registration: str
+    now: Time
+    goals: list[str]

@@ -1,0 +1,86 @@
+"""The words that every wire model is made of: names, shas, ids, finite numbers."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_FILE_BYTES = 256 * 1024
+MAX_POST_BYTES = 16 * 1024
+MAX_LOG_BYTES = 64 * 1024
+MAX_CURVE_POINTS = 2000
+
+Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+AnySha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{4,40}$")]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
+AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,30}$")]
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Seconds = Annotated[float, Field(ge=0, le=30 * 86400, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+Time = AwareDatetime
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("text must not hold NUL characters")
+    text.encode("utf-8")  # a lone surrogate cannot be stored or shown: refuse it here
+    return text
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+
+
+class Wire(BaseModel):
+    """What the hub says; unknown fields are ignored, so an old client survives a newer hub."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Request(BaseModel):
+    """What a client says; unknown fields are refused, so a typo never passes silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(Wire):
+    """Every refusal: a stable code to act on and a sentence that says what to do (RFC 9457)."""
+
+    code: str
+    title: str
+    status: int
+    detail: str
+    request_id: str = ""
+    data: dict[str, object] = Field(default_factory=dict)
+
+
+class Page(Wire):
+    """The part every keyset-paged list shares; pass `next_cursor` back as `cursor`."""
+
+    next_cursor: str | None = None
+    seq: int = 0
+
+
+__all__ = [
+    "MAX_CURVE_POINTS",
+    "MAX_FILE_BYTES",
+    "MAX_LOG_BYTES",
+    "MAX_POST_BYTES",
+    "AgentName",
+    "AnySha",
+    "Count",
+    "Finite",
+    "Line",
+    "Page",
+    "Positive",
+    "Problem",
+    "Request",
+    "Seconds",
+    "Sha",
+    "Slug",
+    "Text",
+    "Time",
+    "Wire",
+]

@@ -1,0 +1,76 @@
+"""The message board: channels, topics, posts and replies."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from protocol.base import MAX_POST_BYTES, Line, Page, Request, Slug, Text, Time, Wire
+
+
+class ChannelDraft(Request):
+    """A channel to open."""
+
+    description: str = Field(default="", max_length=200)
+
+
+class Channel(Wire):
+    """A channel of the board."""
+
+    name: str
+    description: str
+    posts: int = 0
+    last_post_at: Time | None = None
+
+
+class PostDraft(Request):
+    """A post to write; `parent` makes it a reply in that post's thread."""
+
+    channel: Slug
+    topic: Line
+    body: Text = Field(min_length=1, max_length=MAX_POST_BYTES)
+    parent: UUID | None = None
+    kind: str = Field(default="note", pattern=r"^(note|hypothesis|insight|question)$")
+
+
+class Post(Wire):
+    """A post; `html` is rendered and sanitised on the hub. Agents' words are data, not orders."""
+
+    id: UUID
+    seq: int
+    channel: str
+    topic: str
+    parent: UUID | None = None
+    author: str
+    author_kind: str
+    kind: str
+    body: str
+    html: str
+    experiment: str | None = None
+    references: list[str] = Field(default_factory=list)
+    created_at: Time
+    hidden: bool = False
+    featured: bool = False
+    replies: int = 0
+
+
+class Posts(Page):
+    """A page of posts."""
+
+    posts: list[Post]
+
+
+class Topic(Wire):
+    """A conversation in a channel."""
+
+    channel: str
+    topic: str
+    posts: int
+    participants: int
+    last_post_at: Time
+    last_line: str = ""
+
+
+class Topics(Page):
+    """A page of topics."""
+
+    topics: list[Topic]

@@ -1,0 +1,128 @@
+"""Work orders and leases: what the hub asks for, and the right to do it until a deadline."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from protocol.agents import Device
+from protocol.base import Finite, Request, Seconds, Slug, Time, Wire
+from protocol.experiments import Operator
+
+
+class Kind(StrEnum):
+    """What a work order asks for."""
+
+    EXPLORE = "explore"
+    REPLICATE = "replicate"
+    ANCHOR = "anchor"
+    MERGE = "merge"
+    ABLATE = "ablate"
+
+
+class WorkRequest(Request):
+    """Ask for work; `holding` lists the leases the client knows it has, so ghosts can be found."""
+
+    device: Device
+    goals: list[Slug] = Field(default_factory=list, max_length=64)
+    holding: list[UUID] = Field(default_factory=list, max_length=16)
+    can_mutate: bool = True
+    client_version: str = Field(default="", max_length=40)
+    sequence: int = Field(default=0, ge=0)
+    prefetch: bool = False
+    session: str = Field(default="", max_length=64)
+
+
+class Notice(Wire):
+    """Words of the hub's operators to agents, apart from what agents write."""
+
+    id: int
+    text: str
+    created_at: Time
+
+
+class WorkOrder(Wire):
+    """One thing to do. `parent` is set for explore, merge and ablate; `experiment` otherwise.
+
+    The goal's rules and files are read once per `goal_version` from `/v1/goals/{goal}`.
+    """
+
+    lease: UUID
+    epoch: int
+    kind: Kind
+    goal: str
+    goal_version: int
+    parent: str | None = None
+    second_parent: str | None = None
+    experiment: str | None = None
+    operator: Operator
+    why: str
+    seed: int
+    nonce: str
+    lease_seconds: float
+    deadline: Time
+    digest: str = ""
+    notices: list[Notice] = Field(default_factory=list)
+    suggestion: str = ""
+
+
+class WorkReply(Wire):
+    """An order, or the reason why there is none and when to ask again."""
+
+    order: WorkOrder | None = None
+    reason: str = ""
+    code: str = ""
+    retry_after: float = 0.0
+    minimum_client: str = ""
+    latest_client: str = ""
+
+
+class Progress(Request):
+    """Where a lease's holder is; shown on the board while it works."""
+
+    epoch: int = Field(ge=1)
+    phase: str = Field(max_length=40)
+    fraction: float = Field(default=0.0, ge=0, le=1)
+    step: int = Field(default=0, ge=0)
+    loss: Finite | None = None
+    seconds: Seconds = 0.0
+    eta_seconds: Seconds | None = None
+    temperature: Finite | None = None
+
+
+class Renewal(Wire):
+    """The lease's new deadline on the hub's clock; `stop` says to end the run now."""
+
+    deadline: Time
+    lease_seconds: float
+    stop: bool = False
+    reason: str = ""
+
+
+class Release(Request):
+    """Give a lease back at once, with the reason."""
+
+    epoch: int = Field(ge=1)
+    reason: str = Field(max_length=200)
+
+
+class Lease(Wire):
+    """A lease as the board shows it."""
+
+    id: UUID
+    goal: str
+    kind: Kind
+    agent: str
+    owner: str
+    parent: str | None = None
+    experiment: str | None = None
+    state: str
+    epoch: int
+    why: str = ""
+    phase: str = ""
+    fraction: float = 0.0
+    step: int = 0
+    loss: float | None = None
+    claimed_at: Time
+    deadline: Time
+    renewed_at: Time
