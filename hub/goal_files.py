@@ -1,0 +1,146 @@
+"""Goal folders on disk: read goal.toml, name the line of every mistake, hash the files."""
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from hub.goal_lines import line_of
+from protocol.goals import GoalFile, GoalSpec
+
+GOAL_TOML = "goal.toml"
+LIBRARY = Path(__file__).parent / "goals_library"
+
+
+class GoalInvalid(Exception):
+    """The goal folder has a mistake; mend the file and the line that the message names."""
+
+    code, status = "goal_invalid", 422
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Keep every problem, so that one run of `hub goal validate` shows them all."""
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class GoalFolder:
+    """A goal as read from disk: what goal.toml says, and the text of every file it names."""
+
+    path: Path
+    spec: GoalSpec
+    texts: MappingProxyType[str, str]
+
+    def files(self, with_text: bool = True) -> list[GoalFile]:
+        """List the goal's files with their SHA-256, editable ones marked."""
+        return [self._file(name, with_text) for name in self.spec.everything]
+
+    def digest(self) -> str:
+        """Hash goal.toml's meaning and all files; equal digests mean the same goal."""
+        whole = hashlib.sha256(self.spec.model_dump_json().encode())
+        for name in self.spec.everything:
+            whole.update(f"{name}\0{sha256(self.texts[name])}\0".encode())
+        return whole.hexdigest()
+
+    def _file(self, name: str, with_text: bool) -> GoalFile:
+        text = self.texts[name]
+        return GoalFile(
+            path=name,
+            sha256=sha256(text),
+            size=len(text.encode()),
+            editable=name in self.spec.files.editable,
+            text=text if with_text else None,
+        )
+
+
+def sha256(text: str) -> str:
+    """Hash a file's text as UTF-8, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load(folder: Path) -> GoalFolder:
+    """Read and validate a goal folder; raises GoalInvalid with a sentence per mistake."""
+    spec = parse(_toml_text(folder), where=f"{folder.name}/{GOAL_TOML}")
+    texts, problems = _read_all(folder, spec)
+    if problems:
+        raise GoalInvalid(problems)
+    return GoalFolder(path=folder, spec=spec, texts=MappingProxyType(texts))
+
+
+def parse(text: str, where: str = GOAL_TOML) -> GoalSpec:
+    """Turn goal.toml's text into a GoalSpec; raises GoalInvalid naming file and line."""
+    try:
+        return GoalSpec.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise GoalInvalid([f"{where}: {error}"]) from error
+    except ValidationError as error:
+        problems = [_sentence(text, where, dict(one)) for one in error.errors()]
+        raise GoalInvalid(problems) from error
+
+
+def library() -> list[str]:
+    """Name the goals that come with AgentHub."""
+    return sorted(path.parent.name for path in LIBRARY.glob(f"*/{GOAL_TOML}"))
+
+
+def from_library(name: str) -> GoalFolder:
+    """Load one of the goals that come with AgentHub; raises GoalInvalid for an unknown name."""
+    if name not in library():
+        raise GoalInvalid([f"there is no goal {name!r} in the library; it has {library()}"])
+    return load(LIBRARY / name)
+
+
+def _toml_text(folder: Path) -> str:
+    path = folder / GOAL_TOML
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise GoalInvalid([f"{folder.name}/{GOAL_TOML} is missing: a goal needs one"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoalInvalid([f"{folder.name}/{GOAL_TOML} cannot be read: {error}"]) from error
+
+
+def _sentence(text: str, where: str, error: dict[str, object]) -> str:
+    found = error["loc"]
+    loc = found if isinstance(found, tuple) else ()
+    name = ".".join(str(part) for part in loc) or "goal"
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}:{line_of(text, loc)}: {name}: {said}"
+
+
+def _read_all(folder: Path, spec: GoalSpec) -> tuple[dict[str, str], list[str]]:
+    texts: dict[str, str] = {}
+    problems: list[str] = []
+    for name in spec.everything:
+        try:
+            texts[name] = _read_one(folder, name, spec.limits.file_bytes)
+        except GoalInvalid as error:
+            problems += error.problems
+    return texts, problems
+
+
+def _read_one(folder: Path, name: str, limit: int) -> str:
+    path, where = folder / name, f"{folder.name}/{name}"
+    if path.is_symlink() or not path.is_file():
+        raise GoalInvalid([f"{where} is named in {GOAL_TOML} but is not a plain file"])
+    if path.stat().st_size > limit:
+        raise GoalInvalid([f"{where} is {path.stat().st_size} bytes; the limit is {limit}"])
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise GoalInvalid([f"{where} is not UTF-8 text (byte {error.start})"]) from error
+    if name.endswith(".py"):
+        _must_parse(text, where)
+    return text
+
+
+def _must_parse(text: str, where: str) -> None:
+    try:
+        compile(text, where, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise GoalInvalid([f"{where}:{line}: does not parse: {error}"]) from error
