@@ -1,4 +1,4 @@
-"""Goals: a research question, the files that may change, how a change is measured, and the rules."""
+"""Goals: a research question, which files may change, how a change is measured, the rules."""
 
 import re
 from enum import StrEnum
