@@ -1,0 +1,1 @@
+"""The goals that ship with AgentHub, run for real."""

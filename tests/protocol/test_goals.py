@@ -1,0 +1,81 @@
+"""What goal.toml may say and what it may not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from protocol.goals import Budget, BudgetUnit, Direction, GoalSpec, Metric, Source
+
+
+def a_spec(**changes: object) -> dict[str, object]:
+    spec: dict[str, object] = {
+        "name": "tiny",
+        "title": "A tiny goal",
+        "question": "How low can it go?",
+        "timeout_seconds": 60.0,
+        "metric": {"name": "loss", "direction": "min"},
+        "files": {"editable": ["train.py"], "protected": ["prepare.py"]},
+        "commands": {"train": ["python", "train.py"]},
+        "budget": {"unit": "tokens", "amount": 1000},
+    }
+    return spec | changes
+
+
+def test_a_goal_survives_being_sent_as_json() -> None:
+    spec = GoalSpec.model_validate(a_spec())
+
+    assert GoalSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"files": {"editable": ["../train.py"]}}, "plain relative path"),
+        ({"files": {"editable": ["/etc/passwd"]}}, "plain relative path"),
+        ({"files": {"editable": [".git/config"]}}, "plain relative path"),
+        ({"files": {"editable": ["a\\b.py"]}}, "plain relative path"),
+        ({"files": {"editable": ["a//b.py"]}}, "plain relative path"),
+        ({"files": {"editable": ["train.py"], "protected": ["train.py"]}}, "named twice"),
+        ({"metric": {"name": "x", "direction": "min", "source": "scorer"}}, "[scoring]"),
+        ({"metric": {"name": "x", "direction": "min", "source": "command"}}, "commands.evaluate"),
+        ({"budget": {"unit": "seconds", "amount": 60}}, "timeout_seconds must exceed"),
+        ({"budget": {"unit": "hours", "amount": 60}}, "'tokens', 'seconds' or 'steps'"),
+        ({"brief": "train.py"}, "must not be editable"),
+        ({"metrik": {}}, "Extra inputs"),
+    ],
+)
+def test_a_rule_that_cannot_hold_is_refused(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        GoalSpec.model_validate(a_spec(**change))
+
+    assert words in str(refusal.value)
+
+
+@given(unit=st.sampled_from(list(BudgetUnit)), amount=st.integers(min_value=1, max_value=10**12))
+def test_a_budget_reads_back_what_it_wrote(unit: BudgetUnit, amount: int) -> None:
+    budget = Budget(unit=unit, amount=amount)
+
+    assert Budget.parse(budget.text()) == budget
+
+
+@pytest.mark.parametrize("text", ["tokens", "tokens=", "tokens=-1", "hours=3", "tokens=1 ", "x"])
+def test_a_text_that_is_no_budget_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="budget"):
+        Budget.parse(text)
+
+
+@pytest.mark.parametrize(("direction", "wins"), [(Direction.MIN, True), (Direction.MAX, False)])
+def test_better_follows_the_direction(direction: Direction, wins: bool) -> None:
+    metric = Metric(name="m", direction=direction, source=Source.SELF_REPORTED)
+
+    assert metric.better(0.5, than=0.6) is wins
+    assert not metric.better(0.5, than=0.5)
+
+
+def test_a_reading_beyond_the_bounds_is_not_plausible() -> None:
+    metric = Metric(name="m", direction=Direction.MIN, minimum=0.2, maximum=20.0)
+
+    assert metric.plausible(1.0)
+    assert not metric.plausible(0.1)
+    assert not metric.plausible(float("nan"))
