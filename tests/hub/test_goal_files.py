@@ -43,7 +43,8 @@ def test_a_folder_becomes_a_spec_with_hashed_files(folder: Path) -> None:
     files = {file.path: file for file in goal.files()}
     assert goal.spec.name == "tiny"
     assert sorted(files) == ["prepare.py", "program.md", "train.py"]
-    assert files["train.py"].editable and not files["prepare.py"].editable
+    assert files["train.py"].editable
+    assert not files["prepare.py"].editable
     assert files["train.py"].sha256 == goal_files.sha256("# nothing\n")
 
 
