@@ -32,7 +32,7 @@ import prepare
 # -----------------------------------------------------------------------------
 # What to change. One constant a line; numbers may be tuned, chapters below rewritten.
 
-DEPTH = 3                       # transformer blocks
+DEPTH = 4                       # transformer blocks
 WIDTH = 64                      # channels of the residual stream
 HEADS = 2                       # attention heads; WIDTH / HEADS must be even
 MLP_RATIO = 4                   # hidden channels of the MLP per channel of the stream
