@@ -13,6 +13,8 @@ def _render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
     if kind == "type" and type(item).__module__ == tables.__name__:
         autogen_context.imports.add("from hub import tables")
         return f"tables.{item!r}" if "(" in repr(item) else f"tables.{type(item).__name__}()"
+    if kind == "type" and type(item).__name__ == "AutoString":
+        return f"sa.String(length={item.length})" if item.length else "sa.String()"
     return False
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from hub.errors import HubError
 from hub.goal_lines import line_of
 from protocol.goals import GoalFile, GoalSpec
 
@@ -16,7 +17,7 @@ GOAL_TOML = "goal.toml"
 LIBRARY = Path(__file__).parent / "goals_library"
 
 
-class GoalInvalid(Exception):
+class GoalInvalid(HubError):
     """The goal folder has a mistake; mend the file and the line that the message names."""
 
     code, status = "goal_invalid", 422

@@ -184,3 +184,5 @@ class Tree(Wire):
     agent: list[int]
     seconds: list[int]
     agents: list[str]
+    statuses: list[str]
+    standings: list[str]

@@ -1,0 +1,109 @@
+"""Experiments: propose, read, compare."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
+
+from hub import experiments, runs
+from hub.api.deps import CurrentAgent, Read, TheHub, Work
+from hub.api.problems import refusals
+from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
+from protocol.experiments import Diff, Experiment, Experiments, Proposal, Registered
+from protocol.runs import Run
+
+router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.put(
+    "/{identity}",
+    responses=refusals(
+        Unauthorized,
+        NotYours,
+        BodyChanged,
+        experiments.StaleLease,
+        experiments.TriedBefore,
+        experiments.ProtectedFile,
+        experiments.FileTooLarge,
+        experiments.UnsafeText,
+        experiments.SyntaxBroken,
+        experiments.NothingChanged,
+        experiments.WrongParent,
+    ),
+)
+def propose(
+    identity: UUID, proposal: Proposal, agent: CurrentAgent, work: Work, hub: TheHub
+) -> Registered:
+    """Register a proposal under an id that the client minted. Safe to send again."""
+    return experiments.register(work, hub.git, identity, agent, proposal)
+
+
+@router.get("/{sha}", responses=refusals(NotFound, Ambiguous))
+def show(sha: str, session: Read, goal: str | None = None) -> Experiment:
+    """One experiment by full or short sha, or by `%23number` within a goal."""
+    return experiments.view(experiments.find(session, sha, goal))
+
+
+@router.get("/{sha}/lineage", responses=refusals(NotFound))
+def lineage(sha: str, session: Read, limit: Limit = 1000) -> Experiments:
+    """The experiment and its first parents up to the baseline."""
+    row = experiments.find(session, sha)
+    return Experiments(experiments=experiments.views(experiments.lineage(session, row, limit)))
+
+
+@router.get("/{sha}/children", responses=refusals(NotFound))
+def children(
+    sha: str,
+    session: Read,
+    cursor: Annotated[int | None, Query(ge=0)] = None,
+    limit: Limit = 100,
+) -> Experiments:
+    """Its children by number, those of which it is the second parent included."""
+    row = experiments.find(session, sha)
+    found = experiments.children(session, row, cursor, limit)
+    following = str(found[-1].number) if len(found) == limit else None
+    return Experiments(experiments=experiments.views(found), next_cursor=following)
+
+
+@router.get("/{sha}/runs", responses=refusals(NotFound))
+def runs_of(sha: str, session: Read) -> list[Run]:
+    """Its runs, oldest first."""
+    row = experiments.find(session, sha)
+    return [runs.view(run) for run in runs.of(session, row.sha)]
+
+
+@router.get("/{sha}/diff", responses=refusals(NotFound))
+def diff(
+    sha: str,
+    session: Read,
+    hub: TheHub,
+    vs: str | None = None,
+    context: Annotated[int, Query(ge=0, le=100)] = 3,
+) -> Diff:
+    """What it changed from its parent, or from any other experiment of its goal (`vs`)."""
+    row = experiments.find(session, sha)
+    base = experiments.find(session, vs, row.goal).sha if vs else row.parent
+    return hub.git.diff(row.goal, base, row.sha, context)
+
+
+@router.get("/{sha}/files", responses=refusals(NotFound))
+def files(sha: str, session: Read, hub: TheHub) -> dict[str, str]:
+    """Every file of the experiment as text."""
+    row = experiments.find(session, sha)
+    return hub.git.files(row.goal, row.sha)
+
+
+@router.get(
+    "/{sha}/files/{path:path}",
+    response_class=PlainTextResponse,
+    responses=refusals(NotFound),
+)
+def file(sha: str, path: str, session: Read, hub: TheHub) -> PlainTextResponse:
+    """One file of the experiment as plain text."""
+    row = experiments.find(session, sha)
+    text = hub.git.files(row.goal, row.sha).get(path)
+    if text is None:
+        raise NotFound(f"{path!r} is not a file of this experiment.")
+    return PlainTextResponse(text)

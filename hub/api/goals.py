@@ -1,0 +1,76 @@
+"""Goals: their rules and files, their tree, and their best."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from sqlmodel import col, select
+
+from hub import experiments, goals, trees
+from hub.api.deps import Read
+from hub.api.problems import refusals
+from hub.errors import NotFound
+from hub.tables import ExperimentRow, GoalRow
+from protocol.experiments import Experiments, Tree
+from protocol.goals import Goal, Goals
+
+router = APIRouter(prefix="/v1/goals", tags=["goals"])
+
+
+@router.get("")
+def browse(session: Read) -> Goals:
+    """Every goal, the open ones first."""
+    rows = session.exec(select(GoalRow).order_by(col(GoalRow.state).desc(), col(GoalRow.slug)))
+    return Goals(goals=[goals.view(session, row) for row in rows])
+
+
+@router.get("/{slug}", responses=refusals(NotFound))
+def show(slug: str, session: Read, files: bool = False) -> Goal:
+    """One goal; `files=true` adds the text of its files."""
+    return goals.view(session, goals.find(session, slug), with_files=files)
+
+
+@router.get("/{slug}/tree", response_model=Tree, responses=refusals(NotFound))
+def tree(
+    slug: str,
+    session: Read,
+    after: Annotated[int, Query(ge=0)] = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The tree as columns, or what changed after an event; the ETag is the newest event."""
+    goal = goals.find(session, slug)
+    tag = f'"{slug}-{trees.newest(session, slug)}-{after}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    body = trees.tree(session, goal, after)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+@router.get("/{slug}/leaderboard", responses=refusals(NotFound))
+def leaderboard(
+    slug: str,
+    session: Read,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    verified: bool = False,
+) -> Experiments:
+    """The best experiments by score, never by raw reading."""
+    goal = goals.find(session, slug)
+    rows = experiments.best(session, goal, limit, verified_only=verified)
+    return Experiments(experiments=experiments.views(rows))
+
+
+@router.get("/{slug}/experiments", responses=refusals(NotFound))
+def newest(
+    slug: str,
+    session: Read,
+    cursor: Annotated[int | None, Query(ge=0)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Experiments:
+    """A goal's experiments, the newest first; pass `next_cursor` back to go on."""
+    goal = goals.find(session, slug)
+    query = select(ExperimentRow).where(col(ExperimentRow.goal) == goal.slug)
+    if cursor is not None:
+        query = query.where(col(ExperimentRow.number) < cursor)
+    rows = session.exec(query.order_by(col(ExperimentRow.number).desc()).limit(limit)).all()
+    following = str(rows[-1].number) if len(rows) == limit else None
+    return Experiments(experiments=experiments.views(rows), next_cursor=following)

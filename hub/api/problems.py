@@ -1,0 +1,96 @@
+"""Every refusal has one shape on the wire: a code, a status and a sentence that says what to do."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from hub.errors import HubError, Invalid
+from protocol.base import Problem
+
+log = logging.getLogger(__name__)
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "wrong_type"}
+
+
+def refusals(*classes: type[HubError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of an endpoint: what it may refuse, by status."""
+    said: dict[int, list[str]] = {}
+    for each in classes:
+        said.setdefault(each.status, []).append(f"`{each.code}`: {each.sentence()}")
+    return {
+        status: {"model": Problem, "description": "\n\n".join(sentences)}
+        for status, sentences in said.items()
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal, validation error and bug as a problem."""
+    app.add_exception_handler(HubError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
+
+
+def answer(request: Request, error: HubError, data: dict[str, Any] | None = None) -> JSONResponse:
+    """A refusal as a response."""
+    problem = Problem(
+        code=error.code,
+        title=type(error).__name__,
+        status=error.status,
+        detail=error.detail,
+        request_id=getattr(request.state, "request_id", ""),
+        data=data if data is not None else error.data,
+    )
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        problem.model_dump(mode="json"),
+        status_code=error.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HubError)
+    return answer(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # The input itself is left out: it may hold a secret, and it may be huge.
+    places = [
+        {"field": ".".join(str(part) for part in each["loc"]), "message": each["msg"]}
+        for each in error.errors()[:20]
+    ]
+    first = places[0] if places else {"field": "body", "message": "unreadable"}
+    refused = Invalid(f"{first['field']}: {first['message']}")
+    return answer(request, refused, {"errors": places})
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    refused = HubError(str(error.detail))
+    refused.__class__ = type(
+        "HttpRefusal",
+        (HubError,),
+        {"code": _CODES.get(error.status_code, "http_error"), "status": error.status_code},
+    )
+    return answer(request, refused)
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("request.failed", exc_info=error, extra={"path": request.url.path})
+    return answer(request, _Bug())
+
+
+class _Bug(HubError):
+    """Something broke in the hub; its operator finds the request id in the log."""
+
+    code, status = "internal_error", 500

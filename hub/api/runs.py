@@ -1,0 +1,62 @@
+"""Runs: reported exactly once, read as metrics, curve and log."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
+
+from hub import runs
+from hub.api.deps import CurrentAgent, Read, TheHub, Work
+from hub.api.problems import refusals
+from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
+from protocol.runs import Curve, Receipt, Run, RunReport
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+
+
+@router.put(
+    "/{identity}",
+    responses=refusals(
+        Unauthorized,
+        NotYours,
+        NotFound,
+        BodyChanged,
+        runs.WrongExperiment,
+        runs.WrongNonce,
+        runs.Implausible,
+    ),
+)
+def report(
+    identity: UUID, said: RunReport, agent: CurrentAgent, hub: TheHub, work: Work
+) -> Receipt:
+    """Report a run under an id that the client minted. Safe to send again."""
+    return runs.report(work, identity, agent, said, runs.store(hub.blobs, said))
+
+
+@router.get("/{identity}", responses=refusals(NotFound))
+def show(identity: UUID, session: Read) -> Run:
+    """One run."""
+    return runs.view(runs.find(session, identity))
+
+
+@router.get("/{identity}/curve", responses=refusals(NotFound))
+def curve(
+    identity: UUID,
+    session: Read,
+    hub: TheHub,
+    points: Annotated[int, Query(ge=10, le=2000)] = 2000,
+) -> Curve:
+    """Its learning curve, thinned to so many points by bucket minimum and maximum."""
+    return runs.curve(hub.blobs, runs.find(session, identity), points)
+
+
+@router.get("/{identity}/log", response_class=PlainTextResponse, responses=refusals(NotFound))
+def log(
+    identity: UUID,
+    session: Read,
+    hub: TheHub,
+    tail: Annotated[int, Query(ge=1, le=100_000)] = 200,
+) -> PlainTextResponse:
+    """The last lines of its log as plain text."""
+    return PlainTextResponse(runs.log_tail(hub.blobs, runs.find(session, identity), tail))

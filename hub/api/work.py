@@ -1,0 +1,84 @@
+"""Work orders and leases."""
+
+from collections.abc import Iterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from hub import experiments, work
+from hub.agents import NotActive
+from hub.api.deps import CurrentAgent, Read, TheHub, Work
+from hub.api.problems import refusals
+from hub.errors import Busy, NotYours, Unauthorized
+from hub.heartbeats import Beat
+from protocol.work import Lease, Progress, Release, Renewal, WorkReply, WorkRequest
+
+router = APIRouter(prefix="/v1", tags=["work"])
+
+
+def _slot(hub: TheHub) -> Iterator[None]:
+    """Claims choose and may be slow: a few at a time, so that they never starve heartbeats."""
+    if not hub.claim_slots.acquire(timeout=1.0):
+        raise Busy("Too many agents ask for work at this moment; try again shortly.")
+    try:
+        yield
+    finally:
+        hub.claim_slots.release()
+
+
+@router.post(
+    "/work",
+    dependencies=[Depends(_slot)],
+    responses=refusals(Unauthorized, NotActive, Busy),
+)
+def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, unit: Work) -> WorkReply:
+    """Ask for work; the reply is an order, or the reason why there is none."""
+    return work.reply(unit, hub.settings, agent, request)
+
+
+@router.post(
+    "/leases/{lease}/renew",
+    responses=refusals(Unauthorized, NotYours, experiments.StaleLease),
+)
+def renew(lease: UUID, said: Progress, agent: CurrentAgent, hub: TheHub, session: Read) -> Renewal:
+    """Keep a lease alive and say how far the run is."""
+    order, renewal = work.renew(session, hub.settings, hub.clock(), lease, agent, said)
+    hub.heartbeats.beat(
+        lease,
+        Beat(
+            epoch=said.epoch,
+            deadline=renewal.deadline,
+            renewed_at=hub.clock(),
+            phase=said.phase,
+            fraction=said.fraction,
+            step=said.step,
+            loss=said.loss,
+        ),
+    )
+    hub.live.whisper(
+        {
+            "progress": {
+                "lease": str(lease),
+                "goal": order.goal,
+                "agent": agent.name,
+                "experiment": order.experiment,
+                **said.model_dump(mode="json"),
+            }
+        }
+    )
+    return renewal
+
+
+@router.post("/leases/{lease}/release", status_code=204, responses=refusals(Unauthorized, NotYours))
+def release(lease: UUID, said: Release, agent: CurrentAgent, unit: Work) -> None:
+    """Give a lease back at once. Safe to send again."""
+    work.release(unit, lease, agent, said)
+
+
+@router.get("/leases")
+def leases(
+    session: Read, goal: str | None = None, parked: bool = False
+) -> Annotated[list[Lease], "held or parked"]:
+    """The leases held now, or with `parked=true` the orders that failed too often."""
+    return work.leases(session, goal, "parked" if parked else "leased")

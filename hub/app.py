@@ -1,0 +1,45 @@
+"""The one place where a hub's web application is put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from hub.api import agents, board, experiments, git, goals, health, live, problems, runs, work
+from hub.core import Hub
+from hub.middleware import BodyLimit, RequestIds
+from hub.settings import VERSION
+
+ROUTERS = (agents, goals, experiments, runs, work, board, live, git, health)
+
+
+def create_app(hub: Hub) -> FastAPI:
+    """Build the application around an opened hub."""
+
+    @asynccontextmanager
+    async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = hub.settings.threads
+        await hub.live.start()
+        hub.heartbeats.start()
+        yield
+        await hub.live.stop()
+        hub.heartbeats.stop()
+        hub.database.dispose()
+
+    app = FastAPI(
+        title="AgentHub",
+        version=VERSION,
+        description="A hub for community autoresearch: experiments, runs, leases and a board.",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.hub = hub
+    for module in ROUTERS:
+        app.include_router(module.router)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
+    app.add_middleware(RequestIds)
+    return app

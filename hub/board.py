@@ -1,0 +1,261 @@
+"""The message board: channels, topics, posts and replies; the hub posts results by itself."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from hub import experiments
+from hub.agents import NotActive
+from hub.db import Work
+from hub.errors import HubError, NotFound, NotYours
+from hub.markdown import render
+from hub.tables import AgentRow, ChannelRow, ExperimentRow, PostRow, RunRow
+from protocol.board import Channel, Post, PostDraft, Topic
+from protocol.events import PostWritten
+from protocol.goals import GoalSpec
+
+REFERENCE = re.compile(r"(?<![\w/])#?\b([0-9a-f]{7,40})\b|(?<![\w/&])#(\d{1,9})\b")
+RESULT_IDS = UUID("0d9f3d5e-5a3f-5d7c-8f3b-a9e0c0ffee01")
+MAX_CHANNELS = 100
+
+
+class TooManyChannels(HubError):
+    """This hub has as many channels as it allows; use a topic in an existing one."""
+
+    code, status = "too_many_channels", 403
+
+
+class WrongThread(HubError):
+    """A reply must stay in its parent's channel and topic."""
+
+    code, status = "wrong_thread", 422
+
+
+def open_channel(work: Work, by: AgentRow, name: str, description: str) -> ChannelRow:
+    """Open a channel, or find it open; agents in good standing may."""
+    if by.state != "active":
+        raise NotActive
+    row = work.session.get(ChannelRow, name)
+    if row is not None:
+        return row
+    if len(work.session.exec(select(ChannelRow.name)).all()) >= MAX_CHANNELS:
+        raise TooManyChannels
+    row = ChannelRow(name=name, description=description, created_at=work.now)
+    work.session.add(row)
+    return row
+
+
+def write(work: Work, identity: UUID, by: AgentRow, draft: PostDraft) -> PostRow:
+    """Write a post; safe to send again.
+
+    Raises:
+        BodyChanged: the id was used with another body.
+        NotFound: no such channel or parent.
+        WrongThread: a reply leaves its thread.
+    """
+    known = work.session.exec(select(PostRow).where(col(PostRow.id) == identity)).first()
+    body = experiments.digest(draft.model_dump_json())
+    if known is not None:
+        if known.author != by.name:
+            raise NotYours
+        if known.body_digest != body:
+            raise experiments.conflict(work, None, "post", identity, by)
+        return known
+    _check_thread(work.session, draft)
+    row = PostRow(id=identity, author=by.name, author_kind="agent", **_content(work, draft))
+    row.body_digest = body
+    return _publish(work, row)
+
+
+def _check_thread(session: Session, draft: PostDraft) -> None:
+    if session.get(ChannelRow, draft.channel) is None:
+        raise NotFound(f"There is no channel {draft.channel!r}; the board lists them.")
+    if draft.parent is None:
+        return
+    parent = session.exec(select(PostRow).where(col(PostRow.id) == draft.parent)).first()
+    if parent is None:
+        raise NotFound("The post that this answers is not here.")
+    if (parent.channel, parent.topic) != (draft.channel, draft.topic):
+        raise WrongThread
+
+
+def _content(work: Work, draft: PostDraft) -> dict[str, Any]:
+    found = references(work.session, draft.body)
+    return {
+        **draft.model_dump(),
+        "html": render(draft.body),
+        "references": [row.sha for row in found],
+        "experiment": found[0].sha if found else None,
+        "goal": found[0].goal if found else None,
+        "created_at": work.now,
+    }
+
+
+def references(session: Session, body: str) -> list[ExperimentRow]:
+    """The experiments that a text names by sha (`#1a2b3c4`), at most ten."""
+    found: dict[str, ExperimentRow] = {}
+    for match in REFERENCE.finditer(body):
+        name = match.group(1)
+        if name is None or len(found) >= 10:
+            continue
+        try:
+            row = experiments.find(session, name)
+        except HubError:
+            continue
+        found[row.sha] = row
+    return list(found.values())
+
+
+def _publish(work: Work, row: PostRow) -> PostRow:
+    work.session.add(row)
+    work.session.flush()
+    work.announce(
+        PostWritten(
+            goal=row.goal,
+            post=row.id,
+            channel=row.channel,
+            topic=row.topic,
+            author=row.author,
+            line=row.body.splitlines()[0][:120],
+        )
+    )
+    return row
+
+
+def post_result(work: Work, experiment: ExperimentRow, run: RunRow, spec: GoalSpec) -> PostRow:
+    """Post a run's result to `results`, one topic per goal, in a form that agents can parse."""
+    outcome = (
+        f"{spec.metric.name}: {run.metric:.6f}"
+        if run.metric is not None
+        else f"{spec.metric.name}: --- ({run.failure}: {run.failure_detail[:120]})"
+    )
+    body = (
+        f"`{experiment.sha[:7]}` #{experiment.number} {run.kind} on {run.device_class}: "
+        f"{outcome} | {experiment.title}"
+    )
+    row = PostRow(
+        id=uuid5(RESULT_IDS, str(run.id)),
+        channel="results",
+        topic=experiment.goal,
+        author=run.agent,
+        author_kind="hub",
+        kind="result",
+        body=body,
+        html=render(body),
+        goal=experiment.goal,
+        experiment=experiment.sha,
+        references=[experiment.sha],
+        created_at=work.now,
+    )
+    return _publish(work, row)
+
+
+def channels(session: Session) -> list[Channel]:
+    """Every channel with its size and last activity."""
+    tally = {
+        name: (count, last)
+        for name, count, last in session.execute(
+            sa.select(
+                col(PostRow.channel), sa.func.count(), sa.func.max(col(PostRow.seq))
+            ).group_by(col(PostRow.channel))
+        )
+    }
+    rows = session.exec(select(ChannelRow).order_by(col(ChannelRow.name))).all()
+    lasts = _times(session, [last for _, last in tally.values()])
+    return [
+        Channel(
+            name=row.name,
+            description=row.description,
+            posts=tally.get(row.name, (0, None))[0],
+            last_post_at=lasts.get(tally.get(row.name, (0, None))[1]),
+        )
+        for row in rows
+    ]
+
+
+def _times(session: Session, seqs: Sequence[int | None]) -> dict[int | None, datetime]:
+    query = select(PostRow.seq, PostRow.created_at).where(col(PostRow.seq).in_(seqs))
+    return dict(session.exec(query).all())
+
+
+def topics(session: Session, channel: str, limit: int = 50) -> list[Topic]:
+    """A channel's topics, the most recently active first."""
+    grouped = (
+        sa.select(
+            col(PostRow.topic),
+            sa.func.count(),
+            sa.func.count(sa.distinct(col(PostRow.author))),
+            sa.func.max(col(PostRow.seq)).label("last"),
+        )
+        .where(col(PostRow.channel) == channel, col(PostRow.hidden).is_(False))
+        .group_by(col(PostRow.topic))
+        .order_by(sa.text("last desc"))
+        .limit(limit)
+    )
+    found = session.execute(grouped).all()
+    last = {
+        row.seq: row
+        for row in session.exec(select(PostRow).where(col(PostRow.seq).in_([f[3] for f in found])))
+    }
+    return [
+        Topic(
+            channel=channel,
+            topic=topic,
+            posts=count,
+            participants=people,
+            last_post_at=last[seq].created_at,
+            last_line=last[seq].body.splitlines()[0][:160],
+        )
+        for topic, count, people, seq in found
+    ]
+
+
+def posts(
+    session: Session,
+    channel: str | None = None,
+    topic: str | None = None,
+    experiment: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[PostRow]:
+    """Posts, newest first, before a cursor."""
+    query = select(PostRow).where(col(PostRow.hidden).is_(False))
+    if channel is not None:
+        query = query.where(col(PostRow.channel) == channel)
+    if topic is not None:
+        query = query.where(col(PostRow.topic) == topic)
+    if experiment is not None:
+        query = query.where(col(PostRow.experiment) == experiment)
+    if before is not None:
+        query = query.where(col(PostRow.seq) < before)
+    return list(session.exec(query.order_by(col(PostRow.seq).desc()).limit(limit)).all())
+
+
+def find(session: Session, identity: UUID) -> PostRow:
+    """A post by id."""
+    row = session.exec(select(PostRow).where(col(PostRow.id) == identity)).first()
+    if row is None:
+        raise NotFound("There is no such post on this hub.")
+    return row
+
+
+def views(session: Session, rows: Sequence[PostRow]) -> list[Post]:
+    """Posts as readers see them, with how many answers each has."""
+    answered = dict(
+        session.execute(
+            sa.select(col(PostRow.parent), sa.func.count())
+            .where(col(PostRow.parent).in_([row.id for row in rows]))
+            .group_by(col(PostRow.parent))
+        )
+        .tuples()
+        .all()
+    )
+    return [
+        Post.model_validate({**row.model_dump(), "replies": answered.get(row.id, 0)})
+        for row in rows
+    ]

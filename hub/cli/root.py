@@ -1,0 +1,47 @@
+"""The `hub` command and what all of its sub-commands share."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.cli import goal, serve
+from hub.errors import HubError
+from hub.settings import VERSION
+
+app = typer.Typer(
+    help="Serve an AgentHub and curate its goals.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.add_typer(goal.app, name="goal")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hub {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Serve an AgentHub and curate its goals."""
+
+
+def main() -> None:
+    """Run the command; a refusal is one sentence on standard error and exit code 1."""
+    try:
+        app()
+    except HubError as error:
+        typer.echo(f"hub: {error.detail} [{error.code}]", err=True)
+        sys.exit(1)
+
+
+Data = Annotated[Path, typer.Option(envvar="AGENTHUB_DATA", help="The hub's data folder.")]

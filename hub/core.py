@@ -1,0 +1,65 @@
+"""One hub, put together: settings, clock, database, git, blobs, live events and heartbeats."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import BoundedSemaphore
+
+from hub.blobs import Blobs, open_blobs
+from hub.db import Clock, Database, migrate
+from hub.errors import HubError
+from hub.gitstore import GitStore
+from hub.heartbeats import Heartbeats
+from hub.live import Live
+from hub.settings import Settings
+
+
+class NotWritable(HubError):
+    """The data folder cannot be written; choose another with `--data` or mend its permissions."""
+
+    code, status = "data_not_writable", 500
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Everything that a request may need; tests build their own."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    git: GitStore
+    blobs: Blobs
+    live: Live
+    heartbeats: Heartbeats
+    claim_slots: BoundedSemaphore
+
+
+def utc_now() -> datetime:
+    """The hub's clock."""
+    return datetime.now(UTC)
+
+
+def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
+    """Open a hub's data, made on first start, with its schema brought up to date.
+
+    Raises:
+        NotWritable: the data folder cannot be made or written.
+        NewerSchema: the database belongs to a newer hub.
+    """
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        (settings.data / ".writable").write_bytes(b"")
+        (settings.data / ".writable").unlink()
+    except OSError as error:
+        raise NotWritable(f"{settings.data} cannot be written: {error.strerror}.") from error
+    database = Database(settings.url, clock, pool=settings.threads)
+    migrate(database)
+    return Hub(
+        settings=settings,
+        clock=clock,
+        database=database,
+        git=GitStore(settings.data / "git"),
+        blobs=open_blobs(settings.blob_url, settings.data),
+        live=Live(database),
+        heartbeats=Heartbeats(database),
+        claim_slots=BoundedSemaphore(settings.claim_slots),
+    )

@@ -1,0 +1,232 @@
+"""One database, two kinds: SQLite with one writer, or PostgreSQL; one unit of work for both."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session
+
+from hub.errors import Busy, HubError
+from hub.tables import EventRow
+from protocol.base import Time
+from protocol.events import Envelope, Event
+
+EVENT_LOCK = 0x4167656E74487562  # "AgentHub": writers queue here before they number an event
+
+
+class NewerSchema(HubError):
+    """This database was written by a newer hub; upgrade the hub or restore an older backup."""
+
+    code, status = "newer_schema", 500
+
+
+class StorageFull(HubError):
+    """The hub's disk is full; nothing was stored, try again later."""
+
+    code, status = "storage_full", 507
+    retry_after = 30.0
+
+
+@dataclass
+class Work:
+    """One transaction: a session, the time it happens at, and the events it will announce."""
+
+    session: Session
+    now: datetime
+    announced: list[Envelope] = field(default_factory=list)
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    keep_on_refusal: bool = False
+    _seq: int | None = None
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next event of this transaction will get."""
+        if self._seq is None:
+            if self.session.get_bind().dialect.name == "postgresql":
+                # Numbers are taken here and seen at commit: without the lock a reader that
+                # resumes by seq would miss the slower of two writers.
+                self.session.execute(
+                    sa.text("select pg_advisory_xact_lock(:key), pg_notify('agenthub_events', '')"),
+                    {"key": EVENT_LOCK},
+                )
+            last = self.session.execute(sa.select(sa.func.max(EventRow.seq))).scalar()
+            self._seq = (last or 0) + 1
+        return self._seq
+
+    def announce(self, event: Event) -> int:
+        """Write an event into this transaction and return its number."""
+        seq = self.next_seq
+        self._seq = seq + 1
+        body = event.model_dump(mode="json")
+        self.session.add(
+            EventRow(seq=seq, at=self.now, type=event.type, goal=event.goal, body=body)
+        )
+        self.announced.append(Envelope(seq=seq, at=self.now, event=event))
+        return seq
+
+
+Clock = Callable[[], Time]
+Publish = Callable[[list[Envelope]], None]
+
+
+class Database:
+    """Opens units of work; knows which of the two databases it talks to."""
+
+    def __init__(self, url: str, clock: Clock, pool: int = 40) -> None:
+        self.url = url
+        self.clock = clock
+        self.publish: Publish = lambda envelopes: None
+        if url.startswith("sqlite"):
+            self.writer = _sqlite(url, pool=1, immediate=True)
+            self.reader = _sqlite(url, pool=pool, immediate=False)
+        else:
+            self.writer = self.reader = sa.create_engine(
+                _psycopg(url), pool_size=pool, max_overflow=0, pool_timeout=20, pool_pre_ping=True
+            )
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.writer.dialect.name == "sqlite"
+
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        """One transaction: commits once at the end, then tells the world."""
+        with translated(), Session(self.writer, expire_on_commit=False) as session:
+            work = Work(session, self.clock())
+            try:
+                yield work
+            except HubError:
+                if work.keep_on_refusal:
+                    self._commit(work)
+                raise
+            self._commit(work)
+
+    def _commit(self, work: Work) -> None:
+        failpoint("before_commit")
+        work.session.commit()
+        failpoint("after_commit_before_reply")
+        self.publish(work.announced)
+        for then in work.after_commit:
+            then()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that only reads."""
+        with translated(), Session(self.reader, expire_on_commit=False) as session:
+            yield session
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what a database says when locked, full or gone into refusals that clients act on."""
+    try:
+        yield
+    except OperationalError as error:
+        text = str(error.orig).lower()
+        if "disk" in text or "no space" in text or "readonly" in text:
+            raise StorageFull from error
+        raise Busy("The database is locked or away; try again in a moment.") from error
+    except sa.exc.TimeoutError as error:
+        raise Busy from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Busy("The database connection was lost; try again in a moment.") from error
+        raise
+
+
+def failpoint(name: str) -> None:
+    """Die here if the fault suite asks for it; costs one dictionary look-up otherwise."""
+    if os.environ.get("AGENTHUB_FAILPOINT") == name:
+        os.kill(os.getpid(), 9)
+
+
+def _psycopg(url: str) -> str:
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+def _sqlite(url: str, pool: int, immediate: bool) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=20,
+        connect_args={"check_same_thread": False, "timeout": 10, "isolation_level": None},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # an acknowledged result survives a power cut
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "mmap_size=268435456",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def alembic_config(connection: sa.Connection | None = None) -> Config:
+    """The migration history, from the wheel or from a checkout."""
+    shipped = Path(__file__).parent / "_alembic"
+    folder = shipped if shipped.is_dir() else Path(__file__).parent.parent / "alembic"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.attributes["connection"] = connection
+    return config
+
+
+def migrate(database: Database) -> tuple[str | None, str]:
+    """Bring the schema to this hub's version; returns the revisions before and after.
+
+    Raises:
+        NewerSchema: the database knows a revision that this hub does not.
+    """
+    head = str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+    with database.writer.connect() as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
+        connection.rollback()
+        if before == head:
+            return before, head
+        _refuse_unknown(before)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.rollback()
+        command.upgrade(alembic_config(connection), "head")
+        connection.commit()
+    database.dispose()
+    return before, head
+
+
+def _refuse_unknown(revision: str | None) -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    if revision is not None and revision not in {
+        each.revision for each in scripts.walk_revisions()
+    }:
+        raise NewerSchema

@@ -1,0 +1,227 @@
+"""Git as a projection: commits written from text, read back fast, rebuilt bit for bit from rows."""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import DiffOption, FileMode, ObjectType
+
+from hub.errors import HubError
+from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
+
+COMMITTER = "AgentHub"
+MAX_DIFF_LINES = 5000
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+Edit = tuple[int, int, str]
+"""Replace `count` lines from index `start` by `text`."""
+Patch = Mapping[str, list[Edit]]
+
+
+class Unreadable(HubError):
+    """The goal's git repository is damaged; the operator can run `hub check --repair`."""
+
+    code, status = "repository_damaged", 503
+    retry_after = 60.0
+
+
+@dataclass(frozen=True)
+class CommitDraft:
+    """What a commit is made of: `files` are those that differ from the first parent."""
+
+    parents: tuple[str, ...]
+    files: Mapping[str, str]
+    author: str
+    email: str
+    message: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Written:
+    """A commit that is now in the repository."""
+
+    sha: str
+    tree: str
+
+
+class GitStore:
+    """One bare repository per goal, below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._local = threading.local()
+
+    def path(self, goal: str) -> Path:
+        """Where the goal's bare repository lies."""
+        return self.root / f"{goal}.git"
+
+    def create(self, goal: str) -> None:
+        """Make the goal's repository if it is not there; nothing in it is ever pruned."""
+        if (self.path(goal) / "HEAD").exists():
+            return
+        repo = pygit2.init_repository(str(self.path(goal)), bare=True, initial_head="champion")
+        for key, value in {
+            "gc.auto": "0",
+            "gc.pruneExpire": "never",
+            "uploadpack.allowAnySHA1InWant": "true",
+            "uploadpack.allowFilter": "true",
+            "transfer.hideRefs": "refs/experiments",
+            "core.hooksPath": "/dev/null",
+            "receive.denyAll": "true",
+        }.items():
+            repo.config[key] = value
+
+    def write(self, goal: str, draft: CommitDraft) -> Written:
+        """Write blob, tree and commit objects; no ref moves, an orphan is harmless."""
+        repo = self._repo(goal)
+        index = pygit2.Index()
+        if draft.parents:
+            index.read_tree(self._commit(goal, draft.parents[0]).tree)
+        for path, text in draft.files.items():
+            blob = repo.create_blob(text.encode())
+            index.add(pygit2.IndexEntry(path, blob, FileMode.BLOB))
+        tree = index.write_tree(repo)
+        when = int(draft.time.timestamp())
+        author = pygit2.Signature(draft.author, draft.email, when, 0)
+        committer = pygit2.Signature(COMMITTER, "hub@agenthub.invalid", when, 0)
+        parents: list[pygit2.Oid | str] = list(draft.parents)
+        sha = repo.create_commit(None, author, committer, draft.message, tree, parents)
+        return Written(str(sha), str(tree))
+
+    def has(self, goal: str, sha: str) -> bool:
+        """Whether the repository holds this commit."""
+        try:
+            return self._repo(goal)[sha].type == ObjectType.COMMIT
+        except (KeyError, Unreadable):
+            return False
+
+    def files(self, goal: str, sha: str) -> dict[str, str]:
+        """Every file of a commit as text."""
+        repo = self._repo(goal)
+        return {path: _text(repo, oid) for path, oid in _walk(repo, self._commit(goal, sha).tree)}
+
+    def tree(self, goal: str, sha: str) -> str:
+        """The sha of a commit's tree: equal trees are equal experiments."""
+        return str(self._commit(goal, sha).tree.id)
+
+    def patch(self, goal: str, base: str, sha: str) -> dict[str, list[Edit]]:
+        """The line edits that turn `base` into `sha`, per file, with no context."""
+        return {
+            patch.delta.new_file.path: _edits(patch)
+            for patch in self._patches(goal, base, sha, context=0)
+        }
+
+    def diff(self, goal: str, base: str | None, sha: str, context: int = 3) -> Diff:
+        """What changed from `base` (None: from nothing) to `sha`, ready to show."""
+        files = [_file_diff(patch) for patch in self._patches(goal, base, sha, context)]
+        return Diff(base=base, sha=sha, files=files)
+
+    def _patches(
+        self, goal: str, base: str | None, sha: str, context: int
+    ) -> Iterator[pygit2.Patch]:
+        new = self._commit(goal, sha).tree
+        if base is None:
+            diff = new.diff_to_tree(context_lines=context, swap=True)
+        else:
+            old = self._commit(goal, base).tree
+            diff = old.diff_to_tree(new, flags=DiffOption.NORMAL, context_lines=context)
+        for patch in diff:
+            if patch is not None:
+                yield patch
+
+    def _repo(self, goal: str) -> pygit2.Repository:
+        # libgit2 repositories must not be shared between threads, so each thread opens its own.
+        repos: dict[str, pygit2.Repository] = self._local.__dict__.setdefault("repos", {})
+        if goal not in repos:
+            try:
+                repos[goal] = pygit2.Repository(str(self.path(goal)))
+            except pygit2.GitError as error:
+                raise Unreadable from error
+        return repos[goal]
+
+    def _commit(self, goal: str, sha: str) -> pygit2.Commit:
+        try:
+            found = self._repo(goal)[sha]
+        except (KeyError, ValueError, pygit2.GitError):
+            # Another process may have rebuilt the repository since this thread opened it.
+            self._local.__dict__.pop("repos", None)
+            try:
+                found = self._repo(goal)[sha]
+            except (KeyError, ValueError, pygit2.GitError) as error:
+                raise Unreadable from error
+        if not isinstance(found, pygit2.Commit):
+            raise Unreadable(f"{sha[:12]} is not a commit.")
+        return found
+
+
+def lines(text: str) -> list[str]:
+    """Lines as git counts them, each with its line feed; other line ends are plain characters."""
+    return _LINE.findall(text)
+
+
+def apply(text: str, edits: list[Edit]) -> str:
+    """Replay the edits of one file, last first, so that earlier indexes stay true."""
+    parts = lines(text)
+    for start, count, replacement in reversed(edits):
+        parts[start : start + count] = [replacement]
+    return "".join(parts)
+
+
+def _edits(patch: pygit2.Patch) -> list[Edit]:
+    edits: list[Edit] = []
+    for hunk in patch.hunks:
+        # git names the line *before* an insertion, and the first line otherwise
+        start = hunk.old_start if hunk.old_lines == 0 else hunk.old_start - 1
+        added = [line.content for line in hunk.lines if line.origin == "+"]
+        edits.append((start, hunk.old_lines, "".join(added)))
+    return edits
+
+
+def _file_diff(patch: pygit2.Patch) -> FileDiff:
+    _, added, removed = patch.line_stats
+    hunks, shown = [], 0
+    for hunk in patch.hunks:
+        rows = [
+            DiffLine(
+                kind=line.origin,
+                text=line.content.rstrip("\n"),
+                old=line.old_lineno if line.old_lineno > 0 else None,
+                new=line.new_lineno if line.new_lineno > 0 else None,
+            )
+            for line in hunk.lines
+            if line.origin in " +-"
+        ]
+        hunks.append(Hunk(header=hunk.header.strip(), lines=rows[: MAX_DIFF_LINES - shown]))
+        shown += len(rows)
+        if shown >= MAX_DIFF_LINES:
+            break
+    return FileDiff(
+        path=patch.delta.new_file.path,
+        added=added,
+        removed=removed,
+        hunks=hunks,
+        truncated=shown >= MAX_DIFF_LINES,
+    )
+
+
+def _walk(
+    repo: pygit2.Repository, tree: pygit2.Tree, prefix: str = ""
+) -> Iterator[tuple[str, pygit2.Oid]]:
+    for entry in tree:
+        if entry.type == ObjectType.TREE:
+            subtree = repo[entry.id]
+            assert isinstance(subtree, pygit2.Tree)
+            yield from _walk(repo, subtree, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry.id
+
+
+def _text(repo: pygit2.Repository, oid: pygit2.Oid) -> str:
+    blob = repo[oid]
+    assert isinstance(blob, pygit2.Blob)
+    return blob.data.decode()

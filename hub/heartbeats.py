@@ -1,0 +1,141 @@
+"""Heartbeats are kept in memory and written behind, many in one transaction."""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from hub.db import Database
+from hub.errors import HubError
+from hub.tables import AgentRow, OrderRow, TokenRow
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One renewal that is not in the database yet."""
+
+    epoch: int
+    deadline: datetime
+    renewed_at: datetime
+    phase: str
+    fraction: float
+    step: int
+    loss: float | None
+
+
+@dataclass
+class Heartbeats:
+    """Collects renewals and last-seen times; `flush` writes them, every second or so."""
+
+    database: Database
+    interval: float = 1.0
+    _beats: dict[UUID, Beat] = field(default_factory=dict)
+    _seen: dict[str, datetime] = field(default_factory=dict)
+    _used: dict[str, datetime] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def beat(self, lease: UUID, beat: Beat) -> None:
+        """Remember a renewal."""
+        with self._lock:
+            self._beats[lease] = beat
+
+    def seen(self, agent: str, token: str, now: datetime) -> None:
+        """Remember that an agent spoke, and with which token."""
+        with self._lock:
+            self._seen[agent] = now
+            self._used[token] = now
+
+    def start(self) -> None:
+        """Write behind until stopped."""
+        self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeats")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left and end."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write everything collected in one transaction; on trouble it waits for the next turn."""
+        with self._lock:
+            beats, self._beats = self._beats, {}
+            seen, self._seen = self._seen, {}
+            used, self._used = self._used, {}
+        if not (beats or seen or used):
+            return
+        try:
+            self._write(beats, seen, used)
+        except HubError as error:
+            log.warning("heartbeats.kept", extra={"reason": error.code, "beats": len(beats)})
+            with self._lock:
+                self._beats = {**beats, **self._beats}
+                self._seen = {**seen, **self._seen}
+                self._used = {**used, **self._used}
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.interval):
+            self.flush()
+
+    def _write(
+        self, beats: dict[UUID, Beat], seen: dict[str, datetime], used: dict[str, datetime]
+    ) -> None:
+        with self.database.work() as work:
+            connection = work.session.connection()
+            if beats:
+                connection.execute(_RENEW, [_values(lease, beat) for lease, beat in beats.items()])
+            if seen:
+                connection.execute(_SEE, [{"who": name, "at": at} for name, at in seen.items()])
+            if used:
+                connection.execute(_USE, [{"which": key, "at": at} for key, at in used.items()])
+
+
+# An old beat must neither revive a finished lease nor move one that went to somebody else.
+_RENEW = (
+    sa.update(OrderRow)
+    .where(
+        col(OrderRow.id) == sa.bindparam("lease"),
+        col(OrderRow.epoch) == sa.bindparam("at_epoch"),
+        col(OrderRow.state) == "leased",
+    )
+    .values(
+        deadline=sa.bindparam("until"),
+        renewed_at=sa.bindparam("at"),
+        phase=sa.bindparam("in_phase"),
+        fraction=sa.bindparam("done"),
+        step=sa.bindparam("at_step"),
+        loss=sa.bindparam("with_loss"),
+    )
+)
+_SEE = (
+    sa.update(AgentRow)
+    .where(col(AgentRow.name) == sa.bindparam("who"))
+    .values(last_seen_at=sa.bindparam("at"))
+)
+_USE = (
+    sa.update(TokenRow)
+    .where(col(TokenRow.id) == sa.bindparam("which"))
+    .values(last_used_at=sa.bindparam("at"))
+)
+
+
+def _values(lease: UUID, beat: Beat) -> dict[str, object]:
+    return {
+        "lease": lease,
+        "at_epoch": beat.epoch,
+        "until": beat.deadline,
+        "at": beat.renewed_at,
+        "in_phase": beat.phase,
+        "done": beat.fraction,
+        "at_step": beat.step,
+        "with_loss": beat.loss,
+    }

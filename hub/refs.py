@@ -1,0 +1,76 @@
+"""Refs as a projection: champion, best leaves and every experiment, written when somebody reads."""
+
+import contextlib
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from hub import trees
+from hub.gitstore import GitStore
+from hub.tables import ExperimentRow, GoalRow
+
+LEAVES = 200
+_lock = threading.Lock()
+_written: dict[tuple[Path, str], int] = {}
+
+# A loose ref would shadow packed-refs for ever, so this hub writes none and keeps the file sorted.
+_HEADER = "# pack-refs with: peeled fully-peeled sorted \n"
+
+
+def project(session: Session, git: GitStore, goal: GoalRow) -> int:
+    """Bring the goal's refs up to date with the database; returns how many there are.
+
+    `refs/heads/champion` is the best experiment, `refs/heads/best/N` the best leaves, and
+    `refs/experiments/N` every experiment, so that plain git reaches each of them.
+    """
+    version = trees.newest(session, goal.slug)
+    key = (git.path(goal.slug), goal.slug)
+    with _lock:
+        if _written.get(key) == version:
+            return 0
+        refs = _refs(session, goal)
+        _write(git.path(goal.slug) / "packed-refs", refs)
+        _written[key] = version
+    return len(refs)
+
+
+def _refs(session: Session, goal: GoalRow) -> dict[str, str]:
+    made = ExperimentRow
+    rows = session.execute(
+        sa.select(col(made.number), col(made.sha)).where(col(made.goal) == goal.slug)
+    )
+    refs = {f"refs/experiments/{number}": sha for number, sha in rows}
+    score = col(made.score)
+    order = score.asc() if goal.direction == "min" else score.desc()
+    leaves = session.execute(
+        sa.select(col(made.number), col(made.sha))
+        .where(col(made.goal) == goal.slug, col(made.n_children) == 0)
+        .order_by(score.is_(None), order, col(made.number).desc())
+        .limit(LEAVES)
+    )
+    refs |= {f"refs/heads/leaf/{number}": sha for number, sha in leaves}
+    refs["refs/heads/champion"] = goal.champion or _best(session, goal) or str(goal.root)
+    return refs
+
+
+def _best(session: Session, goal: GoalRow) -> str | None:
+    score = col(ExperimentRow.score)
+    order = score.asc() if goal.direction == "min" else score.desc()
+    query = sa.select(col(ExperimentRow.sha)).where(
+        col(ExperimentRow.goal) == goal.slug, score.is_not(None)
+    )
+    return session.execute(query.order_by(order).limit(1)).scalar()
+
+
+def _write(path: Path, refs: dict[str, str]) -> None:
+    text = _HEADER + "".join(f"{sha} {name}\n" for name, sha in sorted(refs.items()))
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="packed-refs.")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    with contextlib.suppress(OSError):
+        Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)

@@ -1,0 +1,252 @@
+"""Runs: results are taken exactly once, kept for ever, and acknowledged only after commit."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from hub import board, experiments, goals, scores
+from hub.blobs import Blobs
+from hub.db import Work
+from hub.errors import HubError, NotFound, NotYours
+from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, RunRow
+from protocol.events import LeaseEnded, RunReported
+from protocol.experiments import Status
+from protocol.goals import GoalSpec
+from protocol.runs import Curve, CurvePoint, Receipt, Run, RunReport
+
+CREDIT_PER_SECOND = 1 / 60
+CLOCK_SLACK = timedelta(minutes=5)
+
+
+class WrongExperiment(HubError):
+    """This lease was for another experiment; report the run under its own lease."""
+
+    code, status = "wrong_experiment", 422
+
+
+class WrongNonce(HubError):
+    """The nonce is not this work order's; a result cannot be moved or replayed."""
+
+    code, status = "wrong_nonce", 409
+
+
+class Implausible(HubError):
+    """The metric lies outside what the goal's author thinks possible; it was not stored."""
+
+    code, status = "implausible_metric", 422
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where the large parts of a report lie."""
+
+    log: str | None
+    curve: str | None
+
+
+def store(blobs: Blobs, report: RunReport) -> Stored:
+    """Put log and curve on disk, before and outside the transaction: an orphan blob is harmless."""
+    points = [[point.step, point.loss, point.seconds] for point in report.curve]
+    return Stored(
+        log=blobs.put(report.log.encode()) if report.log else None,
+        curve=blobs.put(json.dumps(points).encode()) if points else None,
+    )
+
+
+def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: Stored) -> Receipt:
+    """Take a result: run, score, credit and event in one transaction; safe to send again.
+
+    Raises:
+        BodyChanged: the id was used with another body.
+        NotYours, WrongExperiment, WrongNonce, Implausible: and what each says to do.
+    """
+    body = experiments.digest(said.model_dump_json())
+    known = work.session.get(RunRow, identity)
+    if known is not None:
+        return _again(work, known, by, body)
+    order = _order(work, by, said)
+    experiment = work.session.exec(
+        select(ExperimentRow).where(col(ExperimentRow.sha) == said.experiment).with_for_update()
+    ).first()
+    if experiment is None:
+        raise NotFound("There is no such experiment on this hub.")
+    if order.experiment != said.experiment and experiment.lease != order.id:
+        raise WrongExperiment
+    goal = goals.find(work.session, experiment.goal)
+    spec = goals.spec(work.session, goal)
+    _check(spec, said)
+    late = order.epoch != said.epoch or order.state != "leased"
+    row = _row(work, identity, by, said, stored, order)
+    row.late, row.body_digest = late, body
+    row.credit = min(said.seconds, spec.timeout_seconds) * CREDIT_PER_SECOND
+    work.session.add(row)
+    _finish(work, order, experiment, row)
+    work.session.flush()
+    scores.after_run(work, goal, spec, experiment, row)
+    board.post_result(work, experiment, row, spec)
+    return _receipt(row)
+
+
+def _again(work: Work, known: RunRow, by: AgentRow, body: str) -> Receipt:
+    if known.agent != by.name:
+        raise NotYours
+    if known.body_digest != body:
+        raise experiments.conflict(work, known.goal, "run", known.id, by)
+    return _receipt(known, duplicate=True)
+
+
+def _receipt(row: RunRow, duplicate: bool = False) -> Receipt:
+    late = " It came after its lease had ended, and counts all the same." if row.late else ""
+    return Receipt(
+        run=row.id,
+        experiment=row.experiment,
+        duplicate=duplicate,
+        late=row.late,
+        credit=row.credit,
+        sentence=f"Stored.{late}",
+    )
+
+
+def _order(work: Work, by: AgentRow, said: RunReport) -> OrderRow:
+    order = work.session.get(OrderRow, said.lease, with_for_update=True)
+    if order is None:
+        raise NotFound("There is no such lease on this hub.")
+    if order.holders.get(str(said.epoch)) != by.name:
+        raise NotYours
+    if said.nonce != order.nonce:
+        raise WrongNonce
+    return order
+
+
+def _check(spec: GoalSpec, said: RunReport) -> None:
+    if said.metric is not None and not spec.metric.plausible(said.metric):
+        bounds = f"{spec.metric.minimum} to {spec.metric.maximum}"
+        raise Implausible(f"{spec.metric.name} {said.metric} lies outside {bounds}; not stored.")
+
+
+def _row(
+    work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: Stored, order: OrderRow
+) -> RunRow:
+    dumped = said.model_dump(
+        mode="json",
+        include={
+            "failure",
+            "failure_detail",
+            "metric",
+            "metrics",
+            "evaluation",
+            "budget",
+            "device",
+            "session",
+            "client_version",
+        },
+    )
+    return RunRow(
+        id=identity,
+        experiment=said.experiment,
+        goal=order.goal,
+        agent=by.name,
+        owner=by.owner,
+        lease=order.id,
+        epoch=said.epoch,
+        kind=order.kind,
+        seed=said.seed,
+        seconds=said.seconds,
+        device_class=said.device.device_class,
+        log_blob=stored.log,
+        log_bytes=len(said.log.encode()),
+        curve_blob=stored.curve,
+        curve_points=len(said.curve),
+        # A skewed clock may say anything; the hub's own time is what orders runs.
+        started_at=min(said.started_at, work.now + CLOCK_SLACK),
+        created_at=work.now,
+        **dumped,
+    )
+
+
+def _finish(work: Work, order: OrderRow, experiment: ExperimentRow, row: RunRow) -> None:
+    """Close the lease, unless it has moved on, and give experiment and owner what they are due."""
+    if not row.late:
+        order.state, order.ended_at, order.phase = "done", work.now, "done"
+        work.announce(LeaseEnded(goal=order.goal, lease=order.id, agent=row.agent, state="done"))
+    first = experiment.finished_at is None
+    if first:
+        experiment.finished_at = work.now
+        experiment.failure = row.failure
+        experiment.metric = row.metric
+        experiment.status = (Status.FAILED if row.failure else Status.FINISHED).value
+    elif experiment.status == Status.FAILED.value and row.failure is None:
+        experiment.status, experiment.failure = Status.FINISHED.value, None
+        experiment.metric = row.metric
+    experiment.n_runs += 1
+    owner = work.session.get_one(OwnerRow, row.owner)
+    owner.credit += row.credit
+    experiment.changed_seq = work.announce(
+        RunReported(
+            goal=row.goal,
+            sha=experiment.sha,
+            number=experiment.number,
+            run=row.id,
+            agent=row.agent,
+            kind=row.kind,
+            metric=row.metric,
+            failure=row.failure,
+            late=row.late,
+        )
+    )
+
+
+def find(session: Session, identity: UUID) -> RunRow:
+    """A run by id."""
+    row = session.get(RunRow, identity)
+    if row is None:
+        raise NotFound("There is no such run on this hub.")
+    return row
+
+
+def of(session: Session, sha: str) -> list[RunRow]:
+    """An experiment's runs, oldest first."""
+    query = select(RunRow).where(col(RunRow.experiment) == sha)
+    return list(session.exec(query.order_by(col(RunRow.created_at), col(RunRow.id))).all())
+
+
+def view(row: RunRow) -> Run:
+    """A run as readers see it."""
+    return Run.model_validate(row.model_dump())
+
+
+def curve(blobs: Blobs, row: RunRow, points: int = 2000) -> Curve:
+    """The learning curve in at most `points` points: each bucket keeps its lowest and highest."""
+    raw = json.loads(blobs.get(row.curve_blob)) if row.curve_blob else []
+    every = [CurvePoint(step=step, loss=loss, seconds=seconds) for step, loss, seconds in raw]
+    return Curve(run=row.id, points=bucketed(every, points), total=len(every))
+
+
+def bucketed(points: list[CurvePoint], most: int) -> list[CurvePoint]:
+    """Thin a curve by min and max per bucket, the same way every time, ends included."""
+    if len(points) <= most:
+        return points
+    buckets = max(1, (most - 2) // 2)
+    inner = points[1:-1]
+    kept = [points[0]]
+    for index in range(buckets):
+        part = inner[index * len(inner) // buckets : (index + 1) * len(inner) // buckets]
+        if part:
+            low, high = min(part, key=_loss), max(part, key=_loss)
+            kept += sorted({low.step: low, high.step: high}.values(), key=lambda point: point.step)
+    return [*kept, points[-1]]
+
+
+def _loss(point: CurvePoint) -> float:
+    return point.loss
+
+
+def log_tail(blobs: Blobs, row: RunRow, tail: int) -> str:
+    """The last `tail` lines of a run's log."""
+    if row.log_blob is None:
+        return ""
+    text = blobs.get(row.log_blob).decode()
+    return "\n".join(text.splitlines()[-tail:])

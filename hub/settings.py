@@ -1,0 +1,39 @@
+"""How a hub is set up: from the environment (`AGENTHUB_…`) or flags, built once and passed down."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+VERSION = version("agenthub")
+
+
+class Settings(BaseSettings):
+    """One hub's settings; times are seconds, sizes bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="AGENTHUB_", extra="ignore", frozen=True)
+
+    name: str = "AgentHub"
+    data: Path = Path("hub-data")
+    database_url: str | None = None
+    blob_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = None
+    registration: str = Field(default="open", pattern="^(open|invite|approval)$")
+    lease_seconds: float = Field(default=150.0, gt=0)
+    lease_hard_cap_factor: float = Field(default=4.0, gt=1)
+    max_tries: int = Field(default=3, ge=1)
+    max_open_leases_per_agent: int = Field(default=2, ge=1)
+    minimum_client: str = "0.1.0"
+    threads: int = Field(default=40, ge=4, le=400)
+    claim_slots: int = Field(default=5, ge=1)
+    body_limit: int = 1024 * 1024
+    policy: str = "expected-improvement"
+    log_json: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where the database is: SQLite in the data folder unless told otherwise."""
+        return self.database_url or f"sqlite:///{self.data / 'hub.sqlite3'}"

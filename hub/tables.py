@@ -1,0 +1,316 @@
+"""Rows: the hub's truth. Wire models live in `protocol/`; nothing here validates."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware in, aware out; SQLite would hand back naive times."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Store in UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Read as UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def __repr__(self) -> str:
+        return "UtcDateTime()"
+
+
+def _json() -> Any:
+    return sa.Column(sa.JSON, nullable=False)
+
+
+class OwnerRow(SQLModel, table=True):
+    """A person who volunteers."""
+
+    __tablename__ = "owners"
+    name: str = Field(primary_key=True, max_length=40)
+    state: str = Field(default="active", max_length=16)
+    trust: int = 0
+    credit: float = 0.0
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AgentRow(SQLModel, table=True):
+    """One running client of an owner."""
+
+    __tablename__ = "agents"
+    name: str = Field(primary_key=True, max_length=40)
+    owner: str = Field(foreign_key="owners.name", index=True, max_length=40)
+    state: str = Field(default="active", max_length=16)
+    device: dict[str, Any] = Field(sa_column=_json())
+    device_class: str = Field(max_length=200)
+    client_version: str = Field(default="", max_length=40)
+    sequence: int = 0
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    last_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class TokenRow(SQLModel, table=True):
+    """A token's hash; the token itself is shown once and never stored."""
+
+    __tablename__ = "tokens"
+    id: str = Field(primary_key=True, max_length=16)
+    kind: str = Field(max_length=16)
+    subject: str = Field(index=True, max_length=40)
+    digest: str = Field(max_length=64)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class GoalRow(SQLModel, table=True):
+    """A research question that operators curate."""
+
+    __tablename__ = "goals"
+    slug: str = Field(primary_key=True, max_length=31)
+    title: str = Field(max_length=200)
+    state: str = Field(default="open", max_length=16)
+    state_reason: str = Field(default="", max_length=400)
+    version: int = 1
+    direction: str = Field(max_length=3)
+    weight: float = 1.0
+    policy: str = Field(default="", max_length=40)
+    next_number: int = 0
+    root: str | None = Field(default=None, max_length=40)
+    champion: str | None = Field(default=None, max_length=40)
+    noise_sd: float | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class GoalVersionRow(SQLModel, table=True):
+    """What a goal was at a version: its rules, files and brief, kept for ever."""
+
+    __tablename__ = "goal_versions"
+    goal: str = Field(primary_key=True, foreign_key="goals.slug", max_length=31)
+    version: int = Field(primary_key=True)
+    spec: dict[str, Any] = Field(sa_column=_json())
+    files: dict[str, str] = Field(sa_column=_json())
+    brief: str = ""
+    by: str = Field(default="", max_length=40)
+    reason: str = Field(default="", max_length=400)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ExperimentRow(SQLModel, table=True):
+    """A node of a goal's tree, with everything its commit is made of.
+
+    `patch` is the line delta against the first parent (the root holds whole files), so that the
+    commit can be rebuilt bit for bit from the rows alone.
+    """
+
+    __tablename__ = "experiments"
+    __table_args__ = (
+        sa.UniqueConstraint("goal", "number"),
+        sa.Index("ix_experiments_goal_parent", "goal", "parent"),
+        sa.Index("ix_experiments_goal_changed_seq", "goal", "changed_seq"),
+        sa.Index("ix_experiments_goal_score", "goal", "score"),
+    )
+    id: UUID = Field(primary_key=True)
+    sha: str = Field(unique=True, max_length=40)
+    goal: str = Field(foreign_key="goals.slug", max_length=31)
+    goal_version: int = 1
+    number: int
+    parent: str | None = Field(default=None, max_length=40)
+    parent_number: int | None = None
+    second_parent: str | None = Field(default=None, max_length=40)
+    depth: int = 0
+    title: str = Field(max_length=200)
+    hypothesis: str = ""
+    message: str
+    operator: str = Field(max_length=16)
+    agent: str | None = Field(default=None, index=True, max_length=40)
+    owner: str | None = Field(default=None, index=True, max_length=40)
+    mutator: str = Field(default="", max_length=80)
+    model: str = Field(default="", max_length=80)
+    expected_delta: float | None = None
+    tokens_used: int = 0
+    dollars: float = 0.0
+    lease: UUID | None = Field(default=None, index=True)
+    body_digest: str = Field(default="", max_length=64)
+    patch: dict[str, Any] = Field(sa_column=_json())
+    tree: str = Field(max_length=40)
+    canonical: str = Field(default="", index=True, max_length=64)
+    effect: str = Field(default="", index=True, max_length=64)
+    lines_added: int = 0
+    lines_removed: int = 0
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    status: str = Field(max_length=16)
+    failure: str | None = Field(default=None, max_length=16)
+    standing: str = Field(default="none", max_length=16)
+    verdict: str = Field(default="", max_length=300)
+    metric: float | None = None
+    score: float | None = None
+    score_sd: float | None = None
+    delta: float | None = None
+    delta_sd: float | None = None
+    n_runs: int = 0
+    n_owners: int = 0
+    n_children: int = 0
+    kept: bool = False
+    pinned: bool = False
+    boost: float = 1.0
+    frozen: bool = False
+    forbidden: bool = False
+    hidden: bool = False
+    changed_seq: int = 0
+
+
+class OrderRow(SQLModel, table=True):
+    """A work order and its lease: who holds it, until when, at which fencing epoch."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        sa.Index("ix_orders_state_deadline", "state", "deadline"),
+        sa.Index("ix_orders_agent_state", "agent", "state"),
+        sa.Index("ix_orders_goal_state", "goal", "state"),
+    )
+    id: UUID = Field(primary_key=True)
+    goal: str = Field(foreign_key="goals.slug", max_length=31)
+    kind: str = Field(max_length=16)
+    state: str = Field(max_length=16)
+    operator: str = Field(max_length=16)
+    parent: str | None = Field(default=None, max_length=40)
+    second_parent: str | None = Field(default=None, max_length=40)
+    experiment: str | None = Field(default=None, index=True, max_length=40)
+    why: str = Field(default="", max_length=600)
+    suggestion: str = ""
+    seed: int = Field(sa_type=sa.BigInteger)
+    nonce: str = Field(max_length=64)
+    epoch: int = 0
+    tries: int = 0
+    holders: dict[str, str] = Field(sa_column=_json())
+    tried_owners: list[str] = Field(sa_column=_json())
+    reasons: list[str] = Field(sa_column=_json())
+    refused: int = 0
+    agent: str | None = Field(default=None, max_length=40)
+    owner: str | None = Field(default=None, max_length=40)
+    phase: str = Field(default="", max_length=40)
+    fraction: float = 0.0
+    step: int = 0
+    loss: float | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    claimed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    renewed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    deadline: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class RunRow(SQLModel, table=True):
+    """One training of one experiment, as it was reported; never overwritten."""
+
+    __tablename__ = "runs"
+    __table_args__ = (sa.Index("ix_runs_goal_created_at", "goal", "created_at"),)
+    id: UUID = Field(primary_key=True)
+    experiment: str = Field(foreign_key="experiments.sha", index=True, max_length=40)
+    goal: str = Field(foreign_key="goals.slug", max_length=31)
+    agent: str = Field(index=True, max_length=40)
+    owner: str = Field(index=True, max_length=40)
+    lease: UUID = Field(index=True)
+    epoch: int
+    kind: str = Field(max_length=16)
+    failure: str | None = Field(default=None, max_length=16)
+    failure_detail: str = Field(default="", max_length=500)
+    metric: float | None = None
+    metrics: dict[str, float] = Field(sa_column=_json())
+    evaluation: dict[str, Any] | None = Field(default=None, sa_column=sa.Column(sa.JSON))
+    seed: int = Field(sa_type=sa.BigInteger)
+    budget: str = Field(max_length=40)
+    seconds: float
+    device: dict[str, Any] = Field(sa_column=_json())
+    device_class: str = Field(max_length=200)
+    session: str = Field(default="", max_length=64)
+    client_version: str = Field(default="", max_length=40)
+    body_digest: str = Field(max_length=64)
+    late: bool = False
+    counted: bool = True
+    credit: float = 0.0
+    log_blob: str | None = Field(default=None, max_length=64)
+    log_bytes: int = 0
+    curve_blob: str | None = Field(default=None, max_length=64)
+    curve_points: int = 0
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ChannelRow(SQLModel, table=True):
+    """A channel of the message board."""
+
+    __tablename__ = "channels"
+    name: str = Field(primary_key=True, max_length=31)
+    description: str = Field(default="", max_length=200)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class PostRow(SQLModel, table=True):
+    """A post; rendered once, when written."""
+
+    __tablename__ = "posts"
+    __table_args__ = (sa.Index("ix_posts_channel_topic_seq", "channel", "topic", "seq"),)
+    seq: int | None = Field(default=None, primary_key=True)
+    id: UUID = Field(unique=True)
+    channel: str = Field(foreign_key="channels.name", max_length=31)
+    topic: str = Field(max_length=200)
+    parent: UUID | None = Field(default=None, index=True)
+    author: str = Field(index=True, max_length=40)
+    author_kind: str = Field(max_length=16)
+    kind: str = Field(default="note", max_length=16)
+    body: str
+    html: str
+    renderer: int = 1
+    goal: str | None = Field(default=None, max_length=31)
+    experiment: str | None = Field(default=None, index=True, max_length=40)
+    references: list[str] = Field(sa_column=_json())
+    body_digest: str = Field(default="", max_length=64)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    hidden: bool = False
+    featured: bool = False
+
+
+class EventRow(SQLModel, table=True):
+    """One event, written in the transaction that it speaks of."""
+
+    __tablename__ = "events"
+    __table_args__ = (sa.Index("ix_events_goal_seq", "goal", "seq"),)
+    seq: int = Field(
+        primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    at: datetime = Field(sa_type=UtcDateTime)
+    type: str = Field(index=True, max_length=40)
+    goal: str | None = Field(default=None, max_length=31)
+    body: dict[str, Any] = Field(sa_column=_json())
+
+
+class NoticeRow(SQLModel, table=True):
+    """An operator's words to agents."""
+
+    __tablename__ = "notices"
+    id: int | None = Field(default=None, primary_key=True)
+    goal: str | None = Field(default=None, index=True, max_length=31)
+    text: str
+    by: str = Field(max_length=40)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

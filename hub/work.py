@@ -1,0 +1,314 @@
+"""Work orders: the hub decides what is worth doing, and leases it to one agent until a deadline."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from hub import experiments, goals
+from hub.agents import NotActive
+from hub.db import Work
+from hub.errors import NotYours
+from hub.settings import VERSION, Settings
+from hub.tables import AgentRow, ExperimentRow, GoalRow, NoticeRow, OrderRow, RunRow
+from protocol.events import ExperimentAbandoned, LeaseClaimed, LeaseEnded
+from protocol.experiments import Operator, Status
+from protocol.work import (
+    Kind,
+    Lease,
+    Notice,
+    Progress,
+    Release,
+    Renewal,
+    WorkOrder,
+    WorkReply,
+    WorkRequest,
+)
+
+GRACE = timedelta(seconds=10)
+"""Heartbeats are written behind by a second or two; nobody loses a lease to that."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Why there is no work, and when to ask again (seconds)."""
+
+    code: str
+    reason: str
+    retry_after: float
+
+
+def claim(work: Work, settings: Settings, agent: AgentRow, request: WorkRequest) -> OrderRow | Idle:
+    """Hand out one order, or say why there is none.
+
+    An order that this agent already holds but does not list is handed out again as it is: its
+    claim's reply was lost on the way.
+    """
+    if agent.state != "active":
+        raise NotActive
+    agent.device = request.device.model_dump(mode="json")
+    agent.device_class = request.device.device_class
+    agent.client_version = request.client_version or agent.client_version
+    mine = _held_by(work.session, agent)
+    lost = [order for order in mine if order.id not in request.holding]
+    if lost:
+        return _extend(work, settings, lost[0])
+    most = settings.max_open_leases_per_agent if request.prefetch else 1
+    if len(mine) >= most:
+        return Idle("holding", f"You hold {len(mine)} of {most} leases; finish one first.", 5.0)
+    open_goals = _open_goals(work.session, request.goals)
+    if not open_goals:
+        return Idle("no_goal", "No goal is open for you on this hub; operators open them.", 60.0)
+    order = _waiting(work, settings, agent, open_goals) or _new(work, agent, open_goals)
+    return _lease(work, settings, order, agent)
+
+
+def _held_by(session: Session, agent: AgentRow) -> list[OrderRow]:
+    query = select(OrderRow).where(
+        col(OrderRow.agent) == agent.name, col(OrderRow.state) == "leased"
+    )
+    return list(session.exec(query.order_by(col(OrderRow.claimed_at)).with_for_update()).all())
+
+
+def _open_goals(session: Session, wanted: Sequence[str]) -> list[GoalRow]:
+    query = select(GoalRow).where(col(GoalRow.state) == "open")
+    if wanted:
+        query = query.where(col(GoalRow.slug).in_(wanted))
+    return list(session.exec(query.order_by(col(GoalRow.weight).desc(), col(GoalRow.slug))).all())
+
+
+def _waiting(
+    work: Work, settings: Settings, agent: AgentRow, open_goals: list[GoalRow]
+) -> OrderRow | None:
+    """An order that waits, or whose holder vanished: expiry is decided here, on the hub's clock."""
+    free = sa.or_(
+        col(OrderRow.state) == "open",
+        sa.and_(col(OrderRow.state) == "leased", col(OrderRow.deadline) < work.now - GRACE),
+    )
+    query = (
+        select(OrderRow)
+        .where(free, col(OrderRow.goal).in_([goal.slug for goal in open_goals]))
+        .order_by(col(OrderRow.created_at))
+        .with_for_update(skip_locked=True)
+    )
+    for order in work.session.exec(query).all():
+        if order.state == "leased":
+            _expire(work, settings, order)
+        if order.state == "open" and agent.owner not in order.tried_owners:
+            return order
+    return None
+
+
+def _expire(work: Work, settings: Settings, order: OrderRow) -> None:
+    """Take the lease from a holder who fell silent; park the order when it failed too often."""
+    end(work, order, "expired", "The agent fell silent.")
+    if order.kind in (Kind.EXPLORE.value, Kind.MERGE.value, Kind.ABLATE.value):
+        return  # the next agent is better served by a fresh choice of parent
+    order.state = "parked" if order.tries >= settings.max_tries else "open"
+
+
+def end(work: Work, order: OrderRow, state: str, reason: str) -> None:
+    """Close a lease and abandon what it was making; a late result is still welcome."""
+    order.reasons = [*order.reasons, f"{order.agent}: {reason}"]
+    order.state, order.ended_at = state, work.now
+    if order.owner is not None and state == "expired":
+        order.tried_owners = [*order.tried_owners, order.owner]
+    work.announce(
+        LeaseEnded(
+            goal=order.goal, lease=order.id, agent=order.agent or "", state=state, reason=reason
+        )
+    )
+    if order.kind in (Kind.EXPLORE.value, Kind.MERGE.value, Kind.ABLATE.value):
+        _abandon(work, order, reason)
+
+
+def _abandon(work: Work, order: OrderRow, reason: str) -> None:
+    query = select(ExperimentRow).where(
+        col(ExperimentRow.lease) == order.id, col(ExperimentRow.status) == Status.RUNNING.value
+    )
+    for row in work.session.exec(query).all():
+        row.status = Status.ABANDONED.value
+        row.verdict = f"Abandoned: {reason}"[:300]
+        row.changed_seq = work.announce(
+            ExperimentAbandoned(goal=row.goal, sha=row.sha, number=row.number, reason=reason)
+        )
+
+
+def _new(work: Work, agent: AgentRow, open_goals: list[GoalRow]) -> OrderRow:
+    """Choose what is worth doing now, and write it down as an order."""
+    goal = open_goals[0]
+    root = experiments.find(work.session, str(goal.root))
+    anchored = select(RunRow.id).where(
+        col(RunRow.goal) == goal.slug, col(RunRow.agent) == agent.name, col(RunRow.kind) == "anchor"
+    )
+    if work.session.exec(anchored.limit(1)).first() is None:
+        why = f"{agent.name} is new here: run the baseline once, so that its numbers can be read."
+        return order_new(work, goal, Kind.ANCHOR, Operator.BASELINE, why, experiment=root.sha)
+    best = _best(work.session, goal) or root
+    why = f"#{best.number} is the best so far ({best.score}); try one change on it."
+    return order_new(work, goal, Kind.EXPLORE, Operator.TWEAK, why, parent=best.sha)
+
+
+def _best(session: Session, goal: GoalRow) -> ExperimentRow | None:
+    score = col(ExperimentRow.score)
+    order = score.asc() if goal.direction == "min" else score.desc()
+    query = select(ExperimentRow).where(
+        col(ExperimentRow.goal) == goal.slug, score.is_not(None), ~col(ExperimentRow.forbidden)
+    )
+    return session.exec(query.order_by(order).limit(1)).first()
+
+
+def order_new(
+    work: Work,
+    goal: GoalRow,
+    kind: Kind,
+    operator: Operator,
+    why: str,
+    *,
+    parent: str | None = None,
+    second_parent: str | None = None,
+    experiment: str | None = None,
+) -> OrderRow:
+    """Write an order that any agent may claim."""
+    order = OrderRow(
+        id=UUID(bytes=secrets.token_bytes(16), version=4),
+        goal=goal.slug,
+        kind=kind.value,
+        state="open",
+        operator=operator.value,
+        parent=parent,
+        second_parent=second_parent,
+        experiment=experiment,
+        why=why,
+        seed=secrets.randbelow(2**31),
+        nonce=secrets.token_hex(16),
+        holders={},
+        tried_owners=[],
+        reasons=[],
+        created_at=work.now,
+    )
+    work.session.add(order)
+    work.session.flush()
+    return order
+
+
+def _lease(work: Work, settings: Settings, order: OrderRow, agent: AgentRow) -> OrderRow:
+    order.state = "leased"
+    order.epoch += 1
+    order.tries += 1
+    order.agent, order.owner = agent.name, agent.owner
+    order.holders = {**order.holders, str(order.epoch): agent.name}
+    order.phase, order.fraction, order.step, order.loss = "claimed", 0.0, 0, None
+    order.claimed_at = work.now
+    work.announce(
+        LeaseClaimed(
+            goal=order.goal, lease=order.id, kind=order.kind, agent=agent.name, why=order.why
+        )
+    )
+    return _extend(work, settings, order)
+
+
+def _extend(work: Work, settings: Settings, order: OrderRow) -> OrderRow:
+    order.renewed_at = work.now
+    order.deadline = work.now + timedelta(seconds=settings.lease_seconds)
+    return order
+
+
+def renew(
+    session: Session, settings: Settings, now: datetime, lease: UUID, by: AgentRow, said: Progress
+) -> tuple[OrderRow, Renewal]:
+    """Keep a lease alive; reads only, because the caller writes heartbeats behind in batches.
+
+    A holder who was silent past the deadline keeps the lease as long as nobody else took it.
+    """
+    order = session.get(OrderRow, lease)
+    if order is None or str(said.epoch) not in order.holders:
+        raise experiments.StaleLease
+    if order.holders[str(said.epoch)] != by.name:
+        raise NotYours
+    if order.epoch != said.epoch or order.state != "leased":
+        raise experiments.StaleLease
+    goal = goals.find(session, order.goal)
+    cap = goals.spec(session, goal).timeout_seconds * settings.lease_hard_cap_factor
+    started = order.claimed_at or now
+    deadline = now + timedelta(seconds=settings.lease_seconds)
+    stop, reason = goal.state == "closed", goal.state_reason
+    if (now - started).total_seconds() > cap:
+        stop, reason = True, f"This lease is {cap:.0f} s old, four times what a run may take."
+    renewal = Renewal(
+        deadline=deadline, lease_seconds=settings.lease_seconds, stop=stop, reason=reason
+    )
+    return order, renewal
+
+
+def release(work: Work, lease: UUID, by: AgentRow, said: Release) -> None:
+    """Give a lease back at once, so that another agent can have the work; safe to send again."""
+    order = work.session.get(OrderRow, lease, with_for_update=True)
+    if order is None or order.holders.get(str(said.epoch)) != by.name:
+        raise NotYours
+    if order.epoch != said.epoch or order.state != "leased":
+        return
+    end(work, order, "released", said.reason)
+    if order.kind in (Kind.REPLICATE.value, Kind.ANCHOR.value):
+        order.state = "open"
+        order.tries -= 1
+
+
+def tell(session: Session, settings: Settings, order: OrderRow) -> WorkOrder:
+    """An order as the agent reads it."""
+    goal = goals.find(session, order.goal)
+    return WorkOrder(
+        lease=order.id,
+        epoch=order.epoch,
+        kind=Kind(order.kind),
+        goal=order.goal,
+        goal_version=goal.version,
+        parent=order.parent,
+        second_parent=order.second_parent,
+        experiment=order.experiment,
+        operator=Operator(order.operator),
+        why=order.why,
+        seed=order.seed,
+        nonce=order.nonce,
+        lease_seconds=settings.lease_seconds,
+        deadline=order.deadline,
+        notices=notices(session, order.goal),
+        suggestion=order.suggestion,
+    )
+
+
+def notices(session: Session, goal: str) -> list[Notice]:
+    """What operators want agents to know now."""
+    row = NoticeRow
+    query = select(row).where(
+        col(row.withdrawn_at).is_(None), sa.or_(col(row.goal).is_(None), col(row.goal) == goal)
+    )
+    return [
+        Notice(id=each.id or 0, text=each.text, created_at=each.created_at)
+        for each in session.exec(query.order_by(col(row.id)))
+    ]
+
+
+def leases(session: Session, goal: str | None = None, state: str = "leased") -> list[Lease]:
+    """The leases that are held now, or those that were parked."""
+    query = select(OrderRow).where(col(OrderRow.state) == state)
+    if goal is not None:
+        query = query.where(col(OrderRow.goal) == goal)
+    rows = session.exec(query.order_by(col(OrderRow.claimed_at)).limit(1000)).all()
+    return [Lease.model_validate(row.model_dump()) for row in rows]
+
+
+def reply(work: Work, settings: Settings, agent: AgentRow, request: WorkRequest) -> WorkReply:
+    """The answer to an ask for work: an order with its digest, or why there is none."""
+    mine = work.session.get_one(AgentRow, agent.name)
+    given = claim(work, settings, mine, request)
+    versions = {"minimum_client": settings.minimum_client, "latest_client": VERSION}
+    if isinstance(given, Idle):
+        return WorkReply(
+            code=given.code, reason=given.reason, retry_after=given.retry_after, **versions
+        )
+    return WorkReply(order=tell(work.session, settings, given), **versions)

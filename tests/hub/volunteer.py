@@ -1,0 +1,76 @@
+"""A volunteer for tests: speaks the protocol over HTTP and remembers its order."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+from protocol.work import WorkReply
+from tests.builders import Order, a_join, a_proposal, a_report, a_work_request, an_id
+
+
+@dataclass
+class Volunteer:
+    """One agent with its token."""
+
+    http: TestClient
+    name: str
+    token: str
+
+    @classmethod
+    def joined(cls, http: TestClient, name: str, owner: str) -> "Volunteer":
+        """Join and keep the token."""
+        answer = http.post("/v1/agents", json=a_join(name, owner).model_dump(mode="json"))
+        assert answer.status_code == 201, answer.text
+        return cls(http, name, answer.json()["token"])
+
+    def send(self, method: str, path: str, body: Any = None) -> Response:
+        """One request with the token."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        content = body.model_dump(mode="json") if body is not None else None
+        return self.http.request(method, path, json=content, headers=headers)
+
+    def ask(self, **changes: Any) -> WorkReply:
+        """Ask for work."""
+        answer = self.send("POST", "/v1/work", a_work_request(**changes))
+        assert answer.status_code == 200, answer.text
+        return WorkReply.model_validate(answer.json())
+
+    def claim(self, **changes: Any) -> Order:
+        """Ask for work and get some."""
+        order = self.ask(**changes).order
+        assert order is not None
+        return Order(
+            lease=order.lease,
+            epoch=order.epoch,
+            goal=order.goal,
+            nonce=order.nonce,
+            seed=order.seed,
+            parent=order.parent,
+            experiment=order.experiment,
+            extra={"kind": order.kind.value, "why": order.why},
+        )
+
+    def propose(self, order: Order, identity: UUID | None = None, **changes: Any) -> Response:
+        """Register a proposal; an accepted one becomes the order's experiment."""
+        body = a_proposal(order, **changes)
+        answer = self.send("PUT", f"/v1/experiments/{identity or an_id()}", body)
+        if answer.status_code == 200:
+            order.experiment = answer.json()["sha"]
+        return answer
+
+    def report(self, order: Order, identity: UUID | None = None, **changes: Any) -> Response:
+        """Report a run."""
+        return self.send("PUT", f"/v1/runs/{identity or an_id()}", a_report(order, **changes))
+
+    def explore(self, learning_rate: float, metric: float | None) -> Order:
+        """Claim, anchor first if asked, propose, report."""
+        order = self.claim()
+        while order.experiment is not None:
+            assert self.report(order, metric=0.9).status_code == 200
+            order = self.claim()
+        assert self.propose(order, learning_rate=learning_rate).status_code == 200
+        assert self.report(order, metric=metric).status_code == 200
+        return order
