@@ -55,8 +55,11 @@ def claim(work: Work, settings: Settings, agent: AgentRow, request: WorkRequest)
     agent.client_version = request.client_version or agent.client_version
     mine = _held_by(work.session, agent)
     lost = [order for order in mine if order.id not in request.holding]
-    if lost:
-        return _extend(work, settings, lost[0])
+    for order in lost:
+        if not _silent(work, order):
+            return _extend(work, settings, order)
+        _expire(work, settings, order)
+    mine = [order for order in mine if order not in lost]
     most = settings.max_open_leases_per_agent if request.prefetch else 1
     if len(mine) >= most:
         return Idle("holding", f"You hold {len(mine)} of {most} leases; finish one first.", 5.0)
@@ -72,6 +75,10 @@ def _held_by(session: Session, agent: AgentRow) -> list[OrderRow]:
         col(OrderRow.agent) == agent.name, col(OrderRow.state) == "leased"
     )
     return list(session.exec(query.order_by(col(OrderRow.claimed_at)).with_for_update()).all())
+
+
+def _silent(work: Work, order: OrderRow) -> bool:
+    return order.deadline is not None and order.deadline < work.now - GRACE
 
 
 def _open_goals(session: Session, wanted: Sequence[str]) -> list[GoalRow]:

@@ -1,0 +1,99 @@
+"""A result counts once, whatever the network does."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from fastapi.testclient import TestClient
+from sqlmodel import func, select
+
+from hub.core import Hub
+from hub.tables import OwnerRow, RunRow
+from tests.builders import Clock, a_proposal, a_report, an_id
+from tests.hub.volunteer import Volunteer
+
+
+def runs_and_credit(hub: Hub) -> tuple[int, float]:
+    """How many runs there are, and all owners' credit."""
+    with hub.database.read() as session:
+        count = session.exec(select(func.count()).select_from(RunRow)).one()
+        credit = session.exec(select(func.sum(OwnerRow.credit))).one()
+    return count, credit
+
+
+def test_the_same_report_ten_times_at_once_is_one_run_and_one_credit(
+    hub: Hub, volta: Volunteer
+) -> None:
+    order, identity = volta.claim(), an_id()
+    body = a_report(order)
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(
+            pool.map(lambda _: volta.send("PUT", f"/v1/runs/{identity}", body), range(10))
+        )
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert sum(answer.json()["duplicate"] for answer in answers) == 9
+    assert runs_and_credit(hub) == (1, 0.5)
+
+
+def test_another_body_under_the_same_id_is_refused_and_written_down(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    order, identity = volta.claim(), an_id()
+    volta.report(order, identity, metric=0.9)
+
+    answer = volta.report(order, identity, metric=0.5)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "body_changed")
+    told = [each["event"]["type"] for each in http.get("/v1/events").json()["events"]]
+    assert told[-1] == "conflict.refused"
+    assert runs_and_credit(hub)[0] == 1
+
+
+def test_a_stale_holder_s_result_is_kept_and_marked_late(
+    hub: Hub, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    order = volta.claim()
+    volta.propose(order, learning_rate=0.4)
+    clock.forward(200)
+    tesla.claim()
+
+    answer = volta.report(order, metric=0.7)
+
+    assert answer.status_code == 200
+    assert answer.json()["late"] is True
+    assert answer.json()["credit"] > 0
+    shown = volta.http.get(f"/v1/experiments/{order.experiment}").json()
+    assert (shown["status"], shown["metric"]) == ("finished", 0.7)
+
+
+def test_registering_twice_gives_the_same_commit(volta: Volunteer) -> None:
+    volta.report(volta.claim())
+    order, identity = volta.claim(), an_id()
+    body = a_proposal(order)
+
+    answers = [volta.send("PUT", f"/v1/experiments/{identity}", body).json() for _ in range(2)]
+
+    assert answers[0]["sha"] == answers[1]["sha"]
+    assert [answer["duplicate"] for answer in answers] == [False, True]
+
+
+def test_somebody_else_s_lease_cannot_be_reported(volta: Volunteer, tesla: Volunteer) -> None:
+    order = volta.claim()
+
+    answer = tesla.report(order)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
+
+
+def test_a_result_cannot_be_replayed_with_another_nonce(volta: Volunteer) -> None:
+    answer = volta.report(volta.claim(), nonce="feed")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_nonce")
+
+
+def test_a_second_run_under_a_finished_lease_is_late(hub: Hub, volta: Volunteer) -> None:
+    order = volta.claim()
+    volta.report(order)
+
+    assert volta.report(order).json()["late"] is True

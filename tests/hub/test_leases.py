@@ -1,0 +1,193 @@
+"""Leases: one holder at a time, on the hub's clock, fenced by epochs."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from fastapi.testclient import TestClient
+from sqlmodel import select
+
+from hub import experiments, work
+from hub.core import Hub
+from hub.tables import GoalRow, OrderRow
+from protocol.experiments import Operator
+from protocol.work import Kind, Progress, Release
+from tests.builders import Clock
+from tests.hub.volunteer import Volunteer
+
+
+def a_replicate(hub: Hub) -> str:
+    """An order to run the baseline again, waiting for anybody."""
+    with hub.database.work() as unit:
+        goal = unit.session.get_one(GoalRow, "toy")
+        order = work.order_new(
+            unit, goal, Kind.REPLICATE, Operator.BASELINE, "Is it so?", experiment=goal.root
+        )
+        return str(order.id)
+
+
+def test_a_lost_claim_reply_returns_the_same_lease(volta: Volunteer) -> None:
+    first = volta.claim()
+
+    again = volta.claim(holding=[])
+
+    assert (again.lease, again.epoch) == (first.lease, first.epoch)
+
+
+def test_an_agent_that_holds_its_lease_gets_no_second_one_and_is_told_why(
+    volta: Volunteer,
+) -> None:
+    order = volta.claim()
+
+    reply = volta.ask(holding=[str(order.lease)])
+
+    assert reply.order is None
+    assert reply.code == "holding"
+    assert "finish one" in reply.reason
+
+
+def test_prefetch_allows_a_second_lease_and_no_third(volta: Volunteer) -> None:
+    first = volta.claim()
+    second = volta.claim(holding=[str(first.lease)], prefetch=True)
+
+    held = [str(first.lease), str(second.lease)]
+    assert second.lease != first.lease
+    assert volta.ask(holding=held, prefetch=True).order is None
+
+
+def test_a_silent_holder_loses_the_lease_to_another_owner(
+    hub: Hub, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    a_replicate(hub)
+    order = volta.claim()
+    clock.forward(200)
+
+    taken = tesla.claim()
+
+    assert taken.lease == order.lease
+    assert taken.epoch == order.epoch + 1
+
+
+def test_a_renewed_lease_stays_with_its_holder(
+    hub: Hub, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    a_replicate(hub)
+    order = volta.claim()
+    clock.forward(100)
+    renewed = volta.send(
+        "POST", f"/v1/leases/{order.lease}/renew", Progress(epoch=order.epoch, phase="train")
+    )
+    hub.heartbeats.flush()
+    clock.forward(100)
+
+    assert renewed.status_code == 200
+    assert tesla.claim().lease != order.lease
+
+
+def test_the_stale_holder_cannot_renew_or_propose(
+    hub: Hub, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    a_replicate(hub)
+    order = volta.claim()
+    clock.forward(200)
+    tesla.claim()
+
+    answer = volta.send(
+        "POST", f"/v1/leases/{order.lease}/renew", Progress(epoch=order.epoch, phase="train")
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "stale_lease")
+
+
+def test_the_same_owner_does_not_get_a_failed_order_twice(
+    hub: Hub, clock: Clock, volta: Volunteer
+) -> None:
+    identity = a_replicate(hub)
+    assert str(volta.claim().lease) == identity
+    clock.forward(200)
+
+    assert str(volta.claim().lease) != identity
+
+
+def test_an_order_that_fails_three_owners_is_parked_and_listed(
+    http: TestClient, hub: Hub, clock: Clock
+) -> None:
+    identity = a_replicate(hub)
+    for owner in ("ada", "nikola", "marie"):
+        assert str(Volunteer.joined(http, f"agent-{owner}", owner).claim().lease) == identity
+        clock.forward(200)
+    Volunteer.joined(http, "agent-last", "last").claim()
+
+    parked = http.get("/v1/leases", params={"parked": True}).json()
+    assert [each["id"] for each in parked] == [identity]
+
+
+def test_a_released_lease_is_free_at_once_for_the_next(
+    hub: Hub, volta: Volunteer, tesla: Volunteer
+) -> None:
+    identity = a_replicate(hub)
+    order = volta.claim()
+    path = f"/v1/leases/{order.lease}/release"
+    said = Release(epoch=order.epoch, reason="going home")
+
+    assert [volta.send("POST", path, said).status_code for _ in range(2)] == [204, 204]
+    assert str(tesla.claim().lease) == identity
+
+
+def test_an_abandoned_exploration_leaves_its_node_in_the_tree(
+    http: TestClient, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    order = volta.claim()
+    volta.propose(order, learning_rate=0.4)
+    clock.forward(200)
+    tesla.claim()
+
+    shown = http.get(f"/v1/experiments/{order.experiment}").json()
+    assert shown["status"] == "abandoned"
+    assert "fell silent" in shown["verdict"]
+
+
+def test_no_open_goal_is_said_in_words(hub: Hub, volta: Volunteer) -> None:
+    with hub.database.work() as unit:
+        unit.session.get_one(GoalRow, "toy").state = "paused"
+
+    reply = volta.ask()
+    assert (reply.order, reply.code) == (None, "no_goal")
+    assert reply.retry_after > 0
+
+
+def test_sixteen_agents_at_once_get_sixteen_leases(hub: Hub, http: TestClient) -> None:
+    agents = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(16)]
+    for _ in range(8):
+        a_replicate(hub)
+
+    with ThreadPoolExecutor(16) as pool:
+        orders = list(pool.map(lambda agent: agent.claim(), agents))
+
+    assert len({order.lease for order in orders}) == 16
+    with hub.database.read() as session:
+        held = session.exec(select(OrderRow).where(OrderRow.state == "leased")).all()
+    assert len(held) == 16
+
+
+def test_a_lease_older_than_four_runs_is_told_to_stop(
+    hub: Hub, clock: Clock, volta: Volunteer
+) -> None:
+    order = volta.claim()
+    clock.forward(241)
+
+    answer = volta.send(
+        "POST", f"/v1/leases/{order.lease}/renew", Progress(epoch=order.epoch, phase="train")
+    )
+    assert answer.json()["stop"] is True
+
+
+def test_a_late_beat_never_reopens_a_finished_lease(hub: Hub, volta: Volunteer) -> None:
+    order = volta.claim()
+    beat = Progress(epoch=order.epoch, phase="train")
+    volta.send("POST", f"/v1/leases/{order.lease}/renew", beat)
+    volta.report(order)
+    hub.heartbeats.flush()
+
+    answer = volta.send("POST", f"/v1/leases/{order.lease}/renew", beat)
+    assert answer.json()["code"] == experiments.StaleLease.code
+    with hub.database.read() as session:
+        assert session.get_one(OrderRow, order.lease).state == "done"

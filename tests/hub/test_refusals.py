@@ -1,0 +1,137 @@
+"""Bad input: a stable code, a status, a sentence, and nothing half done."""
+
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub.core import Hub
+from tests.builders import TRAIN, a_report
+from tests.hub.volunteer import Volunteer
+
+
+@pytest.fixture
+def ready(volta: Volunteer) -> Volunteer:
+    """An agent whose next order is to explore."""
+    volta.report(volta.claim())
+    return volta
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "status"),
+    [
+        ({"prepare.py": "print('mine')\n"}, "protected_file", 422),
+        ({"../evil.py": "x = 1\n"}, "protected_file", 422),
+        ({"train.py": TRAIN}, "nothing_changed", 422),
+        ({"train.py": "def (:\n"}, "syntax_error", 422),
+        ({"train.py": "x = " + "(" * 5000}, "syntax_error", 422),
+        ({"train.py": "x = 1  # \u202e evil\n"}, "unsafe_text", 422),
+        ({"train.py": "x = 1\r\n"}, "unsafe_text", 422),
+        ({"train.py": "#" * 300_000}, "file_too_large", 413),
+    ],
+)
+def test_a_bad_proposal_is_refused_in_words_and_leaves_no_node(
+    ready: Volunteer, files: dict[str, str], code: str, status: int
+) -> None:
+    answer = ready.propose(ready.claim(), files=files)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert len(answer.json()["detail"]) > 20
+    assert ready.http.get("/v1/goals/toy").json()["experiments"] == 1
+
+
+def test_a_million_short_lines_are_refused_by_size(ready: Volunteer) -> None:
+    answer = ready.propose(ready.claim(), files={"train.py": "\n" * 1_000_000})
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", "true", '"0.9"', "null"])
+def test_a_metric_that_is_no_finite_number_is_refused(volta: Volunteer, value: str) -> None:
+    order = volta.claim()
+    body = a_report(order).model_dump_json().replace('"metric":0.9', f'"metric":{value}')
+
+    answer = volta.http.put(
+        "/v1/runs/6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
+        content=body,
+        headers={"Authorization": f"Bearer {volta.token}", "Content-Type": "application/json"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+@pytest.mark.parametrize(
+    "token", ["", "nonsense", "ah_agent_aaaaaaaaaa_" + "x" * 43, "ah_operator_x_y"]
+)
+def test_wrong_and_unknown_tokens_get_the_same_answer(http: TestClient, token: str) -> None:
+    answer = http.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "unauthorized"
+
+
+def test_the_token_is_nowhere_in_the_database(hub: Hub, volta: Volunteer) -> None:
+    stored = (hub.settings.data / "hub.sqlite3-wal").read_bytes()
+
+    assert volta.token.encode() not in stored
+    assert volta.token.split("_", 3)[3].encode() not in stored
+
+
+def test_an_unknown_field_is_named(volta: Volunteer) -> None:
+    order = volta.claim()
+    body = a_report(order).model_dump(mode="json") | {"verified": True}
+
+    answer = volta.http.put(
+        "/v1/runs/6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
+        json=body,
+        headers={"Authorization": f"Bearer {volta.token}"},
+    )
+    assert answer.json()["data"]["errors"][0]["field"] == "body.verified"
+
+
+@pytest.mark.parametrize("sha", ["abc", "HEAD", "--upload-pack=x", "ffffffff", "..%2F..%2Fetc"])
+def test_what_is_no_experiment_is_not_found(http: TestClient, sha: str) -> None:
+    assert http.get(f"/v1/experiments/{sha}").status_code == 404
+
+
+def test_a_tree_sha_is_no_experiment(http: TestClient, hub: Hub) -> None:
+    root = str(http.get("/v1/goals/toy").json()["baseline"])
+    tree = hub.git.tree("toy", root)
+
+    assert http.get(f"/v1/experiments/{tree}").status_code == 404
+
+
+def test_an_ambiguous_short_sha_lists_the_choices(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    shas = [volta.explore(0.2 + n / 100, 0.8).experiment or "" for n in range(20)]
+    firsts = [sha[0] for sha in shas]
+    twice = next(first for first in firsts if firsts.count(first) > 1)
+
+    # Four digits are the shortest that a client sends; one digit makes the clash certain here.
+    answer = http.get(f"/v1/experiments/{twice}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous")
+    assert len(answer.json()["data"]["choices"]) > 1
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read(http: TestClient) -> None:
+    answer = http.post("/v1/agents", content=b"x" * 2_000_000)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_json_bombs_are_refused(http: TestClient) -> None:
+    for body in ("[" * 100_000, '{"a":' * 50_000, "1" * 5_000, json.dumps({"name": "\ud800"})):
+        answer = http.post(
+            "/v1/agents", content=body.encode(), headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code in (400, 422), answer.text
+
+
+def test_a_missing_repository_is_a_503_in_words(hub: Hub, http: TestClient) -> None:
+    root = http.get("/v1/goals/toy").json()["baseline"]
+    hub.git.path("toy").rename(hub.settings.data / "gone")
+    hub.git._local.__dict__.clear()
+
+    answer = http.get(f"/v1/experiments/{root}/files")
+    assert (answer.status_code, answer.json()["code"]) == (503, "repository_damaged")
+    assert "Retry-After" in answer.headers
