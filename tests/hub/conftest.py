@@ -1,5 +1,6 @@
-"""A real hub on a real SQLite file, with a clock that tests move."""
+"""A real hub on SQLite and again on PostgreSQL, with a clock that tests move."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,57 @@ from fastapi.testclient import TestClient
 
 from hub import goals
 from hub.app import create_app
-from hub.core import Hub, open_hub
+from hub.core import Hub, open_hub, utc_now
+from hub.db import Database, migrate
 from hub.settings import Settings
 from tests.builders import FILES, Clock, a_spec
 from tests.hub.volunteer import Volunteer
+from tests.services.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite file with the schema, to copy: migrating is slower."""
+    path = tmp_path_factory.mktemp("template") / "hub.sqlite3"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: PostgresServer) -> str:
+    """The name of an empty PostgreSQL database with the schema, to copy."""
+    url = postgres.fresh_database()
+    _migrate(url)
+    return url.rpartition("/")[2]
+
+
+def _migrate(url: str) -> None:
+    database = Database(url, utc_now, pool=1)
+    migrate(database)
+    database.dispose()
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A fresh SQLite database with the schema."""
+    (tmp_path / "hub").mkdir()
+    shutil.copyfile(migrated_sqlite, tmp_path / "hub" / "hub.sqlite3")
+    return f"sqlite:///{tmp_path / 'hub' / 'hub.sqlite3'}"
+
+
+@pytest.fixture
+def pg_url(postgres: PostgresServer, migrated_postgres: str) -> Iterator[str]:
+    """A fresh PostgreSQL database with the schema."""
+    url = postgres.fresh_database(template=migrated_postgres)
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database with the schema: whatever takes it runs on SQLite and again on PostgreSQL."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "pg_url")
+    return url
 
 
 @pytest.fixture
@@ -20,9 +68,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, clock: Clock) -> Iterator[Hub]:
+def hub(tmp_path: Path, clock: Clock, database_url: str) -> Iterator[Hub]:
     """A hub with one open goal, `toy`."""
-    hub = open_hub(Settings(data=tmp_path / "hub"), clock)
+    settings = Settings(data=tmp_path / "hub", database_url=database_url)
+    hub = open_hub(settings, clock)
     with hub.database.work() as work:
         goals.open_goal(work, hub.git, a_spec(), FILES)
     yield hub
