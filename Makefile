@@ -1,32 +1,57 @@
 # Every command sets up what it needs in .venv; a bare machine has Python 3.11+, git and make.
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INPUTS := pyproject.toml $(wildcard hatch_build.py)
+JOBS ?= 2
+SEEDS ?= 20
+MINUTES ?= 5
 .DEFAULT_GOAL := help
+export PYTHON
 
-.PHONY: help dev demo test check fix bench golden clean
+.PHONY: help dev demo test check fix bench golden faults soak clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e '.[dev]'
-	@touch $@
+# The demo needs no test tools, so that it starts sooner; .dev includes .train.
+$(VENV)/.train: $(INPUTS)
+	@sh scripts/venv.sh train
 
-dev: $(VENV)/.installed ## set up .venv with everything
+$(VENV)/.dev: $(INPUTS)
+	@sh scripts/venv.sh dev
 
-check: $(VENV)/.installed ## lint, types, import contracts
+$(VENV)/.services: | $(VENV)/.dev
+	@sh scripts/test_services.sh
+
+dev: $(VENV)/.dev ## set up .venv with everything
+
+demo: $(VENV)/.train ## hub, one agent and a board on this machine; EXPERIMENTS=3 stops after three
+	@$(BIN)/python scripts/demo.py $(if $(EXPERIMENTS),--experiments $(EXPERIMENTS))
+
+check: $(VENV)/.dev ## lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: $(VENV)/.installed ## format and mend what ruff can mend
+fix: $(VENV)/.dev ## format and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(VENV)/.installed ## run every test
-	$(BIN)/pytest
+test: $(VENV)/.dev $(VENV)/.services ## run every test: JOBS=2 at a time
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
+
+golden: $(VENV)/.dev ## write the golden files anew after a wire change; review the diff
+	AGENTHUB_GOLDEN=write $(BIN)/pytest -q tests -m golden
+
+faults: $(VENV)/.dev $(VENV)/.services ## SIGKILL, cut wires, full disks: SEEDS=20 of each fault
+	AGENTHUB_SEEDS=$(SEEDS) $(BIN)/pytest -q tests/faults -m faults --timeout 3600
+
+soak: $(VENV)/.dev ## kill hub and clients at random for MINUTES=5, then check what is left
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+
+bench: $(VENV)/.dev ## measure; results go to benchmarks/results
+	$(BIN)/python -m benchmarks
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .demo board_ui/dist board_ui/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache .demo
+	rm -rf board_ui/dist board_ui/node_modules
