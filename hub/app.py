@@ -6,12 +6,24 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from fastapi import FastAPI
 
-from hub.api import agents, board, experiments, git, goals, health, live, problems, runs, work
+from hub.api import (
+    agents,
+    board,
+    experiments,
+    git,
+    goals,
+    health,
+    live,
+    overview,
+    problems,
+    runs,
+    work,
+)
 from hub.core import Hub
 from hub.middleware import BodyLimit, RequestIds
 from hub.settings import VERSION
 
-ROUTERS = (agents, goals, experiments, runs, work, board, live, git, health)
+ROUTERS = (agents, overview, goals, experiments, runs, work, board, live, git, health)
 
 
 def create_app(hub: Hub) -> FastAPI:

@@ -1,0 +1,126 @@
+"""The hub at a glance: cards, staircases, titles and activity, by a few queries each."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from hub import goals
+from hub.settings import VERSION, Settings
+from hub.tables import AgentRow, EventRow, ExperimentRow, GoalRow, OrderRow, RunRow
+from protocol.events import AnyEnvelope
+from protocol.experiments import Standing
+from protocol.goals import Direction, GoalState
+from protocol.overview import GoalCard, Improvement, Overview, Title
+
+ONLINE = timedelta(minutes=5)
+DAY = timedelta(days=1)
+MAX_STAIRS = 200
+
+_made = ExperimentRow
+
+
+def overview(session: Session, settings: Settings, now: datetime) -> Overview:
+    """Everything on the board's first page."""
+    rows = session.exec(select(GoalRow).order_by(col(GoalRow.created_at).desc())).all()
+    online = sa.select(sa.func.count()).where(col(AgentRow.last_seen_at) > now - ONLINE)
+    hour = sa.select(sa.func.count()).where(col(RunRow.created_at) > now - timedelta(hours=1))
+    today = sa.select(sa.func.coalesce(sa.func.sum(col(RunRow.seconds)), 0.0)).where(
+        col(RunRow.created_at) > now - DAY
+    )
+    newest = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar() or 0
+    return Overview(
+        name=settings.name,
+        version=VERSION,
+        seq=newest,
+        agents_online=session.execute(online).scalar_one(),
+        experiments_last_hour=session.execute(hour).scalar_one(),
+        gpu_hours_today=session.execute(today).scalar_one() / 3600,
+        goals=[card(session, row, now) for row in rows],
+    )
+
+
+def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
+    """One goal at a glance."""
+    spec = goals.spec(session, goal)
+    steps = stairs(session, goal)
+    root = session.exec(select(_made).where(col(_made.sha) == goal.root)).first()
+    best, verified = _best(session, goal, False), _best(session, goal, True)
+    baseline = root.score if root is not None else None
+    gain = None if best is None or baseline is None else best - baseline
+    return GoalCard(
+        name=goal.slug,
+        title=goal.title,
+        question=spec.question,
+        metric=spec.metric.name,
+        unit=spec.metric.unit,
+        direction=Direction(goal.direction),
+        state=GoalState(goal.state),
+        reason=goal.state_reason,
+        baseline=baseline,
+        best=best,
+        verified_best=verified,
+        gain=gain,
+        noise_sd=goal.noise_sd,
+        **_counts(session, goal, now),
+        stairs=steps[-MAX_STAIRS:],
+    )
+
+
+def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
+    held = (col(OrderRow.goal) == goal.slug, col(OrderRow.state) == "leased")
+    mine = col(_made.goal) == goal.slug
+    asked = {
+        "experiments": sa.select(sa.func.count()).where(mine),
+        "experiments_today": sa.select(sa.func.count()).where(
+            mine, col(_made.created_at) > now - DAY
+        ),
+        "running": sa.select(sa.func.count()).where(*held),
+        "agents": sa.select(sa.func.count(sa.distinct(col(OrderRow.agent)))).where(*held),
+        "replications_waiting": sa.select(sa.func.count()).where(
+            col(OrderRow.goal) == goal.slug,
+            col(OrderRow.state) == "open",
+            col(OrderRow.kind) == "replicate",
+        ),
+    }
+    return {name: session.execute(query).scalar_one() for name, query in asked.items()}
+
+
+def _best(session: Session, goal: GoalRow, verified: bool) -> float | None:
+    pick = sa.func.min if goal.direction == "min" else sa.func.max
+    query = sa.select(pick(col(_made.score))).where(
+        col(_made.goal) == goal.slug, ~col(_made.hidden)
+    )
+    if verified:
+        query = query.where(col(_made.standing) == Standing.VERIFIED.value)
+    return session.execute(query).scalar()
+
+
+def stairs(session: Session, goal: GoalRow) -> list[Improvement]:
+    """The experiments that were the best when they came, oldest first."""
+    query = select(_made).where(col(_made.goal) == goal.slug, col(_made.kept), ~col(_made.hidden))
+    rows = session.exec(query.order_by(col(_made.number))).all()
+    return [
+        Improvement(**row.model_dump(), at=row.finished_at or row.created_at)
+        for row in rows
+        if row.score is not None
+    ]
+
+
+def titles(session: Session, goal: GoalRow, numbers: Sequence[int]) -> list[Title]:
+    """Labels of the nodes on the screen."""
+    query = select(_made).where(col(_made.goal) == goal.slug, col(_made.number).in_(numbers))
+    return [Title(**row.model_dump()) for row in session.exec(query)]
+
+
+def activity(session: Session, goal: GoalRow, before: int | None, limit: int) -> list[AnyEnvelope]:
+    """A goal's events, newest first, before a cursor."""
+    query = select(EventRow).where(col(EventRow.goal) == goal.slug)
+    if before is not None:
+        query = query.where(col(EventRow.seq) < before)
+    rows = session.exec(query.order_by(col(EventRow.seq).desc()).limit(limit)).all()
+    return [
+        AnyEnvelope.model_validate({"seq": row.seq, "at": row.at, "event": row.body})
+        for row in rows
+    ]
