@@ -4,10 +4,10 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
 
 from hub.core import utc_now
 from hub.db import Database, NewerSchema, alembic_config, migrate
-from hub.tables import SQLModel
 
 
 def a_database(url: str) -> Database:
