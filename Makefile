@@ -25,7 +25,7 @@ $(VENV)/.services: | $(VENV)/.dev
 dev: $(VENV)/.dev ## set up .venv with everything
 
 demo: $(VENV)/.train ## hub, one agent and a board on this machine; EXPERIMENTS=3 stops after three
-	@$(BIN)/python scripts/demo.py $(if $(EXPERIMENTS),--experiments $(EXPERIMENTS))
+	@$(BIN)/python -m scripts.demo $(if $(EXPERIMENTS),--experiments $(EXPERIMENTS))
 
 check: $(VENV)/.dev ## lint, types, import contracts
 	$(BIN)/ruff check .

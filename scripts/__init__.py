@@ -1,0 +1,1 @@
+"""What the Makefile runs: set-up in shell, the demo in Python."""
