@@ -41,7 +41,7 @@ test: $(VENV)/.dev $(VENV)/.services ## run every test: JOBS=2 at a time
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 golden: $(VENV)/.dev ## write the golden files anew after a wire change; review the diff
-	AGENTHUB_GOLDEN=write $(BIN)/pytest -q tests -m golden
+	GOLDEN=write $(BIN)/pytest -q tests/golden
 
 faults: $(VENV)/.dev $(VENV)/.services ## SIGKILL, cut wires, full disks: SEEDS=20 of each fault
 	AGENTHUB_SEEDS=$(SEEDS) $(BIN)/pytest -q tests/faults -m faults --timeout 3600

@@ -1,0 +1,1 @@
+"""Files that show a change of the wire in review; `make golden` writes them."""
