@@ -15,15 +15,20 @@ from hub.api import (
     health,
     live,
     overview,
+    pages,
     problems,
     runs,
+    static,
     work,
 )
 from hub.core import Hub
 from hub.middleware import BodyLimit, RequestIds
 from hub.settings import VERSION
 
-ROUTERS = (agents, overview, goals, experiments, runs, work, board, live, git, health)
+ROUTERS = (
+    *(agents, overview, goals, experiments, runs, work, board, live, git, health),
+    *(static, pages),
+)
 
 
 def create_app(hub: Hub) -> FastAPI:

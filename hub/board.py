@@ -88,7 +88,7 @@ def _content(work: Work, draft: PostDraft) -> dict[str, Any]:
     found = references(work.session, draft.body)
     return {
         **draft.model_dump(),
-        "html": render(draft.body),
+        "html": render(draft.body, [row.sha for row in found]),
         "references": [row.sha for row in found],
         "experiment": found[0].sha if found else None,
         "goal": found[0].goal if found else None,
@@ -146,7 +146,7 @@ def post_result(work: Work, experiment: ExperimentRow, run: RunRow, spec: GoalSp
         author_kind="hub",
         kind="result",
         body=body,
-        html=render(body),
+        html=render(body, [experiment.sha]),
         goal=experiment.goal,
         experiment=experiment.sha,
         references=[experiment.sha],

@@ -1,0 +1,108 @@
+/** Numbers, times and names as the board writes them: 5 decimals, signs, words beside arrows. */
+
+const MINUS = "−";
+const UNITS: [seconds: number, word: string][] = [
+  [86400, "d"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+];
+
+/** A metric with 5 decimals; what is missing says so. */
+export function metric(value: number | null | undefined): string {
+  if (value === null || value === undefined) return "not reported";
+  return Number.isFinite(value) ? value.toFixed(5) : "NaN";
+}
+
+/** A signed difference with a true minus sign. */
+export function signed(value: number, digits = 5): string {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : (value > 0 ? "+" : MINUS) + text;
+}
+
+export type Direction = "minimize" | "maximize";
+export type Judgement = "better" | "worse" | "within noise" | "no change";
+
+/** Whether a difference is a gain: noise is whatever lies inside two standard errors or the floor. */
+export function judge(delta: number, sd: number | null, direction: Direction, floor = 0): Judgement {
+  if (delta === 0) return "no change";
+  if (Math.abs(delta) < Math.max(2 * (sd ?? 0), floor)) return "within noise";
+  return delta < 0 === (direction === "minimize") ? "better" : "worse";
+}
+
+/** A duration in the two largest units: `2 h 5 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 1) return "0 s";
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const first = UNITS.findIndex(([size]) => seconds >= size);
+  const [size, word] = UNITS[first];
+  const whole = Math.floor(seconds / size);
+  const next = UNITS[first + 1];
+  const rest = next ? Math.floor((seconds % size) / next[0]) : 0;
+  return rest ? `${whole} ${word} ${rest} ${next[1]}` : `${whole} ${word}`;
+}
+
+/** How long ago, in one unit. */
+export function ago(then: string | number | Date, now: number = Date.now()): string {
+  const seconds = Math.max(0, (now - new Date(then).getTime()) / 1000);
+  if (seconds < 5) return "just now";
+  const [size, word] = UNITS.find(([size]) => seconds >= size) ?? [1, "s"];
+  return `${Math.floor(seconds / size)} ${word} ago`;
+}
+
+/** The absolute time, local zone first and UTC after it. */
+export function absolute(then: string | number | Date): string {
+  const date = new Date(then);
+  return `${date.toLocaleString()} · ${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** A large whole number with thin separators. */
+export const count = (value: number): string => value.toLocaleString("en-US");
+
+/** `1 run`, `3 runs`. */
+export const plural = (value: number, word: string, many = `${word}s`): string =>
+  `${count(value)} ${value === 1 ? word : many}`;
+
+/** Bytes in the unit a person would use. */
+export function bytes(value: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let size = value;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
+}
+
+export const short = (sha: string): string => sha.slice(0, 7);
+
+/** One of twelve hues by name, the same on every page; the initials go with it. */
+export function identity(name: string): { slot: number; initials: string } {
+  let hash = 0;
+  for (const letter of name) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
+  const words = name.split(/[-_. ]+/).filter(Boolean);
+  const initials = words.length > 1 ? words[0][0] + words[1][0] : name.slice(0, 2);
+  return { slot: hash % 12, initials: initials.toUpperCase() };
+}
+
+const HIDDEN = /[\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060\ufeff\u00ad\u0000-\u0008\u000b-\u001f\u007f]/g;
+
+export interface Piece {
+  text: string;
+  hidden: boolean;
+}
+
+/** Cut text at characters that do not show or that turn the reading direction, so they can be shown. */
+export function pieces(text: string): Piece[] {
+  const out: Piece[] = [];
+  let from = 0;
+  for (const found of text.matchAll(HIDDEN)) {
+    if (found.index > from) out.push({ text: text.slice(from, found.index), hidden: false });
+    const code = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+    out.push({ text: `U+${code}`, hidden: true });
+    from = found.index + 1;
+  }
+  if (from < text.length || out.length === 0) out.push({ text: text.slice(from), hidden: false });
+  return out;
+}

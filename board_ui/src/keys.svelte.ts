@@ -1,0 +1,67 @@
+/** Single-key shortcuts: off while typing, off by choice (WCAG 2.1.4), all listed on the `?` sheet. */
+import { prefs } from "./prefs.svelte.ts";
+
+export interface Shortcut {
+  keys: string;
+  what: string;
+  run: () => void;
+}
+
+interface Group {
+  name: string;
+  shortcuts: Shortcut[];
+}
+
+const groups: Group[] = $state([]);
+let pending = "";
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** Add a group of shortcuts while a page or panel is on the screen; returns how to take it away. */
+export function shortcuts(name: string, list: Shortcut[]): () => void {
+  const group = { name, shortcuts: list };
+  groups.push(group);
+  const mine = groups[groups.length - 1];
+  return () => {
+    const index = groups.indexOf(mine);
+    if (index >= 0) groups.splice(index, 1);
+  };
+}
+
+/** Everything that can be pressed here, for the sheet. */
+export const sheet = (): Group[] => groups;
+
+/** Handle one key: the newest group that knows it wins, `g` waits for its second key. */
+export function press(event: KeyboardEvent): void {
+  if (!prefs.shortcuts || event.metaKey || event.ctrlKey || event.altKey || typing(event)) return;
+  if (event.key.length > 1 && event.key !== "Escape") return;
+  const name = event.key === "Escape" ? "Esc" : event.key;
+  const found = find(pending ? `${pending} ${name}` : name);
+  if (found) {
+    event.preventDefault();
+    wait("");
+    found.run();
+  } else wait(isPrefix(name) ? name : "");
+}
+
+function find(keys: string): Shortcut | undefined {
+  for (const group of groups.toReversed()) {
+    const found = group.shortcuts.find((shortcut) => shortcut.keys === keys);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+const isPrefix = (key: string): boolean =>
+  groups.some((group) => group.shortcuts.some((shortcut) => shortcut.keys.startsWith(`${key} `)));
+
+function wait(key: string): void {
+  pending = key;
+  clearTimeout(timer);
+  if (key) timer = setTimeout(() => (pending = ""), 1500);
+}
+
+function typing(event: KeyboardEvent): boolean {
+  const target = event.target as HTMLElement | null;
+  if (event.key === "Escape") return false;
+  return !!target?.closest?.("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+}

@@ -1,0 +1,9 @@
+import { mount } from "svelte";
+import App from "./App.svelte";
+import "./app.css";
+import { startLive } from "./live.svelte.ts";
+import { startRouter } from "./router.svelte.ts";
+
+startRouter();
+startLive();
+mount(App, { target: document.getElementById("app") as HTMLElement });

@@ -1,0 +1,21 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+
+// The hub serves the built files under a strict CSP: no inline script, no inline style, and
+// nothing as a data: URL that the policy would refuse.
+export default defineConfig({
+  plugins: [svelte()],
+  build: {
+    target: "es2022",
+    cssTarget: ["chrome123", "firefox120", "safari17.5"], // the first that know light-dark()
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: {
+      "/v1": { target: "http://127.0.0.1:8080", ws: true },
+      "/git": "http://127.0.0.1:8080",
+    },
+  },
+});
