@@ -338,3 +338,30 @@ def best(
         query = query.where(col(ExperimentRow.standing) == Standing.VERIFIED.value)
     order = score.asc() if goal.direction == "min" else score.desc()
     return list(session.exec(query.order_by(order, col(ExperimentRow.number)).limit(limit)).all())
+
+
+def subtree(session: Session, row: ExperimentRow, limit: int) -> list[ExperimentRow]:
+    """The experiment and everything that descends from it by first parents, nearest first."""
+    made = ExperimentRow
+    below = (
+        sa.select(col(made.sha), sa.literal(0).label("down"))
+        .where(col(made.sha) == row.sha)
+        .cte("below", recursive=True)
+    )
+    below = below.union_all(
+        sa.select(col(made.sha), below.c.down + 1)
+        .join(below, col(made.parent) == below.c.sha)
+        .where(col(made.goal) == row.goal)
+    )
+    query = select(made).join(below, col(made.sha) == below.c.sha)
+    query = query.order_by(below.c.down, col(made.number)).limit(limit)
+    return list(session.exec(query).all())
+
+
+def leaves(session: Session, goal: GoalRow, before: int | None, limit: int) -> list[ExperimentRow]:
+    """Experiments without children, newest first before a cursor."""
+    made = ExperimentRow
+    query = select(made).where(col(made.goal) == goal.slug, col(made.n_children) == 0)
+    if before is not None:
+        query = query.where(col(made.number) < before)
+    return list(session.exec(query.order_by(col(made.number).desc()).limit(limit)).all())

@@ -107,3 +107,10 @@ def file(sha: str, path: str, session: Read, hub: TheHub) -> PlainTextResponse:
     if text is None:
         raise NotFound(f"{path!r} is not a file of this experiment.")
     return PlainTextResponse(text)
+
+
+@router.get("/{sha}/subtree", responses=refusals(NotFound))
+def subtree(sha: str, session: Read, limit: Limit = 200) -> Experiments:
+    """The experiment and its descendants, nearest first."""
+    row = experiments.find(session, sha)
+    return Experiments(experiments=experiments.views(experiments.subtree(session, row, limit)))

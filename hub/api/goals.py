@@ -74,3 +74,16 @@ def newest(
     rows = session.exec(query.order_by(col(ExperimentRow.number).desc()).limit(limit)).all()
     following = str(rows[-1].number) if len(rows) == limit else None
     return Experiments(experiments=experiments.views(rows), next_cursor=following)
+
+
+@router.get("/{slug}/leaves", responses=refusals(NotFound))
+def leaves(
+    slug: str,
+    session: Read,
+    cursor: Annotated[int | None, Query(ge=0)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Experiments:
+    """Experiments that nobody has branched from yet, newest first."""
+    rows = experiments.leaves(session, goals.find(session, slug), cursor, limit)
+    following = str(rows[-1].number) if len(rows) == limit else None
+    return Experiments(experiments=experiments.views(rows), next_cursor=following)

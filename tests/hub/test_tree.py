@@ -1,0 +1,68 @@
+"""Reading the tree: lineage, children, leaves, subtree, diffs between any two."""
+
+from fastapi.testclient import TestClient
+
+from tests.hub.volunteer import Volunteer
+
+
+def numbers(page: dict[str, list[dict[str, int]]]) -> list[int]:
+    return [each["number"] for each in page["experiments"]]
+
+
+def test_lineage_runs_from_the_experiment_to_the_baseline(
+    http: TestClient, volta: Volunteer
+) -> None:
+    volta.explore(0.2, metric=0.8)
+    volta.explore(0.3, metric=0.7)
+    last = volta.explore(0.4, metric=0.6).experiment
+
+    assert numbers(http.get(f"/v1/experiments/{last}/lineage").json()) == [3, 2, 1, 0]
+    assert numbers(http.get(f"/v1/experiments/{last}/lineage?limit=1").json()) == [3, 2]
+
+
+def test_children_leaves_and_subtree_agree(http: TestClient, volta: Volunteer) -> None:
+    volta.explore(0.2, metric=0.8)
+    volta.explore(0.3, metric=0.85)
+    volta.explore(0.4, metric=0.7)
+    root = http.get("/v1/goals/toy").json()["baseline"]
+
+    assert numbers(http.get(f"/v1/experiments/{root}/children").json()) == [1]
+    assert numbers(http.get("/v1/goals/toy/leaves").json()) == [3, 2]
+    assert numbers(http.get(f"/v1/experiments/{root}/subtree").json()) == [0, 1, 2, 3]
+
+
+def test_any_two_experiments_can_be_compared(http: TestClient, volta: Volunteer) -> None:
+    one = volta.explore(0.2, metric=0.8).experiment
+    two = volta.explore(0.3, metric=0.7).experiment
+
+    there = http.get(f"/v1/experiments/{two}/diff", params={"vs": one}).json()
+    back = http.get(f"/v1/experiments/{one}/diff", params={"vs": two}).json()
+    assert (there["files"][0]["added"], back["files"][0]["removed"]) == (1, 1)
+    assert there["files"][0]["hunks"][0]["lines"][1]["text"] == "LEARNING_RATE = 0.3"
+
+
+def test_a_file_at_a_commit_is_plain_text(http: TestClient, volta: Volunteer) -> None:
+    sha = volta.explore(0.2, metric=0.8).experiment
+
+    answer = http.get(f"/v1/experiments/{sha}/files/train.py")
+    assert answer.text.startswith("LEARNING_RATE = 0.2")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert http.get(f"/v1/experiments/{sha}/files/nothing.py").status_code == 404
+
+
+def test_short_shas_and_numbers_find_the_same_experiment(
+    http: TestClient, volta: Volunteer
+) -> None:
+    sha = volta.explore(0.2, metric=0.8).experiment or ""
+
+    by_sha = http.get(f"/v1/experiments/{sha[:10]}").json()
+    by_number = http.get("/v1/experiments/%231", params={"goal": "toy"}).json()
+    assert by_sha == by_number
+
+
+def test_an_unchanged_tree_costs_a_304(http: TestClient, volta: Volunteer) -> None:
+    volta.explore(0.2, metric=0.8)
+    first = http.get("/v1/goals/toy/tree")
+
+    again = http.get("/v1/goals/toy/tree", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
