@@ -21,7 +21,9 @@ from hub.tables import EventRow
 from protocol.base import Time
 from protocol.events import Envelope, Event
 
-EVENT_LOCK = 0x4167656E74487562  # "AgentHub": writers queue here before they number an event
+WRITER_LOCK = 0x4167656E74487562  # "AgentHub": writers of every hub process queue here
+LOCK_TIMEOUT = 10_000
+"""Milliseconds that a writer waits for its turn before it answers 503."""
 
 
 class NewerSchema(HubError):
@@ -53,12 +55,7 @@ class Work:
         """The number that the next event of this transaction will get."""
         if self._seq is None:
             if self.session.get_bind().dialect.name == "postgresql":
-                # Numbers are taken here and seen at commit: without the lock a reader that
-                # resumes by seq would miss the slower of two writers.
-                self.session.execute(
-                    sa.text("select pg_advisory_xact_lock(:key), pg_notify('agenthub_events', '')"),
-                    {"key": EVENT_LOCK},
-                )
+                self.session.execute(sa.text("select pg_notify('agenthub_events', '')"))
             last = self.session.execute(sa.select(sa.func.max(EventRow.seq))).scalar()
             self._seq = (last or 0) + 1
         return self._seq
@@ -103,6 +100,7 @@ class Database:
     def work(self) -> Iterator[Work]:
         """One transaction: commits once at the end, then tells the world."""
         with translated(), Session(self.writer, expire_on_commit=False) as session:
+            self._take_turn(session)
             work = Work(session, self.clock())
             try:
                 yield work
@@ -111,6 +109,13 @@ class Database:
                     self._commit(work)
                 raise
             self._commit(work)
+
+    def _take_turn(self, session: Session) -> None:
+        # One writer at a time on both databases (ADR 0020): event numbers stay in commit order,
+        # the same id sent twice at once meets itself, and no two rules can deadlock.
+        if not self.is_sqlite:
+            session.execute(sa.text(f"set local lock_timeout = {LOCK_TIMEOUT}"))
+            session.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
 
     def _commit(self, work: Work) -> None:
         failpoint("before_commit")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlmodel import col, select
 
@@ -41,6 +42,7 @@ class Live:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stop = threading.Event()
+        self._listener: threading.Thread | None = None
 
     async def start(self) -> None:
         """Begin to tail from the end of the log."""
@@ -49,7 +51,8 @@ class Live:
         self.database.publish = lambda announced: self.wake() if announced else None
         self._task = asyncio.create_task(self._tail())
         if not self.database.is_sqlite:
-            threading.Thread(target=self._listen, daemon=True, name="listen").start()
+            self._listener = threading.Thread(target=self._listen, daemon=True, name="listen")
+            self._listener.start()
 
     async def stop(self) -> None:
         """End the tail and tell every socket to close."""
@@ -59,6 +62,8 @@ class Live:
             self._task.cancel()
         for inbox in list(self._inboxes):
             _offer(inbox, None)
+        if self._listener is not None:
+            await asyncio.to_thread(self._end_listening, self._listener)
 
     def wake(self) -> None:
         """Say from any thread that the log has grown."""
@@ -129,17 +134,25 @@ class Live:
                     _offer(inbox, None)
 
     def _listen(self) -> None:
+        # A connection of its own: whoever listens for ever must not sit in the workers' pool.
+        address = self.database.writer.url.set(drivername="postgresql")
         while not self._stop.is_set():
-            with _logging_trouble(), self.database.reader.connect() as pooled:
-                raw: Any = pooled.connection.driver_connection
-                pooled.detach()
-                raw.autocommit = True
+            with _logging_trouble(), psycopg.connect(_text(address), autocommit=True) as raw:
                 raw.execute(f"LISTEN {CHANNEL}")
                 self.wake()
                 while not self._stop.is_set():
-                    for _ in raw.notifies(timeout=1.0, stop_after=1):
+                    for _ in raw.notifies(timeout=5.0, stop_after=1):
                         self.wake()
-                raw.close()
+            self._stop.wait(0.5)
+
+    def _end_listening(self, listener: threading.Thread) -> None:
+        with _logging_trouble(), self.database.writer.begin() as connection:
+            connection.execute(sa.text(f"NOTIFY {CHANNEL}"))
+        listener.join(timeout=6)
+
+
+def _text(address: sa.URL) -> str:
+    return address.render_as_string(hide_password=False)
 
 
 def _offer(inbox: asyncio.Queue[tuple[int, str] | None], item: tuple[int, str] | None) -> bool:
