@@ -58,8 +58,9 @@ class Live:
         """End the tail and tell every socket to close."""
         self._stop.set()
         self.database.publish = lambda announced: None
+        self._wake.set()
         if self._task is not None:
-            self._task.cancel()
+            await self._task
         for inbox in list(self._inboxes):
             _offer(inbox, None)
         if self._listener is not None:
@@ -115,7 +116,7 @@ class Live:
         return [(seq, _encode(seq, at, body)) for seq, at, body in rows]
 
     async def _tail(self) -> None:
-        while True:
+        while not self._stop.is_set():
             # The timeout is the safety net for a notification lost with its connection.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout=5.0)
