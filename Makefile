@@ -40,6 +40,9 @@ fix: $(VENV)/.dev ## format and mend what ruff can mend
 test: $(VENV)/.dev $(VENV)/.services ## run every test: JOBS=2 at a time
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
+goals-test: $(VENV)/.dev ## goals validate, tiny_gpt trains and is scored, cheats are caught, honest models pass
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/goals tests/protocol/test_goals.py tests/hub/test_goal_files.py tests/agent_client/test_evaluator.py tests/agent_client/test_evaluator_strangers.py
+
 golden: $(VENV)/.dev ## write the golden files anew after a wire change; review the diff
 	GOLDEN=write $(BIN)/pytest -q tests/golden
 

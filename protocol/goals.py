@@ -101,11 +101,16 @@ class Files(Request):
 
 
 class Commands(Request):
-    """Argument lists run in the work folder; a leading `python` means the client's interpreter."""
+    """Argument lists run in the work folder; a leading `python` means the client's interpreter.
+
+    `hidden` makes texts from the seed in `AGENTHUB_HIDDEN`, after training, that no run can have
+    learned by heart.
+    """
 
     prepare: Argv = Field(default_factory=list)
     train: Argv = Field(min_length=1)
     evaluate: Argv = Field(default_factory=list)
+    hidden: Argv = Field(default_factory=list)
 
 
 class Budget(Request):

@@ -369,7 +369,14 @@ def is_ready():
     return tokens.is_file() and copy.is_file() and sha256(copy.read_bytes()) == SHA256["val/tokenizer.json"]
 
 
+def hidden():
+    """Stories that did not exist while a model trained, from a seed that it could not know."""
+    write("hidden/documents.jsonl", dump_documents(stories(int(os.environ["AGENTHUB_HIDDEN"]), VAL_STORIES)))
+
+
 def main():
+    if "--hidden" in sys.argv:
+        return hidden()
     if is_ready():
         print(f"prepare: {DATA} is ready")
         return

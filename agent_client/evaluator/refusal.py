@@ -1,0 +1,18 @@
+"""Why a checkpoint is not scored: the probe that it failed, and the evidence."""
+
+
+class Rejected(Exception):
+    """This checkpoint cannot be scored; the probe and its evidence travel with the run."""
+
+    code = "evaluation_rejected"
+
+    def __init__(self, probe: str, detail: str) -> None:
+        """Name the probe (`checkpoint`, `answers`, ...) and say what was seen."""
+        super().__init__(detail)
+        self.probe, self.detail = probe, detail[:500]
+
+
+class DataBroken(Exception):
+    """The goal's validation data is missing or damaged; run its prepare command again."""
+
+    code = "data_broken"
