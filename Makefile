@@ -8,7 +8,7 @@ MINUTES ?= 5
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help dev demo test check fix bench golden faults soak clean
+.PHONY: help dev demo test check fix bench golden goals-test faults soak clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
