@@ -1,7 +1,7 @@
 """One database, two kinds: SQLite with one writer, or PostgreSQL; one unit of work for both."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -118,9 +118,9 @@ class Database:
             session.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
 
     def _commit(self, work: Work) -> None:
-        failpoint("before_commit")
+        failpoint("before_commit", work.announced)
         work.session.commit()
-        failpoint("after_commit_before_reply")
+        failpoint("after_commit_before_reply", work.announced)
         self.publish(work.announced)
         for then in work.after_commit:
             then()
@@ -155,9 +155,13 @@ def translated() -> Iterator[None]:
         raise
 
 
-def failpoint(name: str) -> None:
-    """Die here if the fault suite asks for it; costs one dictionary look-up otherwise."""
-    if os.environ.get("AGENTHUB_FAILPOINT") == name:
+def failpoint(name: str, announced: Sequence[Envelope]) -> None:
+    """Die here if the fault suite asks for it; costs one dictionary look-up otherwise.
+
+    AGENTHUB_FAILPOINT is `before_commit:run.reported`: a point, and an event of the transaction.
+    """
+    point, _, event = os.environ.get("AGENTHUB_FAILPOINT", "").partition(":")
+    if point == name and event in {each.event.type for each in announced}:
         os.kill(os.getpid(), 9)
 
 

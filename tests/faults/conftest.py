@@ -1,0 +1,22 @@
+"""A hub that is killed and started again, on data of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy, copied
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub's data folder with the toy, made once per worker."""
+    return a_data_folder_with_the_toy(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def hub(template: Path, tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub process that has not been started; whatever is left of it is killed."""
+    hub = HubProcess(copied(template, tmp_path))
+    yield hub
+    hub.kill()

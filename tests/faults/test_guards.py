@@ -1,0 +1,66 @@
+"""The fault suite is worth something: with a guard broken, its checker sees the harm."""
+
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults.hub_process import HubProcess
+from tests.faults.invariants import Site, violations
+from tests.faults.ledger import Ledger
+
+pytestmark = pytest.mark.faults
+ROOT = Path(__file__).parents[2]
+
+
+def a_hub_with(code: Path, file: str, guard: str, broken: str) -> Path:
+    """A copy of our packages in which one guard is taken out."""
+    for package in ("hub", "protocol", "board_ui", "alembic"):
+        shutil.copytree(
+            ROOT / package, code / package, ignore=shutil.ignore_patterns("node_modules")
+        )
+    text = (code / file).read_text()
+    assert guard in text, f"{file} has changed; name its guard anew"
+    (code / file).write_text(text.replace(guard, broken))
+    return code
+
+
+def finish_one(hub: HubProcess) -> Ledger:
+    """A volunteer whose result the hub takes while a fail point waits for the commit."""
+    volunteer = Ledger(hub.url, "volta", "ada", Random(1)).join()
+    identity = volunteer.finish(volunteer.propose(volunteer.claim()))
+    volunteer.deliver(identity)
+    return volunteer
+
+
+def test_a_hub_that_acknowledges_before_it_commits_is_found_out(
+    hub: HubProcess, tmp_path: Path
+) -> None:
+    guard = 'Depends(_work, scope="function")'
+    hub.code = a_hub_with(tmp_path / "code", "hub/api/deps.py", guard, "Depends(_work)")
+    hub.start(failpoint="before_commit:run.reported")
+
+    volunteer = finish_one(hub)
+    hub.wait_until_dead()
+    hub.start()
+
+    hub.stop()
+    found = violations(Site(hub.data, [volunteer]))
+    assert any("was acknowledged and is not on the hub" in line for line in found)
+
+
+def test_a_hub_that_forgets_which_results_it_knows_is_found_out(
+    hub: HubProcess, tmp_path: Path
+) -> None:
+    guard = "        return _again(work, known, by, body)\n"
+    broken = "        known.id = UUID(int=known.id.int ^ 1)\n        work.session.flush()\n"
+    hub.code = a_hub_with(tmp_path / "code", "hub/runs.py", guard, broken)
+    hub.start()
+
+    volunteer = finish_one(hub)
+    (identity,) = volunteer.sent
+    volunteer.deliver(identity)
+
+    hub.stop()
+    assert violations(Site(hub.data, [volunteer])) != []
