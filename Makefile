@@ -47,7 +47,7 @@ golden: $(VENV)/.dev ## write the golden files anew after a wire change; review 
 	GOLDEN=write $(BIN)/pytest -q tests/golden
 
 faults: $(VENV)/.dev $(VENV)/.services ## SIGKILL, cut wires, full disks: SEEDS=20 of each fault
-	AGENTHUB_SEEDS=$(SEEDS) $(BIN)/pytest -q tests/faults -m faults --timeout 3600
+	SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/faults -m faults
 
 soak: $(VENV)/.dev ## kill hub and clients at random for MINUTES=5, then check what is left
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)

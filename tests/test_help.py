@@ -1,0 +1,47 @@
+"""`--help` tells people what each command and option is for."""
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+PROGRAMS = {"hub": "hub.cli.root", "agent_client": "agent_client.cli"}
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    for name, module in PROGRAMS.items():
+        if importlib.util.find_spec(module) is None:
+            continue
+        app: typer.Typer = importlib.import_module(module).app
+        yield from below(name, typer.main.get_command(app))
+
+
+def below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from below(f"{path} {name}", child)
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_command_says_in_a_sentence_what_it_does(path: str) -> None:
+    sentence = (COMMANDS[path].help or "").strip()
+
+    assert sentence[:1].isupper()
+    assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_an_option_says_what_it_is_for(path: str) -> None:
+    untold = [
+        parameter.name
+        for parameter in COMMANDS[path].params
+        if not getattr(parameter, "hidden", False) and not getattr(parameter, "help", None)
+    ]
+
+    assert untold == []
