@@ -1,0 +1,119 @@
+"""Putting a client together from its settings: the one place where collaborators are made."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from agent_client import machine
+from agent_client.backoff import Stopping
+from agent_client.errors import BadSettings, CopiedFolder, NoKey
+from agent_client.gpu import NoGauge, gauge
+from agent_client.hub_api import Hub, check_address
+from agent_client.journal import Journal
+from agent_client.lease import Keeper
+from agent_client.limits import Gate
+from agent_client.loop import Loop
+from agent_client.mutators.base import Mutator
+from agent_client.mutators.offline import Offline
+from agent_client.processes import Launcher, Plain
+from agent_client.sender import Sender
+from agent_client.settings import Settings
+from agent_client.setup import Kit
+from agent_client.state import State, machine_identity
+from agent_client.telemetry import Telemetry
+from agent_client.workspace import Workspace
+
+KEY = "ANTHROPIC_API_KEY"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A mutator, and why it is this one."""
+
+    mutator: Mutator
+    why: str
+    fallback: Mutator | None = None
+
+
+def choose_mutator(settings: Settings, key: str | None, money: Callable[[], str]) -> Chosen:
+    """The mutator that the settings ask for; `auto` means claude with a key, else offline.
+
+    Raises NoKey when claude is asked for without one, and BadSettings for a missing command.
+    """
+    wanted = settings.mutator
+    if wanted == "auto":
+        wanted = "claude" if key else "offline"
+        why = f"{KEY} is {'set' if key else 'not set'}"
+    else:
+        why = "you asked for it"
+    if wanted == "offline":
+        return Chosen(Offline(), why)
+    if wanted == "command":
+        return Chosen(_command(settings), why)
+    if not key:
+        raise NoKey
+    fallback = Offline() if settings.llm.fall_back_to_offline else None
+    return Chosen(_claude(settings, key, money), why, fallback)
+
+
+def _command(settings: Settings) -> Mutator:
+    from agent_client.mutators.command import Command
+
+    if not settings.mutator_command:
+        raise BadSettings("--mutator command needs --mutator-command 'agent {prompt_file}'")
+    hidden = (settings.token,)
+    return Command(settings.mutator_command, settings.mutator_seconds, hidden, settings.llm.prompts)
+
+
+def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
+    from agent_client.mutators.claude import Claude, connect
+
+    limits = settings.limits
+    return Claude(connect(settings.llm, key), settings.llm, limits.dollars_per_run, money)
+
+
+def choose_launcher(_settings: Settings) -> Launcher:
+    """How programs are started; a process group and an empty environment, until walls exist."""
+    return Plain()
+
+
+def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stopping) -> Kit:
+    """Build one worker's collaborators; nothing is started yet."""
+    state = State.open(folder)
+    identity = machine_identity()
+    if state.memory.machine not in ("", identity):
+        raise CopiedFolder
+    state.change(lambda _: {"machine": identity})
+    hub = Hub.at(check_address(settings.hub, settings.insecure_http), settings.token)
+    journal = Journal(folder / "journal")
+    launcher = choose_launcher(settings)
+    gate = Gate(folder, settings.limits, state)
+    chosen = choose_mutator(settings, os.environ.get(KEY), gate.money)
+    return Kit(
+        folder=folder,
+        settings=settings,
+        hub=hub,
+        state=state,
+        journal=journal,
+        sender=Sender(hub, journal),
+        keeper=Keeper(hub),
+        workspace=Workspace(folder),
+        launcher=launcher,
+        mutator=chosen.mutator,
+        fallback=chosen.fallback,
+        telemetry=Telemetry(folder, console),
+        stopping=stopping,
+        device=machine.describe(settings.gpus, launcher.name),
+        visible_gpus=settings.gpus if settings.gpus[:1].isdigit() else "0",
+        why_mutator=chosen.why,
+    )
+
+
+def loop_for(kit: Kit) -> Loop:
+    """One worker, ready to run."""
+    cuda = kit.device.kind == "cuda"
+    meter = gauge(int(kit.visible_gpus.split(",")[0])) if cuda else NoGauge()
+    return Loop(kit, Gate(kit.folder, kit.settings.limits, kit.state, meter))

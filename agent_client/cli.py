@@ -1,0 +1,140 @@
+"""The volunteer's commands. Exit codes are written down in docs/volunteers.md."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from agent_client import joining, settings, versions
+from agent_client.backoff import Stopping
+from agent_client.build import kit_for, loop_for
+from agent_client.errors import ClientError
+from agent_client.limits import FINISH
+from agent_client.lock import InstanceLock
+from agent_client.setup import VERSION, Kit
+from agent_client.telemetry import log_to
+
+app = typer.Typer(
+    help="Volunteer this machine for an AgentHub: it tries ideas, trains them and reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+log = structlog.get_logger(__name__)
+Folder = Annotated[
+    Path,
+    typer.Option(envvar="AGENTHUB_CLIENT_FOLDER", help="Where settings, journal and caches live."),
+]
+HOME = Path("~/.agenthub")
+UNSAFE = "Run strangers' code without a sandbox. The hub shows it. Only on a throw-away machine."
+
+
+@app.command()
+def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    url: Annotated[str, typer.Argument(help="The hub's address.")],
+    folder: Folder = HOME,
+    name: Annotated[str, typer.Option(help="The agent's name; made up if left out.")] = "",
+    owner: Annotated[str, typer.Option(help="Your name on the hub.")] = "",
+    invite: Annotated[str | None, typer.Option(help="An invite code, if the hub asks.")] = None,
+    goal: Annotated[list[str] | None, typer.Option(help="Only this goal; repeatable.")] = None,
+    gpus: Annotated[str, typer.Option(help="auto, all, cpu, or an index such as 0.")] = "auto",
+    insecure_http: Annotated[bool, typer.Option(help="Allow http to another machine.")] = False,
+    unsafe_no_sandbox: Annotated[bool, typer.Option(help=UNSAFE)] = False,
+) -> None:
+    """Join a hub: check everything, get a token, write the settings."""
+    folder = folder.expanduser()
+    wish = joining.Wish(
+        url, name, owner, invite, tuple(goal or ()), gpus, insecure_http, unsafe_no_sandbox
+    )
+    made = joining.join(folder, wish, "none" if unsafe_no_sandbox else "unknown")
+    typer.echo(f"Joined {made.info.name} as {made.settings.agent} (owner {made.settings.owner}).")
+    typer.echo(f"Settings are in {folder / settings.CONFIG}, readable by you alone.")
+    if made.advice:
+        typer.echo(made.advice)
+    if made.state != "active":
+        typer.echo("An operator of the hub has to approve you first; `run` waits for it.")
+    typer.echo("Next: agent_client run")
+
+
+@app.command()
+def run(  # noqa: PLR0917 - each is an option of the command
+    folder: Folder = HOME,
+    mutator: Annotated[str | None, typer.Option(help="auto, claude, offline, command.")] = None,
+    mutator_command: Annotated[str | None, typer.Option(help="'claude -p {prompt_file}'.")] = None,
+    max_experiments: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    goal: Annotated[list[str] | None, typer.Option(help="Only this goal; repeatable.")] = None,
+    pipeline: Annotated[
+        bool | None, typer.Option(help="Prepare the next run while one trains.")
+    ] = None,
+    unsafe_no_sandbox: Annotated[bool, typer.Option(help=UNSAFE)] = False,
+) -> None:
+    """Work until stopped. Ctrl-C finishes the run and submits it; a second one stops at once."""
+    folder = folder.expanduser()
+    said: dict[str, Any] = {
+        "mutator": mutator,
+        "mutator_command": mutator_command,
+        "goals": goal or None,
+        "pipeline": pipeline,
+        "unsafe_no_sandbox": unsafe_no_sandbox or None,
+    }
+    chosen = settings.with_options(settings.load(folder), said)
+    lock = InstanceLock.take(folder)
+    log_to(folder)
+    try:
+        _work(folder, chosen, max_experiments)
+    finally:
+        lock.release()
+
+
+def _work(folder: Path, chosen: settings.Settings, max_experiments: int | None) -> None:
+    stopping = Stopping()
+    kit = kit_for(folder, chosen, Console(), stopping)
+    kit.max_experiments = max_experiments
+    (folder / FINISH).unlink(missing_ok=True)
+    _listen(stopping)
+    _introduce(kit)
+    loop_for(kit).run()
+    if kit.telemetry.finished:
+        kit.telemetry.console.print(kit.telemetry.table())
+
+
+def _introduce(kit: Kit) -> None:
+    """Say what will happen, and check the hub's version gate."""
+    info = kit.hub.info()
+    advice = versions.check(VERSION, info.minimum_client, info.latest_client)
+    kit.hub.me()
+    say = kit.telemetry.say
+    say(f"{kit.settings.agent} works for {info.name} on {kit.device.name} ({kit.device.kind}).")
+    say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
+    say(f"Sandbox: {kit.launcher.name}. Ctrl-C finishes the run; twice stops at once.")
+    if advice:
+        say(advice)
+
+
+def _listen(stopping: Stopping) -> None:
+    """First Ctrl-C finishes, the second and SIGTERM abort."""
+
+    def interrupted(number: int, _frame: object) -> None:
+        if number == signal.SIGTERM or stopping.finish.is_set():
+            stopping.ask_abort()
+        else:
+            stopping.ask_finish()
+            os.write(2, b"\nFinishing this run, then stopping. Ctrl-C again stops at once.\n")
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
+
+
+def main() -> None:
+    """Run a command; a refusal becomes one sentence and its exit code."""
+    try:
+        app()
+    except ClientError as problem:
+        sys.stderr.write(f"{problem.detail}\n")
+        log.error("stopped", code=problem.code, detail=problem.detail)
+        sys.exit(problem.exit_code)

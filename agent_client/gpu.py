@@ -1,0 +1,100 @@
+"""What a GPU is doing, asked of NVIDIA's NVML; a machine without one simply has no readings."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at a GPU: degrees Celsius, watts, MiB; `others` are pids that are not ours."""
+
+    temperature: float | None = None
+    power: float | None = None
+    used_mb: int | None = None
+    others: tuple[int, ...] = ()
+
+
+class Gauge(Protocol):
+    """Reads a GPU."""
+
+    def read(self) -> Reading | None:
+        """The present state, or None when there is nothing to read."""
+
+
+class NoGauge:
+    """A machine without an NVIDIA GPU."""
+
+    def read(self) -> Reading | None:
+        """Nothing to read."""
+        return None
+
+
+@dataclass(frozen=True)
+class Nvml:
+    """The GPU with this index, through nvidia-ml-py."""
+
+    library: Any
+    index: int
+
+    def read(self) -> Reading | None:
+        """Read what the driver knows; single values that it does not know are None."""
+        nvml = self.library
+        try:
+            handle = nvml.nvmlDeviceGetHandleByIndex(self.index)
+        except nvml.NVMLError:
+            return None
+        return Reading(
+            temperature=self._try(nvml.nvmlDeviceGetTemperature, handle, 0),
+            power=self._scaled(self._try(nvml.nvmlDeviceGetPowerUsage, handle)),
+            used_mb=self._used(handle),
+            others=self._others(handle),
+        )
+
+    def _try(self, ask: Any, *about: Any) -> Any:
+        with contextlib.suppress(self.library.NVMLError):
+            return ask(*about)
+        return None
+
+    def _scaled(self, milliwatts: float | None) -> float | None:
+        return None if milliwatts is None else milliwatts / 1000
+
+    def _used(self, handle: Any) -> int | None:
+        memory = self._try(self.library.nvmlDeviceGetMemoryInfo, handle)
+        return None if memory is None else int(memory.used) // (1 << 20)
+
+    def _others(self, handle: Any) -> tuple[int, ...]:
+        found = []
+        for ask in (
+            self.library.nvmlDeviceGetComputeRunningProcesses,
+            self.library.nvmlDeviceGetGraphicsRunningProcesses,
+        ):
+            found += [each.pid for each in self._try(ask, handle) or []]
+        return tuple(sorted({pid for pid in found if not _ours(pid)}))
+
+
+def _ours(pid: int) -> bool:
+    """Whether a process descends from this one."""
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+            pid = int(stat.rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            return False
+    return False
+
+
+def gauge(index: int = 0) -> Gauge:
+    """A gauge for one GPU, or one that reads nothing where there is no driver."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        pynvml.nvmlDeviceGetHandleByIndex(index)
+    except Exception:  # no library, no driver, no such GPU: all mean that nothing can be read
+        return NoGauge()
+    return Nvml(pynvml, index)

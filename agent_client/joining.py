@@ -1,0 +1,107 @@
+"""Joining a hub: everything is checked before a token is asked for and written down."""
+
+import getpass
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_client import machine, settings, versions
+from agent_client.errors import AlreadyJoined, BadToken, HubRefused
+from agent_client.hub_api import Hub, check_address
+from agent_client.settings import Settings
+from agent_client.setup import VERSION
+from protocol.agents import HubInfo, JoinRequest
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the owner said on the command line; empty means choose for me."""
+
+    url: str
+    name: str = ""
+    owner: str = ""
+    invite: str | None = None
+    goals: tuple[str, ...] = ()
+    gpus: str = "auto"
+    insecure_http: bool = False
+    unsafe_no_sandbox: bool = False
+
+
+@dataclass(frozen=True)
+class JoinedHub:
+    """What came of it."""
+
+    settings: Settings
+    info: HubInfo
+    advice: str
+    state: str
+
+
+def join(folder: Path, wish: Wish, sandbox: str) -> JoinedHub:
+    """Join a hub and write the settings, readable by their owner alone.
+
+    Raises BadSettings, FolderNotWritable, HubUnreachable, TooOld, or HubRefused with the hub's
+    own sentence (a taken name, a missing invite).
+    """
+    url = check_address(wish.url, wish.insecure_http)
+    settings.make_folder(folder)
+    if (folder / settings.CONFIG).exists():
+        return _again(folder, url)
+    hub = Hub.at(url)
+    info = hub.info()
+    advice = versions.check(VERSION, info.minimum_client, info.latest_client)
+    _check_goals(wish, info)
+    owner = wish.owner or slug(getpass.getuser(), "volunteer")
+    name = wish.name or f"{owner[:20]}-{secrets.token_hex(3)}"
+    request = JoinRequest(
+        name=name,
+        owner=owner,
+        device=machine.describe(wish.gpus, sandbox),
+        client_version=VERSION,
+        invite=wish.invite,
+    )
+    joined = hub.join(request)
+    made = Settings(
+        hub=url,
+        agent=joined.name,
+        owner=joined.owner,
+        token=joined.token,
+        goals=list(wish.goals),
+        gpus=wish.gpus,
+        insecure_http=wish.insecure_http,
+        unsafe_no_sandbox=wish.unsafe_no_sandbox,
+    )
+    settings.save(folder, made)
+    return JoinedHub(made, info, advice, joined.state)
+
+
+def _again(folder: Path, url: str) -> JoinedHub:
+    """The folder has a token: keep it where the hub knows it, perhaps at a new address."""
+    known = settings.load(folder)
+    hub = Hub.at(url, known.token)
+    info = hub.info()
+    try:
+        me = hub.me()
+    except BadToken:
+        raise AlreadyJoined(
+            f"{folder} has already joined {known.hub} as {known.agent}, and {url} does not know "
+            "it; give another --folder."
+        ) from None
+    moved = known.model_copy(update={"hub": url})
+    settings.save(folder, moved)
+    return JoinedHub(moved, info, "", me.state)
+
+
+def _check_goals(wish: Wish, info: HubInfo) -> None:
+    for goal in wish.goals:
+        if goal not in info.goals:
+            known = ", ".join(info.goals) or "none"
+            detail = f"This hub has no open goal {goal!r}; its open goals: {known}."
+            raise HubRefused("unknown_goal", detail, 404, {})
+
+
+def slug(text: str, otherwise: str) -> str:
+    """A name as the hub takes it: small letters, digits and dashes, at most 31 of them."""
+    made = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:31]
+    return made if len(made) >= 2 else otherwise

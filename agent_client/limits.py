@@ -1,0 +1,111 @@
+"""The owner's limits: whether new work may begin now, and the reason when it may not."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from agent_client.breaker import Breaker
+from agent_client.gpu import Gauge, NoGauge
+from agent_client.hours import allowed, opens_in, parse_hours
+from agent_client.settings import OwnerLimits
+from agent_client.state import State
+
+PAUSE, FINISH = "pause", "finish"
+COOLER = 5.0
+
+
+def local_now() -> datetime:
+    """The owner's local time, which hours and days are counted in."""
+    return datetime.now().astimezone()
+
+
+@dataclass
+class Gate:
+    """Asked before each claim and each training; a reason means wait."""
+
+    folder: Path
+    limits: OwnerLimits
+    state: State
+    gauge: Gauge = field(default_factory=NoGauge)
+    breaker: Breaker = field(default_factory=Breaker)
+    clock: Callable[[], datetime] = local_now
+    needed_disk_mb: int = 0
+    _hot: bool = False
+
+    def reason(self) -> str:
+        """Why new work must wait, or nothing."""
+        for check in (self._paused, self._broken, self._hours, self._day, self._disk, self._gpu):
+            said = check()
+            if said:
+                return said
+        return ""
+
+    def _paused(self) -> str:
+        return "Paused; `agent_client resume` goes on." if (self.folder / PAUSE).exists() else ""
+
+    def _broken(self) -> str:
+        wait, why = self.breaker.wait()
+        return f"{why} {wait:.0f} s left." if wait else ""
+
+    def _hours(self) -> str:
+        spans, now = parse_hours(self.limits.hours), self.clock()
+        if allowed(spans, now):
+            return ""
+        opens = (now + opens_in(spans, now)).strftime("%a %H:%M")
+        return f"Outside the hours you allow; goes on {opens}."
+
+    def _day(self) -> str:
+        most, used = self.limits.runs_per_day, self.state.used(self.clock().date()).runs
+        if most is not None and used >= most:
+            return f"{used} of {most} runs a day are done; goes on tomorrow."
+        return ""
+
+    def money(self) -> str:
+        """Why no more money may be spent on proposals now, or nothing."""
+        limits, total = self.limits, self.state.memory.totals.dollars
+        if limits.dollars_total is not None and total >= limits.dollars_total:
+            return f"${total:.2f} of ${limits.dollars_total:.2f} in total is spent."
+        today = self.state.used(self.clock().date()).dollars
+        if today >= limits.dollars_per_day:
+            return f"${today:.2f} of ${limits.dollars_per_day:.2f} a day is spent."
+        return ""
+
+    def _disk(self) -> str:
+        try:
+            free = shutil.disk_usage(self.folder).free // (1 << 20)
+        except OSError as problem:
+            return f"The disk cannot be read: {problem}"
+        wanted = self.limits.disk_free_mb + self.needed_disk_mb
+        return f"Only {free} MB of disk are free, {wanted} MB are needed." if free < wanted else ""
+
+    def _gpu(self) -> str:
+        """Heat has a memory: once too hot, it must cool by 5 degrees before work goes on."""
+        reading, limits = self.gauge.read(), self.limits
+        if reading is None:
+            return ""
+        if limits.pause_when_gpu_is_used and reading.others:
+            return f"Somebody else uses the GPU (pid {reading.others[0]})."
+        if limits.temperature is not None and reading.temperature is not None:
+            bound = limits.temperature - (COOLER if self._hot else 0.0)
+            self._hot = reading.temperature > bound
+            if self._hot:
+                return f"The GPU has {reading.temperature:.0f} C, {bound:.0f} C are allowed."
+        if limits.power_watts is not None and (reading.power or 0) > limits.power_watts:
+            return f"The GPU draws {reading.power:.0f} W, {limits.power_watts:.0f} W are allowed."
+        return ""
+
+    def too_hot(self) -> str:
+        """Why a run in progress should end now: well beyond the owner's temperature, or nothing."""
+        reading, bound = self.gauge.read(), self.limits.temperature
+        if reading is None or bound is None or reading.temperature is None:
+            return ""
+        if reading.temperature <= bound + 10:
+            return ""
+        return f"The GPU has {reading.temperature:.0f} C, far over {bound:.0f} C."
+
+    @property
+    def finishing(self) -> bool:
+        """Whether `agent_client stop --finish` was said."""
+        return (self.folder / FINISH).exists()

@@ -1,0 +1,56 @@
+"""One client per folder: a lock that the kernel drops when its holder dies, however it dies."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from agent_client.errors import AnotherInstance
+
+LOCK = "lock"
+
+
+@dataclass
+class InstanceLock:
+    """Held for as long as this object is; the file holds the holder's pid for people."""
+
+    file: IO[str]
+
+    @classmethod
+    def take(cls, folder: Path) -> "InstanceLock":
+        """Take the folder's lock; raises AnotherInstance naming the holder's pid and folder."""
+        file = (folder / LOCK).open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise AnotherInstance(
+                f"Another client (pid {holder}) already works in {folder}; "
+                "stop it first, or give this one another --folder."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        return cls(file)
+
+    def release(self) -> None:
+        """Give the folder free."""
+        self.file.close()
+
+
+def holder(folder: Path) -> int | None:
+    """The pid of the client that works in a folder now, or None."""
+    try:
+        file = (folder / LOCK).open("r+")
+    except OSError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            text = file.read().strip()
+            return int(text) if text.isdecimal() else None
+    return None

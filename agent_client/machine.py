@@ -1,0 +1,73 @@
+"""What this machine can train on, told to the hub; the goals' own rules decide what it may do."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from protocol.agents import Device
+
+
+def describe(gpus: str = "auto", sandbox: str = "unknown") -> Device:
+    """The device that a worker trains on: the first chosen GPU, else the processor."""
+    found = None if gpus == "cpu" else _gpu(gpus)
+    return (found or _cpu()).model_copy(update={"sandbox": sandbox, "torch": torch_version()})
+
+
+def torch_version() -> str:
+    """The installed torch, without importing it."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return ""
+
+
+def gpu_count() -> int:
+    """How many NVIDIA GPUs the driver shows."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except Exception:  # no library or no driver: no GPU that we could use
+        return 0
+
+
+def _gpu(gpus: str) -> Device | None:
+    index = int(gpus.split(",")[0]) if gpus[:1].isdigit() else 0
+    if index >= gpu_count():
+        return None
+    import pynvml
+
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    name = _text(pynvml.nvmlDeviceGetName(handle))
+    memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) // (1 << 20)
+    return Device(
+        name=name[:200],
+        kind="cuda",
+        device_class=name[:200],
+        memory_mb=memory,
+        driver=_text(pynvml.nvmlSystemGetDriverVersion())[:100],
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _cpu() -> Device:
+    name = _cpu_name()
+    cores = os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
+    return Device(
+        name=name, kind="cpu", device_class=f"cpu {platform.machine()} x{cores}", memory_mb=memory
+    )
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor() or platform.machine()])[0][:200] or "cpu"

@@ -1,0 +1,1 @@
+"""Mutators: whatever turns a parent's files into a proposal with a hypothesis."""

@@ -1,0 +1,133 @@
+"""One bounded exchange with the Messages API: time, size, retries, and what it cost."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anthropic
+from anthropic.types import Message
+from pydantic import ValidationError
+
+from agent_client.mutators.base import Misconfigured, Unavailable, Usage
+from agent_client.settings import Llm
+
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+SDK_RETRIES = 2
+# Dollars per million tokens (input, output) by family; the dearest where a name is unknown.
+PRICES = (("haiku", 1.0, 5.0), ("sonnet", 3.0, 15.0), ("opus", 5.0, 25.0), ("", 25.0, 125.0))
+CACHE_WRITE, CACHE_READ = 2.0, 0.1
+"""Multiples of the input price: the one-hour cache that our rhythm needs, and reading it."""
+
+
+def connect(settings: Llm, key: str) -> anthropic.Anthropic:
+    """A client for the API; its own retries honour Retry-After, ours begin where they end."""
+    return anthropic.Anthropic(
+        api_key=key,
+        base_url=settings.base_url,
+        timeout=settings.timeout_seconds,
+        max_retries=SDK_RETRIES,
+    )
+
+
+def price(settings: Llm) -> tuple[float, float]:
+    """Dollars per million input and output tokens of the chosen model."""
+    known = next((row for row in PRICES if row[0] in settings.model.lower()), PRICES[-1])
+    into = known[1] if settings.price_in is None else settings.price_in
+    out = known[2] if settings.price_out is None else settings.price_out
+    return into, out
+
+
+def cost(settings: Llm, message: Message) -> Usage:
+    """Tokens and dollars of a reply, from its own usage fields."""
+    into, out = price(settings)
+    said = message.usage
+    written, read = said.cache_creation_input_tokens or 0, said.cache_read_input_tokens or 0
+    weighted = said.input_tokens + written * CACHE_WRITE + read * CACHE_READ
+    tokens = said.input_tokens + written + read + said.output_tokens
+    return Usage(tokens, (weighted * into + said.output_tokens * out) / 1e6)
+
+
+def estimate(settings: Llm, characters: int) -> float:
+    """Dollars that a request may cost at most: four characters a token, and a full reply."""
+    into, out = price(settings)
+    return (characters / 4 * into * CACHE_WRITE + settings.max_tokens * out) / 1e6
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent: system blocks, messages, and the one tool that must be called."""
+
+    system: Sequence[dict[str, Any]]
+    messages: Sequence[dict[str, Any]]
+    tool: dict[str, Any]
+    max_tokens: int
+
+
+def ask(
+    client: anthropic.Anthropic,
+    settings: Llm,
+    request: Request,
+    clock: Callable[[], float] = time.monotonic,
+) -> Message:
+    """One reply. An endless or huge one is cut off; it costs its tokens and nothing else.
+
+    Raises:
+        Unavailable: no connection, overload, rate limit, server error, or a reply without end.
+        Misconfigured: the key, the model or the request itself is refused.
+    """
+    said: dict[str, Any] = {
+        "model": settings.model,
+        "max_tokens": request.max_tokens,
+        "system": list(request.system),
+        "messages": list(request.messages),
+        "tools": [request.tool],
+        "tool_choice": {"type": "tool", "name": request.tool["name"]},
+    }
+    if settings.temperature is not None:
+        said["temperature"] = settings.temperature
+    try:
+        return _bounded(client, settings, said, clock)
+    except (anthropic.RateLimitError, anthropic.InternalServerError) as problem:
+        raise Unavailable(_sentence(problem), _retry_after(problem)) from None
+    except anthropic.APIStatusError as problem:
+        if problem.status_code in (408, 409, 425, 529):
+            raise Unavailable(_sentence(problem), _retry_after(problem)) from None
+        raise Misconfigured(_sentence(problem)) from None
+    except anthropic.APIError as problem:
+        raise Unavailable(f"{Unavailable.sentence()} ({problem})") from None
+
+
+def _bounded(
+    client: anthropic.Anthropic, settings: Llm, said: dict[str, Any], clock: Callable[[], float]
+) -> Message:
+    ends = clock() + settings.timeout_seconds
+    content = bytearray()
+    with client.messages.with_streaming_response.create(**said) as reply:
+        try:
+            for piece in reply.iter_bytes():
+                content += piece
+                if len(content) > MAX_REPLY_BYTES or clock() > ends:
+                    raise Unavailable("The language model's reply has no end; it was cut off.")
+        except OSError as problem:
+            raise Unavailable(f"The reply broke off: {problem}") from None
+        except Exception as problem:
+            if isinstance(problem, Unavailable):
+                raise
+            raise Unavailable(f"The reply broke off: {type(problem).__name__}") from None
+    try:
+        return Message.model_validate_json(bytes(content))
+    except ValidationError:
+        raise Unavailable("The language model answered something that is no message.") from None
+
+
+def _sentence(problem: anthropic.APIStatusError) -> str:
+    body = problem.body
+    inner = body.get("error") if isinstance(body, dict) else None
+    said = inner.get("message") if isinstance(inner, dict) else str(problem.message)
+    return f"The language model's API answered {problem.status_code}: {str(said)[:200]}"
+
+
+def _retry_after(problem: anthropic.APIStatusError) -> float:
+    text = problem.response.headers.get("retry-after", "")
+    return min(float(text), 3600.0) if text.replace(".", "", 1).isdigit() else 0.0

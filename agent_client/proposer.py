@@ -1,0 +1,343 @@
+"""From a claim to a run that is ready to train: lay out, mutate, register, start warm."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import structlog
+
+from agent_client.backoff import Backoff
+from agent_client.errors import BadToken, ClientError, HubBusy, HubError, HubRefused, HubUnreachable
+from agent_client.lease import Grip, release
+from agent_client.mutators.base import (
+    Idea,
+    Misconfigured,
+    Mutator,
+    MutatorError,
+    NoIdea,
+    Refused,
+    Task,
+    Tried,
+    Unavailable,
+    changed,
+)
+from agent_client.processes import Allowance, Job, interpreter
+from agent_client.setup import VERSION, Kit, KnownGoal
+from agent_client.state import Held
+from agent_client.trainer import Plan, Training, environment
+from agent_client.workspace import Data, DataBroken
+from protocol.experiments import Experiment, Operator, Proposal
+from protocol.work import Kind, WorkOrder, WorkRequest
+
+PROPOSALS_PER_PARENT = 3
+MAKES_EXPERIMENTS = (Kind.EXPLORE, Kind.MERGE, Kind.ABLATE)
+PREPARE_SECONDS = 1800.0
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run that can begin at once."""
+
+    order: WorkOrder
+    goal: KnownGoal
+    grip: Grip
+    experiment: Experiment
+    parent_score: float | None
+    contents: dict[str, str]
+    data: Data
+    training: Training
+
+
+@dataclass
+class Proposer:
+    """Makes one run ready after another; a thread of its own may drive it."""
+
+    kit: Kit
+    backoff: Backoff = field(default_factory=Backoff)
+    proposed: int = 0
+    _goals: dict[tuple[str, int], KnownGoal] = field(default_factory=dict)
+    _llm: Backoff = field(default_factory=Backoff)
+    _llm_until: float = 0.0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many experiments were made as the owner asked for."""
+        most = self.kit.max_experiments
+        return most is not None and self.proposed >= most
+
+    def next(self, waiting: Callable[[str], None]) -> Ready | None:
+        """The next run; None when there is none now, after saying why and waiting politely."""
+        order = self._claim(waiting)
+        if order is None:
+            return None
+        grip = self.kit.keeper.hold(order, "laying out")
+        again = self.kit.state.attempts(order.lease)
+        self.kit.state.hold(held(order, attempts=again + 1))
+        try:
+            ready = self._make_ready(order, grip, waiting)
+        except BadToken:
+            raise
+        except (HubError, MutatorError, DataBroken, OSError) as problem:
+            self._give_back(order, problem, waiting)
+            return None
+        self.backoff.reset()
+        return ready
+
+    def _claim(self, waiting: Callable[[str], None]) -> WorkOrder | None:
+        kit = self.kit
+        waiting("asking the hub for work")
+        request = WorkRequest(
+            device=kit.device,
+            goals=kit.settings.goals,
+            holding=self._holding(),
+            can_mutate=self._llm_works(),
+            client_version=VERSION,
+            sequence=kit.state.next_sequence(),
+            prefetch=bool(kit.keeper.held()),
+            session=kit.state.memory.session,
+        )
+        try:
+            reply = kit.hub.work(request)
+        except (HubUnreachable, HubBusy) as problem:
+            floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
+            self._wait(waiting, str(problem), floor)
+            return None
+        if reply.order is None:
+            self._wait(waiting, reply.reason or "The hub has no work.", reply.retry_after)
+            return None
+        return reply.order
+
+    def _holding(self) -> list[UUID]:
+        """Leases in work, and those whose result is written down but not yet received."""
+        unsent = [entry.body.get("lease") for _, entry in self.kit.journal.entries()]
+        found = {grip.order.lease for grip in self.kit.keeper.held()}
+        return sorted(found | {UUID(str(lease)) for lease in unsent if lease})[:16]
+
+    def _wait(self, waiting: Callable[[str], None], reason: str, floor: float) -> None:
+        waiting(reason)
+        self.kit.stopping.sleep(self.backoff.next(floor))
+
+    def _llm_works(self) -> bool:
+        """While the language model is away only orders that need none are asked for."""
+        return time.monotonic() >= self._llm_until or self.kit.fallback is not None
+
+    def _make_ready(self, order: WorkOrder, grip: Grip, waiting: Callable[[str], None]) -> Ready:
+        kit = self.kit
+        goal = self._goal(order)
+        if order.kind in MAKES_EXPERIMENTS and order.experiment is None:
+            experiment, contents, score = self._propose(order, goal, grip, waiting)
+        else:
+            assert order.experiment is not None
+            experiment, score = self._known(order)
+            contents = kit.workspace.tree(order.experiment, kit.hub.files)
+        attempts = kit.state.attempts(order.lease)
+        kit.state.hold(held(order, experiment.sha, attempts=attempts))
+        waiting("preparing data")
+        data = kit.workspace.data(goal.spec, contents, lambda folder: self._prepare(goal, folder))
+        folder = kit.workspace.lay_out(order.lease, contents)
+        plan = Plan(
+            spec=goal.spec,
+            folder=folder,
+            data=data.training,
+            seed=order.seed,
+            budget=kit.budget or goal.spec.budget.text(),
+            device=kit.device.kind,
+            visible_gpus=kit.visible_gpus,
+            vram_mb=kit.settings.limits.vram_mb,
+        )
+        grip.report(phase="waiting for its turn")
+        training = Training.start(kit.launcher, plan, warm=kit.settings.pipeline)
+        kit.state.adopt(training.running.pid)
+        return Ready(order, goal, grip, experiment, score, contents, data, training)
+
+    def _known(self, order: WorkOrder) -> tuple[Experiment, float | None]:
+        """An experiment that exists: somebody's to confirm, or our own from before a crash."""
+        assert order.experiment is not None
+        experiment = self.kit.hub.experiment(order.experiment)
+        if order.parent is None or order.kind not in MAKES_EXPERIMENTS:
+            return experiment, None
+        self.proposed += 1
+        return experiment, self.kit.hub.experiment(order.parent).score
+
+    def _goal(self, order: WorkOrder) -> KnownGoal:
+        key = (order.goal, order.goal_version)
+        if key not in self._goals:
+            said = self.kit.hub.goal(order.goal)
+            self._goals[key] = KnownGoal(said.spec, said.version, said.baseline)
+        return self._goals[key]
+
+    def _prepare(self, goal: KnownGoal, folder: Path) -> None:
+        """Run the goal's prepare command in its own sandbox, once."""
+        (folder / "tmp").mkdir(exist_ok=True)
+        plan = Plan(goal.spec, folder, folder / "data", 0, goal.spec.budget.text())
+        limits = goal.spec.limits
+        disk = max(limits.disk_mb, goal.spec.device.disk_mb * 2)
+        allowance = Allowance(limits.memory_mb, disk, limits.processes, PREPARE_SECONDS)
+        argv = interpreter(goal.spec.commands.prepare)
+        running = self.kit.launcher.start(Job(argv, folder, environment(plan), (), allowance))
+        assert running.stdout is not None
+        try:
+            said = running.stdout.read(1 << 20)
+            status = running.wait(PREPARE_SECONDS)
+        finally:
+            running.kill()
+        if status != 0:
+            tail = said[-300:].decode("utf-8", "replace").strip()
+            raise DataBroken(f"prepare of {goal.spec.name} ended with status {status}: {tail}")
+
+    def _propose(
+        self, order: WorkOrder, goal: KnownGoal, grip: Grip, waiting: Callable[[str], None]
+    ) -> tuple[Experiment, dict[str, str], float | None]:
+        kit = self.kit
+        assert order.parent is not None
+        contents = dict(kit.workspace.tree(order.parent, kit.hub.files))
+        parent = kit.hub.experiment(order.parent)
+        task = self._task(order, goal, contents)
+        mutator = self._mutator()
+        for _ in range(PROPOSALS_PER_PARENT):
+            waiting(f"{mutator.name} writes a proposal on #{parent.number}")
+            grip.report(phase="writing a proposal")
+            idea = self._ask(mutator, task)
+            identity = uuid4()
+            try:
+                files = changed(task, idea.files)
+                proposal = _proposal(order, idea, files, mutator.name)
+                made = self._register(identity, proposal)
+            except (HubRefused, NoIdea) as problem:
+                if isinstance(problem, HubRefused) and problem.reason in (
+                    "stale_lease",
+                    "not_yours",
+                ):
+                    raise
+                task = task.after(Refused(idea.title, str(problem), idea.files))
+                continue
+            contents.update(files)
+            self.proposed += 1
+            return made, contents, parent.score
+        raise NoIdea(f"{PROPOSALS_PER_PARENT} proposals on #{parent.number} were refused.")
+
+    def _register(self, identity: UUID, proposal: Proposal) -> Experiment:
+        """Register under one id until the hub answers: a lost reply must not make two."""
+        waits = Backoff()
+        while True:
+            try:
+                made = self.kit.hub.propose(identity, proposal)
+                return self.kit.hub.experiment(made.sha)
+            except (HubUnreachable, HubBusy) as problem:
+                floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
+                if self.kit.stopping.sleep(waits.next(floor)):
+                    raise
+
+    def _mutator(self) -> Mutator:
+        away = time.monotonic() < self._llm_until
+        return self.kit.fallback if away and self.kit.fallback else self.kit.mutator
+
+    def _ask(self, mutator: Mutator, task: Task) -> Idea:
+        try:
+            idea = mutator.propose(task)
+        except Unavailable as problem:
+            self._llm_until = time.monotonic() + self._llm.next(problem.retry_after)
+            self._paid(problem.usage.dollars, problem.usage.tokens)
+            raise
+        except MutatorError as problem:
+            self._paid(problem.usage.dollars, problem.usage.tokens)
+            raise
+        self._llm.reset()
+        self._paid(idea.usage.dollars, idea.usage.tokens)
+        return idea
+
+    def _paid(self, dollars: float, tokens: int) -> None:
+        if dollars or tokens:
+            self.kit.state.spend(self.kit.clock().date(), dollars=dollars, tokens=tokens)
+
+    def _task(self, order: WorkOrder, goal: KnownGoal, contents: dict[str, str]) -> Task:
+        assert order.parent is not None
+        return Task(
+            spec=goal.spec,
+            brief=contents.get(goal.spec.brief, ""),
+            files={path: contents[path] for path in goal.spec.files.editable if path in contents},
+            operator=order.operator,
+            seed=order.seed,
+            digest=order.digest,
+            suggestion=order.suggestion,
+            device=f"{self.kit.device.name} ({self.kit.device.kind})",
+            tried=self._history(order.goal, order.parent),
+        )
+
+    def _history(self, goal: str, parent: str) -> list[Tried]:
+        siblings = self.kit.hub.children(parent)
+        known = {each.sha for each in siblings}
+        others = [each for each in self.kit.hub.newest(goal) if each.sha not in known]
+        found = [_tried(each, sibling=True) for each in siblings]
+        return found + [
+            _tried(each, sibling=False) for each in others if each.operator is not Operator.BASELINE
+        ]
+
+    def _give_back(
+        self, order: WorkOrder, problem: Exception, waiting: Callable[[str], None]
+    ) -> None:
+        """Release what could not be made ready, and wait a little where that may help."""
+        code = problem.code if isinstance(problem, ClientError) else type(problem).__name__
+        log.warning("a lease is given back", code=code, problem=str(problem))
+        self.drop(order, f"{code}: {problem}")
+        if isinstance(problem, Misconfigured):
+            raise problem
+        floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
+        if isinstance(problem, Unavailable):
+            waiting(f"{problem} Meanwhile only work that needs no model is done.")
+            floor = 0.0
+        self._wait(waiting, str(problem), floor)
+
+    def drop(self, order: WorkOrder, reason: str) -> None:
+        """Give a lease back and forget it."""
+        self.kit.keeper.let_go(order.lease)
+        release(self.kit.hub, order.lease, order.epoch, reason)
+        self.kit.state.let_go(order.lease)
+        self.kit.workspace.clear(order.lease)
+
+
+def held(order: WorkOrder, experiment: str | None = None, attempts: int = 1) -> Held:
+    """A lease as state.json keeps it."""
+    return Held(
+        lease=order.lease,
+        epoch=order.epoch,
+        goal=order.goal,
+        kind=order.kind.value,
+        experiment=experiment or order.experiment,
+        attempts=attempts,
+    )
+
+
+def _proposal(order: WorkOrder, idea: Idea, files: dict[str, str], mutator: str) -> Proposal:
+    assert order.parent is not None
+    return Proposal(
+        lease=order.lease,
+        epoch=order.epoch,
+        goal=order.goal,
+        parent=order.parent,
+        second_parent=order.second_parent,
+        files=files,
+        title=idea.title,
+        hypothesis=idea.hypothesis,
+        operator=idea.operator,
+        mutator=mutator,
+        model=idea.model,
+        expected_delta=idea.expected_delta,
+        tokens_used=idea.usage.tokens,
+        dollars=idea.usage.dollars,
+    )
+
+
+def _tried(each: Experiment, sibling: bool) -> Tried:
+    return Tried(
+        title=each.title,
+        status=each.status,
+        sibling=sibling,
+        delta=each.delta,
+        delta_sd=each.delta_sd,
+        kept=each.kept,
+        failure=each.failure,
+    )

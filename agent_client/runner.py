@@ -1,0 +1,226 @@
+"""One ready run to its end: train, measure, write the report down."""
+
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import structlog
+
+from agent_client.evaluator import DataBroken, Submission, evaluate
+from agent_client.failures import explain
+from agent_client.journal import Entry
+from agent_client.processes import Allowance, Job, Running
+from agent_client.progress import Transcript
+from agent_client.proposer import Ready
+from agent_client.setup import VERSION, Kit
+from agent_client.telemetry import Finished
+from agent_client.trainer import Outcome, environment
+from protocol.runs import Evaluation, Failure, RunReport
+
+MEASURE_SECONDS = 600.0
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ended as; `report` is None when its owner or the hub stopped it."""
+
+    report: RunReport | None
+    reason: str = ""
+
+
+@dataclass
+class Runner:
+    """Trains and measures, one run at a time."""
+
+    kit: Kit
+
+    def run(self, ready: Ready) -> Result:
+        """Train to the end, whatever it is; a crash is a result like any other."""
+        kit = self.kit
+        started = kit.clock()
+        kit.duty.start()
+        self._show(ready, "training")
+        outcome = ready.training.watch(
+            kit.patience,
+            lambda: kit.stopping.abort.is_set() or bool(ready.grip.stop),
+            lambda transcript, seconds: self._seen(ready, transcript, seconds),
+        )
+        kit.state.bury(ready.training.running.pid)
+        if outcome.aborted:
+            kit.duty.end(outcome.seconds)
+            return Result(None, ready.grip.stop or "the owner stopped it")
+        began = time.monotonic()
+        evaluation = self._measure(ready, outcome) if outcome.failure is None else None
+        kit.duty.end(outcome.seconds, time.monotonic() - began)
+        failure, detail = _verdict(outcome, evaluation)
+        metric = evaluation.metric if evaluation is not None and failure is None else None
+        report = RunReport(
+            lease=ready.order.lease,
+            epoch=ready.order.epoch,
+            experiment=ready.experiment.sha,
+            failure=failure,
+            failure_detail=self._censor(detail)[:500],
+            metric=metric,
+            metrics=dict(outcome.metrics),
+            evaluation=evaluation,
+            seed=ready.order.seed,
+            budget=ready.training.plan.budget,
+            seconds=outcome.seconds,
+            curve=list(outcome.curve),
+            log=self._censor(outcome.log),
+            device=kit.device,
+            session=kit.state.memory.session,
+            client_version=VERSION,
+            nonce=ready.order.nonce,
+            started_at=started,
+        )
+        return Result(report)
+
+    def write_down(self, ready: Ready, report: RunReport) -> UUID:
+        """Put the report into the journal before anything is sent; returns its id."""
+        identity = uuid4()
+        kit = self.kit
+        kit.journal.add(Entry("run", identity, report.model_dump(mode="json")))
+        kit.state.let_go(ready.order.lease)
+        kit.state.spend(kit.clock().date(), runs=1)
+        kit.state.count(
+            runs=1,
+            failed=int(report.failure is not None),
+            experiments=int(ready.parent_score is not None),
+            training_seconds=report.seconds,
+        )
+        self._tell(ready, report)
+        return identity
+
+    def _tell(self, ready: Ready, report: RunReport) -> None:
+        kit = self.kit
+        totals = kit.state.memory.totals
+        kit.telemetry.metric = ready.goal.spec.metric.name
+        kit.telemetry.done(
+            Finished(
+                number=ready.experiment.number,
+                sha=ready.experiment.sha,
+                parent=ready.order.parent or "",
+                title=ready.experiment.title,
+                kind=ready.order.kind.value,
+                metric=report.metric,
+                delta=_difference(report.metric, ready.parent_score),
+                failure="" if report.failure is None else report.failure.value,
+                seconds=report.seconds,
+            )
+        )
+        kit.telemetry.update(
+            runs=totals.runs,
+            failed=totals.failed,
+            duty=kit.duty.cycle,
+            overhead=kit.duty.overhead,
+        )
+
+    def _show(self, ready: Ready, phase: str) -> None:
+        ready.grip.report(phase=phase)
+        self.kit.keeper.beat_soon()
+        self.kit.telemetry.update(
+            phase=phase,
+            reason="",
+            goal=ready.order.goal,
+            experiment=f"#{ready.experiment.number}",
+            title=ready.experiment.title,
+            step=0,
+            fraction=0.0,
+            loss=None,
+            eta=None,
+        )
+
+    def _seen(self, ready: Ready, transcript: Transcript, seconds: float) -> None:
+        latest = transcript.latest
+        if latest is None:
+            return
+        eta = seconds / latest.fraction - seconds if latest.fraction > 0.02 else None
+        progress = {
+            "step": latest.step,
+            "fraction": latest.fraction,
+            "loss": latest.loss,
+        }
+        ready.grip.report(**progress, seconds=seconds, eta_seconds=eta)
+        self.kit.telemetry.update(**progress, eta=eta)
+
+    def _measure(self, ready: Ready, outcome: Outcome) -> Evaluation | None:
+        """Let the trusted evaluator measure what the run left; None when that cannot be done."""
+        self._show(ready, "measuring")
+        spec = ready.goal.spec
+        scratch = Path(tempfile.mkdtemp(prefix="measure-", dir=self.kit.workspace.work))
+        try:
+            submission = Submission(
+                files=ready.contents,
+                out=ready.training.plan.folder / "out",
+                data=ready.data.everything,
+                scratch=scratch,
+                printed=outcome.metrics.get(spec.metric.name),
+                device=self.kit.device.kind,
+            )
+            return evaluate(
+                spec,
+                submission,
+                lambda argv, folder, env: self._launch(ready, argv, folder, env),
+                ready.order.nonce,
+            )
+        except DataBroken as problem:
+            log.error("the evaluation's data is broken", problem=str(problem))
+            raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _launch(self, ready: Ready, argv: list[str], folder: Path, env: dict[str, str]) -> Running:
+        """Start one of the evaluator's helpers in a sandbox of its own."""
+        limits = ready.goal.spec.limits
+        allowance = Allowance(limits.memory_mb, limits.disk_mb, limits.processes, MEASURE_SECONDS)
+        base = environment(ready.training.plan)
+        for name in ("AGENTHUB_DATA", "AGENTHUB_OUT", "AGENTHUB_SEED", "AGENTHUB_BUDGET"):
+            base.pop(name)
+        caches = {"HOME": str(folder), "TMPDIR": str(folder)}
+        gpus = self.kit.device.kind == "cuda"
+        job = Job(argv, folder, {**base, **caches, **env}, (), allowance, gpus)
+        return self.kit.launcher.start(job)
+
+    def _censor(self, text: str) -> str:
+        """Take the owner's secrets and paths out of what a run printed."""
+        settings = self.kit.settings
+        for secret, name in (
+            (settings.token, "[token]"),
+            (str(self.kit.workspace.root.resolve()), "[folder]"),
+            (str(Path.home()), "[home]"),
+            (sys.prefix, "[python]"),
+        ):
+            if len(secret) > 3:
+                text = text.replace(secret, name)
+        return text
+
+
+def _verdict(outcome: Outcome, evaluation: Evaluation | None) -> tuple[Failure | None, str]:
+    """What the run is worth as a whole: its own failure, or the evaluation's."""
+    if outcome.failure is not None:
+        return outcome.failure, outcome.detail
+    assert evaluation is not None
+    if evaluation.metric is not None and evaluation.passed:
+        return None, ""
+    probe = evaluation.failed_probe or "metric"
+    said = next((p.detail for p in evaluation.probes if p.name == probe), "")
+    failure = _by_probe(probe, evaluation)
+    return failure, explain(failure, f"{probe}: {said}" if said else "")
+
+
+def _by_probe(probe: str, evaluation: Evaluation) -> Failure:
+    if evaluation.source == "self-reported":
+        return Failure.NO_METRIC
+    if probe in ("checkpoint", "answers", "tokenizer", "meta", "command"):
+        return Failure.BAD_RESULT
+    return Failure.CHEAT
+
+
+def _difference(metric: float | None, parent: float | None) -> float | None:
+    return None if metric is None or parent is None else metric - parent

@@ -1,0 +1,181 @@
+"""The owner's settings: a 0600 TOML file, overridden by AGENTHUB_ variables and options."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agent_client import files
+from agent_client.errors import BadSettings, FolderNotWritable, NotJoined
+from agent_client.hours import parse_hours
+
+CONFIG = "config.toml"
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """A group of settings in which a misspelt key is named, not ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OwnerLimits(Strict):
+    """What the owner allows this machine to do; None means no limit.
+
+    Hours are local time by weekday, such as {"mon-fri" = "18:00-08:00", "sat-sun" = "00:00-24:00"};
+    temperatures in degrees Celsius, power in watts, memory and disk in MiB, money in dollars.
+    """
+
+    hours: dict[str, str] = Field(default_factory=dict)
+    vram_mb: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, gt=0)
+    power_watts: float | None = Field(default=None, gt=0)
+    pause_when_gpu_is_used: bool = True
+    disk_free_mb: int = Field(default=500, ge=0)
+    runs_per_day: int | None = Field(default=None, ge=1)
+    dollars_per_run: Dollars = 0.5
+    dollars_per_day: Dollars = 5.0
+    dollars_total: Dollars | None = None
+
+    @field_validator("hours")
+    @classmethod
+    def _readable(cls, value: dict[str, str]) -> dict[str, str]:
+        parse_hours(value)
+        return value
+
+
+class Llm(Strict):
+    """How the claude mutator talks to its model; the API key stays in ANTHROPIC_API_KEY.
+
+    Prices are dollars per million tokens; left out, a built-in table by model family is used.
+    """
+
+    model: str = "claude-sonnet-5"
+    base_url: str | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int = Field(default=4096, ge=256, le=64000)
+    timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
+    repairs: int = Field(default=3, ge=0, le=10)
+    prompts: Path | None = None
+    price_in: Dollars | None = None
+    price_out: Dollars | None = None
+    fall_back_to_offline: bool = False
+
+
+class Settings(BaseSettings):
+    """Everything that `config.toml` may say."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AGENTHUB_CLIENT_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    hub: str
+    agent: str
+    owner: str
+    token: str
+    device_class: str = ""
+    machine: str = ""
+    goals: list[str] = Field(default_factory=list)
+    mutator: str = Field(default="auto", pattern=r"^(auto|claude|offline|command)$")
+    mutator_command: str = ""
+    mutator_seconds: float = Field(default=900.0, gt=0, le=7200)
+    gpus: str = Field(default="auto", pattern=r"^(auto|all|cpu|[0-9]+(,[0-9]+)*)$")
+    pipeline: bool = True
+    insecure_http: bool = False
+    unsafe_no_sandbox: bool = False
+    limits: OwnerLimits = OwnerLimits()
+    llm: Llm = Llm()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings calls it so
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables win over the file, which comes in as keyword arguments."""
+        return env_settings, init_settings
+
+
+def load(folder: Path) -> Settings:
+    """Read the folder's settings.
+
+    Raises:
+        NotJoined: there is no settings file.
+        BadSettings: it is not TOML, or a key is unknown or wrong; the detail names the key.
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        raise NotJoined
+    try:
+        said = tomllib.loads(path.read_text())
+        return Settings(**said)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadSettings(f"{path} is not TOML: {problem}") from None
+    except ValidationError as problem:
+        raise BadSettings(f"{path}: {_explain(problem)}") from None
+
+
+def _explain(problem: ValidationError) -> str:
+    """The first few problems as one line that names each key."""
+    parts = []
+    for error in problem.errors()[:5]:
+        key = ".".join(str(part) for part in error["loc"])
+        unknown = error["type"] == "extra_forbidden"
+        parts.append(f"unknown key {key!r}" if unknown else f"{key}: {error['msg']}")
+    return "; ".join(parts)
+
+
+def with_options(settings: Settings, said: dict[str, Any]) -> Settings:
+    """The settings with what the command line said; raises BadSettings naming a bad value."""
+    known = {key: value for key, value in said.items() if value is not None}
+    try:
+        return Settings.model_validate({**settings.model_dump(), **known})
+    except ValidationError as problem:
+        raise BadSettings(_explain(problem)) from None
+
+
+def save(folder: Path, settings: Settings) -> Path:
+    """Write the settings, readable by their owner alone; raises FolderNotWritable."""
+    path = folder / CONFIG
+    said = settings.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    try:
+        make_folder(folder)
+        files.write_durably(path, to_toml(said).encode())
+    except OSError as problem:
+        raise FolderNotWritable(f"{folder} cannot be written: {problem}") from None
+    return path
+
+
+def make_folder(folder: Path) -> None:
+    """Make the client's folder and see that it can be written; raises FolderNotWritable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = folder / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as problem:
+        raise FolderNotWritable(f"{folder} cannot be written: {problem}") from None
+
+
+def to_toml(table: dict[str, Any], prefix: str = "") -> str:
+    """Plain values first, then tables; strings are quoted as JSON quotes them."""
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    lines = [
+        f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()
+    ]
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            name = f"{prefix}{_key(key)}"
+            lines += ["", f"[{name}]", to_toml(value, f"{name}.").rstrip("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)

@@ -1,0 +1,22 @@
+"""The version gate: the hub names the oldest client it takes and the newest there is."""
+
+import re
+
+from agent_client.errors import TooOld
+
+
+def parse(text: str) -> tuple[int, ...]:
+    """`1.2.10rc1` as (1, 2, 10): what counts for order here."""
+    return tuple(int(part) for part in re.findall(r"\d+", text.split("+")[0])[:3])
+
+
+def check(mine: str, minimum: str, latest: str) -> str:
+    """A sentence about a newer client, or nothing; raises TooOld below the minimum."""
+    if minimum and parse(mine) < parse(minimum):
+        raise TooOld(
+            f"This client is {mine}, the hub needs {minimum}; "
+            "run `pip install --upgrade agenthub` and start again."
+        )
+    if latest and parse(mine) < parse(latest):
+        return f"Client {latest} is out (this is {mine}); `pip install --upgrade agenthub`."
+    return ""

@@ -1,0 +1,252 @@
+"""The client's folder on disk: texts by sha, prepared data by goal, one fresh folder per run."""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+from agent_client import files
+from agent_client.errors import ClientError
+from protocol.goals import DataFile, GoalSpec
+
+KEEP_GOALS = 4
+KEEP_TREES = 500
+Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
+
+
+class DataBroken(ClientError):
+    """The goal's data could not be made; the detail says at which step."""
+
+    code = "data_broken"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Prepared data of a goal: `everything`, and `training`, which lacks what must stay unseen."""
+
+    everything: Path
+    training: Path
+
+
+@dataclass
+class Workspace:
+    """Where everything lies. Writing is atomic, so several workers may share one folder."""
+
+    root: Path
+    download: Opener = field(default=lambda url: _open(url))
+    _checked: set[str] = field(default_factory=set)
+    _preparing: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self) -> None:
+        """Make the folders and clear what a crash left of earlier runs."""
+        for folder in (self.trees, self.goals, self.work):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in self.work.iterdir():
+            remove_tree(old)
+
+    @property
+    def trees(self) -> Path:
+        """Texts of experiments' files, by the experiment's sha."""
+        return self.root / "cache" / "trees"
+
+    @property
+    def goals(self) -> Path:
+        """Prepared data and compile caches, by what made them."""
+        return self.root / "goals"
+
+    @property
+    def work(self) -> Path:
+        """Folders of runs in progress."""
+        return self.root / "work"
+
+    def tree(self, sha: str, fetch: Callable[[str], dict[str, str]]) -> dict[str, str]:
+        """The files of an experiment, from the cache or from the hub."""
+        path = self.trees / f"{sha}.json"
+        try:
+            known = json.loads(path.read_text())
+        except (OSError, ValueError):
+            known = None
+        if isinstance(known, dict):
+            os.utime(path)
+            return {str(name): str(text) for name, text in known.items()}
+        fetched = fetch(sha)
+        files.write_durably(path, json.dumps(fetched).encode())
+        self._trim()
+        return fetched
+
+    def _trim(self) -> None:
+        by_age = sorted(self.trees.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for path in by_age[:-KEEP_TREES]:
+            path.unlink(missing_ok=True)
+
+    def lay_out(self, lease: UUID, contents: Mapping[str, str]) -> Path:
+        """A fresh folder for one run with the goal's files in it."""
+        folder = self.work / str(lease)
+        remove_tree(folder)
+        folder.mkdir(parents=True, mode=0o700)
+        for name, text in contents.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="")
+        for name in ("out", "tmp"):
+            (folder / name).mkdir()
+        return folder
+
+    def clear(self, lease: UUID) -> None:
+        """Remove a run's folder."""
+        remove_tree(self.work / str(lease))
+
+    def caches(self, goal: str) -> Path:
+        """Compile caches of a goal; only runs of its baseline ever write here."""
+        return self.goals / goal / "caches"
+
+    def data(
+        self, spec: GoalSpec, contents: Mapping[str, str], prepare: Callable[[Path], None]
+    ) -> Data:
+        """The goal's prepared data, made once by `prepare(folder)` and checked by hash after.
+
+        The hashes of all files are compared at the first use after each start.
+        Raises DataBroken when a download or the preparation fails.
+        """
+        key = data_key(spec, contents)
+        home = self.goals / spec.name / key
+        with self._preparing:
+            if key not in self._checked and not self._sound(home):
+                self._make(spec, contents, home, prepare)
+            self._checked.add(key)
+        return Data(home / "everything", home / "training")
+
+    def _sound(self, home: Path) -> bool:
+        try:
+            said = json.loads((home / "hashes.json").read_text())
+        except (OSError, ValueError):
+            return False
+        return bool(said == hash_tree(home / "everything"))
+
+    def _make(
+        self,
+        spec: GoalSpec,
+        contents: Mapping[str, str],
+        home: Path,
+        prepare: Callable[[Path], None],
+    ) -> None:
+        building = home.with_name(home.name + ".building")
+        remove_tree(building)
+        everything = building / "everything"
+        everything.mkdir(parents=True)
+        for each in spec.data.files:
+            self._fetch(each, everything)
+        if spec.commands.prepare:
+            scratch = building / "scratch"
+            scratch.mkdir()
+            for name in spec.files.protected:
+                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                (scratch / name).write_text(contents[name], encoding="utf-8", newline="")
+            move_into(everything, scratch / "data")
+            prepare(scratch)
+            move_into(scratch / "data", everything)
+            remove_tree(scratch)
+        view(everything, building / "training", hidden="val" if spec.data.val_hidden else None)
+        (building / "hashes.json").write_text(json.dumps(hash_tree(everything)))
+        remove_tree(home)
+        building.rename(home)
+        self._trim_data(spec.name, home)
+
+    def _trim_data(self, goal: str, keep: Path) -> None:
+        for old in (self.goals / goal).iterdir():
+            if old not in (keep, self.caches(goal)):
+                remove_tree(old)
+
+    def _fetch(self, wanted: DataFile, into: Path) -> None:
+        path = into / wanted.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self.download(wanted.url) as source, path.open("wb") as target:
+                while piece := source.read(1 << 20):
+                    size += len(piece)
+                    digest.update(piece)
+                    target.write(piece)
+                    if size > wanted.size:
+                        break
+        except OSError as problem:
+            raise DataBroken(f"{wanted.url} could not be fetched: {problem}") from None
+        if (size, digest.hexdigest()) != (wanted.size, wanted.sha256):
+            raise DataBroken(f"{wanted.url} is not the file that the goal names (size or hash)")
+
+
+def data_key(spec: GoalSpec, contents: Mapping[str, str]) -> str:
+    """What the prepared data depends on: the protected files and the downloads."""
+    said = {
+        "files": {name: contents[name] for name in spec.files.protected if name in contents},
+        "downloads": [each.sha256 for each in spec.data.files],
+        "prepare": list(spec.commands.prepare),
+        "hidden": spec.data.val_hidden,
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def view(everything: Path, target: Path, hidden: str | None) -> None:
+    """A second folder with the same files (hard links) except those under `hidden`."""
+    target.mkdir()
+    for path in regular_files(everything):
+        name = path.relative_to(everything)
+        if hidden is not None and name.parts[0] == hidden:
+            continue
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, target / name)
+        except OSError:
+            shutil.copyfile(path, target / name)
+
+
+def hash_tree(folder: Path) -> dict[str, str]:
+    """SHA-256 of each regular file by its relative path."""
+    found = {}
+    for path in regular_files(folder):
+        with path.open("rb") as file:
+            name = str(path.relative_to(folder))
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def regular_files(folder: Path) -> list[Path]:
+    """Regular files below a folder, sorted; links and devices are not followed."""
+    return sorted(path for path in folder.rglob("*") if stat.S_ISREG(path.lstat().st_mode))
+
+
+def move_into(source: Path, target: Path) -> None:
+    """Move what lies in one folder into another."""
+    target.mkdir(parents=True, exist_ok=True)
+    if not source.is_dir():
+        return
+    for path in source.iterdir():
+        path.rename(target / path.name)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder even where a run took its own permissions away."""
+    if not folder.is_dir() or folder.is_symlink():
+        folder.unlink(missing_ok=True)
+        return
+    for parent, names, _ in os.walk(folder):
+        for name in names:
+            path = Path(parent) / name
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open(url: str) -> AbstractContextManager[IO[bytes]]:
+    if not url.startswith("https://"):
+        raise DataBroken(f"{url} is not https")
+    return closing(urllib.request.urlopen(url, timeout=60))  # noqa: S310 - https was checked

@@ -1,0 +1,144 @@
+"""A real hub in a process of its own, on a port of this machine, with goals that need no torch."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from agent_client.errors import HubError
+from agent_client.hub_api import Hub
+from hub import goal_files, goals
+from hub.app import create_app
+from hub.core import open_hub
+from hub.settings import Settings
+from protocol.goals import GoalSpec
+from tests.builders import FILES, a_spec
+from tests.services.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+TOY_TRAIN = '''"""A training that needs no torch: the loss falls towards a number the constants decide."""
+import os
+import time
+
+LEARNING_RATE = 0.1
+WIDTH = 8
+SLEEP = 0.0
+
+seed = int(os.environ["AGENTHUB_SEED"])
+best = abs(LEARNING_RATE - 0.3) + 1.0 / WIDTH
+for step in range(1, 11):
+    time.sleep(SLEEP / 10)
+    print(f"step {step:05d} ({step / 10:.1%}) | loss: {best + 1.0 / step:.4f}", flush=True)
+print("---")
+print(f"score: {best:.6f}")
+'''
+
+
+def toy_files(sleep: float = 0.0) -> dict[str, str]:
+    """The toy goal's files; each run sleeps so many seconds."""
+    return {**FILES, "train.py": TOY_TRAIN.replace("SLEEP = 0.0", f"SLEEP = {sleep}")}
+
+
+@dataclass
+class HubProcess:
+    """Starts, kills and starts again the same hub on the same port and data."""
+
+    data: Path
+    sleep: float = 0.0
+    goal: str = "toy"
+    lease_seconds: float = 150.0
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The hub's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = ["--data", str(self.data), "--port", str(self.port), "--goal", self.goal]
+        options += ["--sleep", str(self.sleep), "--lease", str(self.lease_seconds)]
+        argv = [sys.executable, "-m", "tests.agent_client.hub_process", *options]
+        self.data.mkdir(parents=True, exist_ok=True)
+        with (self.data / "hub.log").open("ab") as log:
+            self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+        for _ in range(600):
+            with suppress(HubError):
+                Hub.at(self.url).info()
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.data / "hub.log").read_text())
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it, whatever state it is in."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+@contextmanager
+def a_hub(data: Path, sleep: float = 0.0, goal: str = "toy") -> Iterator[HubProcess]:
+    """A running hub, ended on exit."""
+    hub = HubProcess(data, sleep, goal)
+    hub.start()
+    try:
+        yield hub
+    finally:
+        hub.stop()
+
+
+def client(*arguments: str, env: dict[str, str] | None = None) -> list[str]:
+    """The command line of the installed client."""
+    return [str(Path(sys.executable).parent / "agent_client"), *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """An environment without anybody's keys and settings."""
+    secret = ("ANTHROPIC_", "AGENTHUB_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(secret)}
+    return {**kept, "COLUMNS": "200", **more}
+
+
+def _goal(said: argparse.Namespace) -> tuple[GoalSpec, dict[str, str]]:
+    if said.goal != "toy":
+        folder = goal_files.from_library(said.goal)
+        return folder.spec, dict(folder.texts)
+    return a_spec(), toy_files(said.sleep)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until told to stop; the goal is opened on the first start."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--goal", default="toy")
+    parser.add_argument("--sleep", type=float, default=0.0)
+    parser.add_argument("--lease", type=float, default=150.0)
+    said = parser.parse_args(arguments)
+    hub = open_hub(Settings(data=said.data, lease_seconds=said.lease))
+    spec, files = _goal(said)
+    with suppress(goals.GoalExists), hub.database.work() as work:
+        goals.open_goal(work, hub.git, spec, files)
+    uvicorn.run(create_app(hub), host="127.0.0.1", port=said.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
