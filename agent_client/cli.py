@@ -97,8 +97,9 @@ def _work(folder: Path, chosen: settings.Settings, max_experiments: int | None) 
     kit.max_experiments = max_experiments
     (folder / FINISH).unlink(missing_ok=True)
     _listen(stopping)
-    _introduce(kit)
-    loop_for(kit).run()
+    with kit.hub:
+        _introduce(kit)
+        loop_for(kit).run()
     if kit.telemetry.finished:
         kit.telemetry.console.print(kit.telemetry.table())
 

@@ -66,6 +66,12 @@ class Hub:
         )
         return cls(client)
 
+    def __enter__(self) -> "Hub":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def info(self) -> HubInfo:
         """What the hub is and which clients it takes."""
         return self._get("/v1/hub", HubInfo)

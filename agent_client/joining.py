@@ -48,7 +48,12 @@ def join(folder: Path, wish: Wish, sandbox: str) -> JoinedHub:
     settings.make_folder(folder)
     if (folder / settings.CONFIG).exists():
         return _again(folder, url)
-    hub = Hub.at(url)
+    with Hub.at(url) as hub:
+        return _ask(folder, wish, url, hub, sandbox)
+
+
+def _ask(folder: Path, wish: Wish, url: str, hub: Hub, sandbox: str) -> JoinedHub:
+    """Check what the hub wants, and ask for a token."""
     info = hub.info()
     advice = versions.check(VERSION, info.minimum_client, info.latest_client)
     _check_goals(wish, info)
@@ -79,15 +84,15 @@ def join(folder: Path, wish: Wish, sandbox: str) -> JoinedHub:
 def _again(folder: Path, url: str) -> JoinedHub:
     """The folder has a token: keep it where the hub knows it, perhaps at a new address."""
     known = settings.load(folder)
-    hub = Hub.at(url, known.token)
-    info = hub.info()
-    try:
-        me = hub.me()
-    except BadToken:
-        raise AlreadyJoined(
-            f"{folder} has already joined {known.hub} as {known.agent}, and {url} does not know "
-            "it; give another --folder."
-        ) from None
+    with Hub.at(url, known.token) as hub:
+        info = hub.info()
+        try:
+            me = hub.me()
+        except BadToken:
+            raise AlreadyJoined(
+                f"{folder} has already joined {known.hub} as {known.agent}, and {url} does not "
+                "know it; give another --folder."
+            ) from None
     moved = known.model_copy(update={"hub": url})
     settings.save(folder, moved)
     return JoinedHub(moved, info, "", me.state)

@@ -125,7 +125,7 @@ class Claude:
         """Stable parts first, each with a mark up to which the provider may cache."""
         said = prompting.write(task, self.settings.prompts)
         kept = {"type": "ephemeral", "ttl": "1h"}
-        system = [
+        system: list[dict[str, Any]] = [
             {"type": "text", "text": said.system},
             {"type": "text", "text": said.goal, "cache_control": kept},
         ]

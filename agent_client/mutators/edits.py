@@ -47,7 +47,8 @@ def _one(files: Mapping[str, str], edit: Edit, number: int) -> str:
 
 
 def _ambiguous(text: str, edit: Edit, number: int, count: int) -> str:
-    places, start = [], 0
+    places: list[str] = []
+    start = 0
     while (start := text.find(edit.search, start)) >= 0 and len(places) < 5:
         places.append(str(text.count("\n", 0, start) + 1))
         start += 1

@@ -24,7 +24,7 @@ from tests.builders import FILES, a_spec
 from tests.services.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-TOY_TRAIN = '''"""A training that needs no torch: the loss falls towards a number the constants decide."""
+TOY_TRAIN = '''"""A training without torch: its loss falls to a number that the constants decide."""
 import os
 import time
 
@@ -72,8 +72,8 @@ class HubProcess:
         with (self.data / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
         for _ in range(600):
-            with suppress(HubError):
-                Hub.at(self.url).info()
+            with suppress(HubError), Hub.at(self.url) as hub:
+                hub.info()
                 return
             time.sleep(0.05)
         raise AssertionError((self.data / "hub.log").read_text())
