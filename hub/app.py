@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
+from hub import counters
 from hub.api import (
     agents,
     board,
@@ -37,6 +39,7 @@ def create_app(hub: Hub) -> FastAPI:
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = hub.settings.threads
+        await run_in_threadpool(_self_check, hub)
         await hub.live.start()
         hub.heartbeats.start()
         yield
@@ -60,3 +63,9 @@ def create_app(hub: Hub) -> FastAPI:
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
     app.add_middleware(RequestIds)
     return app
+
+
+def _self_check(hub: Hub) -> None:
+    """Counters are recomputed on every start; each correction is logged."""
+    with hub.database.work() as work:
+        counters.mend(work)

@@ -10,6 +10,7 @@ from hub.errors import HubError
 from hub.gitstore import GitStore
 from hub.heartbeats import Heartbeats
 from hub.live import Live
+from hub.rebuild import Recall
 from hub.settings import Settings
 
 
@@ -53,11 +54,13 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         raise NotWritable(f"{settings.data} cannot be written: {error.strerror}.") from error
     database = Database(settings.url, clock, pool=settings.threads)
     migrate(database)
+    git = GitStore(settings.data / "git")
+    git.recall = Recall(database, git)
     return Hub(
         settings=settings,
         clock=clock,
         database=database,
-        git=GitStore(settings.data / "git"),
+        git=git,
         blobs=open_blobs(settings.blob_url, settings.data),
         live=Live(database),
         heartbeats=Heartbeats(database),

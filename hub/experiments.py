@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from hub import goals
 from hub.db import Work
 from hub.errors import Ambiguous, BodyChanged, HubError, NotFound, NotYours
-from hub.gitstore import CommitDraft, GitStore
+from hub.gitstore import CommitDraft, GitStore, author_of
 from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow
 from protocol.events import Conflict, ExperimentRegistered
 from protocol.experiments import Experiment, Proposal, Registered, Standing, Status
@@ -189,8 +189,7 @@ def _write(
     goal = work.session.get_one(GoalRow, parent.goal, with_for_update=True)
     message = commit_message(proposal, by)
     parents = (parent.sha, *([proposal.second_parent] if proposal.second_parent else []))
-    email = f"{by.name}@{by.owner}.agenthub.invalid"
-    draft = CommitDraft(parents, changed, by.name, email, message, work.now)
+    draft = CommitDraft(parents, changed, *author_of(by.name, by.owner), message, work.now)
     written = git.write(goal.slug, draft)
     patch = git.patch(goal.slug, parent.sha, written.sha)
     added = sum(text.count("\n") for edits in patch.values() for _, _, text in edits)

@@ -1,22 +1,27 @@
 """Git as a projection: commits written from text, read back fast, rebuilt bit for bit from rows."""
 
 import re
+import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pygit2
 from pygit2.enums import DiffOption, FileMode, ObjectType
 
 from hub.errors import HubError
+from hub.gitobjects import GitObject, pack
 from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 
 COMMITTER = "AgentHub"
+COMMITTER_EMAIL = "hub@agenthub.invalid"
 MAX_DIFF_LINES = 5000
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
+T = TypeVar("T")
 Edit = tuple[int, int, str]
 """Replace `count` lines from index `start` by `text`."""
 Patch = Mapping[str, list[Edit]]
@@ -54,6 +59,8 @@ class GitStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.recall: Callable[[str, str], bool] = lambda goal, sha: False
+        """Asked for a commit that is not here: makes it from the database, or says False."""
         self._local = threading.local()
 
     def path(self, goal: str) -> Path:
@@ -78,17 +85,17 @@ class GitStore:
 
     def write(self, goal: str, draft: CommitDraft) -> Written:
         """Write blob, tree and commit objects; no ref moves, an orphan is harmless."""
-        repo = self._repo(goal)
         index = pygit2.Index()
         if draft.parents:
             index.read_tree(self._commit(goal, draft.parents[0]).tree)
+        repo = self._repo(goal)
         for path, text in draft.files.items():
             blob = repo.create_blob(text.encode())
             index.add(pygit2.IndexEntry(path, blob, FileMode.BLOB))
         tree = index.write_tree(repo)
         when = int(draft.time.timestamp())
         author = pygit2.Signature(draft.author, draft.email, when, 0)
-        committer = pygit2.Signature(COMMITTER, "hub@agenthub.invalid", when, 0)
+        committer = pygit2.Signature(COMMITTER, COMMITTER_EMAIL, when, 0)
         parents: list[pygit2.Oid | str] = list(draft.parents)
         sha = repo.create_commit(None, author, committer, draft.message, tree, parents)
         return Written(str(sha), str(tree))
@@ -100,10 +107,44 @@ class GitStore:
         except (KeyError, Unreadable):
             return False
 
+    def holds(self, goal: str, sha: str) -> bool:
+        """Whether an object of this name is there, unread."""
+        try:
+            return sha in self._repo(goal)
+        except Unreadable:
+            return False
+
+    def damaged(self, goal: str, objects: Iterable[GitObject]) -> list[str]:
+        """Which of these objects are missing or do not read back as they were."""
+        try:
+            odb = self._repo(goal).odb
+        except Unreadable:
+            return [each.sha for each in objects]
+        return [each.sha for each in objects if not _intact(odb, each)]
+
+    def add(self, goal: str, objects: Iterable[GitObject]) -> None:
+        """Write objects one by one."""
+        odb = self._repo(goal).odb
+        for each in objects:
+            odb.write(_TYPES[each.kind], each.body)
+
+    def add_pack(self, goal: str, objects: Iterable[GitObject]) -> None:
+        """Write many objects as one pack."""
+        command = ["git", "-C", str(self.path(goal)), "index-pack", "--stdin"]
+        subprocess.run(command, input=pack(objects), stdout=subprocess.DEVNULL, check=True)
+
+    def forget(self) -> None:
+        """Open the repositories anew on this thread's next read."""
+        self._local.__dict__.pop("repos", None)
+
     def files(self, goal: str, sha: str) -> dict[str, str]:
         """Every file of a commit as text."""
+        return self._healing(goal, [sha], lambda: self._files(goal, sha))
+
+    def _files(self, goal: str, sha: str) -> dict[str, str]:
+        tree = self._commit(goal, sha).tree
         repo = self._repo(goal)
-        return {path: _text(repo, oid) for path, oid in _walk(repo, self._commit(goal, sha).tree)}
+        return {path: _text(repo, oid) for path, oid in _walk(repo, tree)}
 
     def tree(self, goal: str, sha: str) -> str:
         """The sha of a commit's tree: equal trees are equal experiments."""
@@ -111,28 +152,40 @@ class GitStore:
 
     def patch(self, goal: str, base: str, sha: str) -> dict[str, list[Edit]]:
         """The line edits that turn `base` into `sha`, per file, with no context."""
-        return {
-            patch.delta.new_file.path: _edits(patch)
-            for patch in self._patches(goal, base, sha, context=0)
-        }
+        patches = self._healing(goal, [base, sha], lambda: self._patches(goal, base, sha, 0))
+        return {patch.delta.new_file.path: _edits(patch) for patch in patches}
 
     def diff(self, goal: str, base: str | None, sha: str, context: int = 3) -> Diff:
         """What changed from `base` (None: from nothing) to `sha`, ready to show."""
-        files = [_file_diff(patch) for patch in self._patches(goal, base, sha, context)]
-        return Diff(base=base, sha=sha, files=files)
+        shas = [each for each in (base, sha) if each]
+        patches = self._healing(goal, shas, lambda: self._patches(goal, base, sha, context))
+        return Diff(base=base, sha=sha, files=[_file_diff(patch) for patch in patches])
 
-    def _patches(
-        self, goal: str, base: str | None, sha: str, context: int
-    ) -> Iterator[pygit2.Patch]:
+    def _healing(self, goal: str, shas: list[str], read: Callable[[], T]) -> T:
+        """Read; if objects are gone, have these commits made again and read once more.
+
+        Raises:
+            Unreadable: nothing helped.
+        """
+        try:
+            return read()
+        except (KeyError, ValueError, pygit2.GitError):
+            self.forget()  # this thread's cache may hold a commit whose files have left the disk
+        for sha in shas:
+            self.recall(goal, sha)
+        try:
+            return read()
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise Unreadable from error
+
+    def _patches(self, goal: str, base: str | None, sha: str, context: int) -> list[pygit2.Patch]:
         new = self._commit(goal, sha).tree
         if base is None:
             diff = new.diff_to_tree(context_lines=context, swap=True)
         else:
             old = self._commit(goal, base).tree
             diff = old.diff_to_tree(new, flags=DiffOption.NORMAL, context_lines=context)
-        for patch in diff:
-            if patch is not None:
-                yield patch
+        return [patch for patch in diff if patch is not None]
 
     def _repo(self, goal: str) -> pygit2.Repository:
         # libgit2 repositories must not be shared between threads, so each thread opens its own.
@@ -145,18 +198,41 @@ class GitStore:
         return repos[goal]
 
     def _commit(self, goal: str, sha: str) -> pygit2.Commit:
-        try:
-            found = self._repo(goal)[sha]
-        except (KeyError, ValueError, pygit2.GitError):
-            # Another process may have rebuilt the repository since this thread opened it.
-            self._local.__dict__.pop("repos", None)
-            try:
-                found = self._repo(goal)[sha]
-            except (KeyError, ValueError, pygit2.GitError) as error:
-                raise Unreadable from error
+        found = self._look(goal, sha)
+        if found is None:
+            self.forget()  # another process may have rebuilt the repository since it was opened
+            found = self._look(goal, sha)
+        if found is None and self.recall(goal, sha):
+            found = self._look(goal, sha)
+        if found is None:
+            raise Unreadable
         if not isinstance(found, pygit2.Commit):
             raise Unreadable(f"{sha[:12]} is not a commit.")
         return found
+
+    def _look(self, goal: str, sha: str) -> pygit2.Object | None:
+        try:
+            return self._repo(goal)[sha]
+        except (KeyError, ValueError, pygit2.GitError, Unreadable):
+            return None
+
+
+_TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE, "commit": ObjectType.COMMIT}
+
+
+def _intact(odb: pygit2.Odb, each: GitObject) -> bool:
+    try:
+        _, body = odb.read(each.sha)
+    except (KeyError, ValueError, pygit2.GitError):
+        return False
+    return body == each.body
+
+
+def author_of(agent: str | None, owner: str | None) -> tuple[str, str]:
+    """Name and address that a commit bears: an agent's, or the hub's own for a baseline."""
+    if agent is None:
+        return COMMITTER, COMMITTER_EMAIL
+    return agent, f"{agent}@{owner}.agenthub.invalid"
 
 
 def lines(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 
 from hub.db import Work
 from hub.errors import HubError, NotFound
-from hub.gitstore import CommitDraft, GitStore
+from hub.gitstore import CommitDraft, GitStore, author_of
 from hub.tables import ChannelRow, ExperimentRow, GoalRow, GoalVersionRow, OrderRow
 from protocol.events import ExperimentRegistered, GoalChanged
 from protocol.experiments import Operator, Status
@@ -175,7 +175,7 @@ def _open_channels(work: Work) -> None:
 def _baseline(work: Work, git: GitStore, spec: GoalSpec, files: Mapping[str, str]) -> ExperimentRow:
     git.create(spec.name)
     message = f"Baseline of {spec.name}\n\n{spec.question.strip()}\n"
-    draft = CommitDraft((), files, "AgentHub", "hub@agenthub.invalid", message, work.now)
+    draft = CommitDraft((), files, *author_of(None, None), message, work.now)
     written = git.write(spec.name, draft)
     row = ExperimentRow(
         id=uuid5(ROOT_IDS, written.sha),

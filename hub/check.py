@@ -1,0 +1,149 @@
+"""`hub check`: the database, git, blobs and counters held against each other, and mended."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from hub import counters, rebuild, refs
+from hub.core import Hub
+from hub.gitobjects import GitObject
+from hub.gitstore import GitStore
+from hub.rebuild import Rebuilt
+from hub.tables import GoalRow, RunRow
+
+OBJECTS_PER_PACK = 4000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not agree: a stable code, where, and a sentence."""
+
+    code: str
+    where: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.sentence} [{self.code}]"
+
+
+@dataclass
+class Report:
+    """What a check looked at, what it found, and what it mended."""
+
+    experiments: int = 0
+    blobs: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+
+
+def check(hub: Hub) -> Report:
+    """Look at everything and change nothing."""
+    report = Report()
+    with hub.database.read() as session:
+        for goal in session.exec(select(GoalRow).order_by(col(GoalRow.slug))).all():
+            _check_goal(session, hub.git, goal, report)
+        _check_blobs(session, hub, report)
+        report.findings += [
+            Finding("counter", str(each.key), str(each)) for each in counters.wrong(session)
+        ]
+    return report
+
+
+def repair(hub: Hub) -> Report:
+    """Mend what the database knows better: counters, and repositories with the same shas.
+
+    A damaged repository is kept beside the new one as `<goal>.git.damaged-N`. Lost blobs and rows
+    that contradict themselves cannot be mended here; they stay among the findings.
+    """
+    report = check(hub)
+    for slug in sorted({each.where.split(" ")[0] for each in report.findings if _in_git(each)}):
+        kept = recreate(hub, slug)
+        report.mended.append(f"{slug}: repository made again from the database{kept}")
+    with hub.database.work() as work:
+        report.mended += [str(each) for each in counters.mend(work)]
+    after = check(hub)
+    return Report(after.experiments, after.blobs, after.findings, report.mended)
+
+
+def recreate(hub: Hub, slug: str) -> str:
+    """Make a goal's repository again beside the old one, then let it take the old one's place."""
+    side = GitStore(hub.git.root / ".repair")
+    shutil.rmtree(side.path(slug), ignore_errors=True)
+    side.create(slug)
+    with hub.database.read() as session:
+        for batch in _batches(rebuild.goal(session, slug)):
+            side.add_pack(slug, batch)
+    kept = _set_aside(hub.git.path(slug))
+    side.path(slug).rename(hub.git.path(slug))
+    hub.git.forget()
+    with hub.database.read() as session:
+        refs.project(session, hub.git, session.get_one(GoalRow, slug))
+    return kept
+
+
+def _set_aside(path: Path) -> str:
+    if not path.exists():
+        return ""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    return f"; the old one is kept as {aside.name}"
+
+
+def _batches(commits: Iterator[Rebuilt | Any]) -> Iterator[list[GitObject]]:
+    batch: list[GitObject] = []
+    for made in commits:
+        if isinstance(made, Rebuilt):
+            batch += made.objects
+        if len(batch) >= OBJECTS_PER_PACK:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _in_git(finding: Finding) -> bool:
+    return finding.code in ("git_missing", "ref_wrong")
+
+
+def _check_goal(session: Session, git: GitStore, goal: GoalRow, report: Report) -> None:
+    git.forget()  # what this process has in memory proves nothing about the disk
+    for made in rebuild.goal(session, goal.slug):
+        report.experiments += 1
+        report.findings += _of_commit(git, goal.slug, made)
+    report.findings += [
+        Finding("ref_wrong", f"{goal.slug} {name}", "This ref points at no experiment.")
+        for name in refs.strays(session, git, goal)
+    ]
+
+
+def _of_commit(git: GitStore, slug: str, made: Rebuilt | Any) -> list[Finding]:
+    where = f"{slug} #{made.number}"
+    if not isinstance(made, Rebuilt):
+        return [Finding("parent_missing", where, f"Its parent {made.parent} is not before it.")]
+    if made.sha != made.expected:
+        sentence = f"Its row makes commit {made.sha[:12]}, but is filed as {made.expected[:12]}."
+        return [Finding("row_disagrees", where, sentence)]
+    if not made.tree_agrees:
+        return [Finding("tree_disagrees", where, "Its row names another tree than its commit.")]
+    lost = git.damaged(slug, made.objects)
+    sentence = f"{len(lost)} of its git objects are missing or damaged; `--repair` makes them."
+    return [Finding("git_missing", where, sentence)] if lost else []
+
+
+def _check_blobs(session: Session, hub: Hub, report: Report) -> None:
+    run = RunRow
+    columns = (col(run.id), col(run.log_blob), col(run.curve_blob))
+    rows = session.execute(sa.select(*columns), execution_options={"yield_per": 1000})
+    for identity, *digests in rows:
+        for digest in filter(None, digests):
+            report.blobs += 1
+            if not hub.blobs.has(digest):
+                sentence = f"Its blob {digest[:12]} is not in the store; restore it from a backup."
+                report.findings.append(Finding("blob_missing", f"run {identity}", sentence))

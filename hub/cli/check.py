@@ -1,0 +1,31 @@
+"""`hub check`: does everything that the hub keeps agree?"""
+
+from typing import Annotated
+
+import typer
+
+from hub import check as checks
+from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+
+
+def check(
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend counters; make damaged repositories again.")
+    ] = False,
+) -> None:
+    """Hold database, git, blobs and counters against each other; exit code 1 if they disagree."""
+    hub = opened(data, database_url)
+    report = checks.repair(hub) if repair else checks.check(hub)
+    hub.database.dispose()
+    for line in report.mended:
+        typer.echo(f"mended: {line}")
+    for finding in report.findings:
+        typer.echo(str(finding))
+    typer.echo(
+        f"{report.experiments} experiments, {report.blobs} blobs: "
+        + (f"{len(report.findings)} findings." if report.findings else "all agree.")
+    )
+    if report.findings:
+        raise typer.Exit(1)

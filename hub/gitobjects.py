@@ -1,0 +1,89 @@
+"""Git objects as bytes: what a blob, a tree and a commit are, and a pack of many.
+
+Written after git's own documents (gitformat-pack, git-hash-object), so that a commit's name can be
+computed from the database alone, without a repository and without trusting one.
+"""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+_KINDS = {"commit": 1, "tree": 2, "blob": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class GitObject:
+    """One object and its name."""
+
+    kind: str
+    body: bytes
+    sha: str
+
+    @classmethod
+    def of(cls, kind: str, body: bytes) -> "GitObject":
+        """Name a body."""
+        header = f"{kind} {len(body)}\0".encode()
+        return cls(kind, body, hashlib.sha1(header + body, usedforsecurity=False).hexdigest())
+
+
+def blob(text: str) -> GitObject:
+    """A file's content."""
+    return GitObject.of("blob", text.encode())
+
+
+def trees(blobs: Mapping[str, str]) -> list[GitObject]:
+    """The folders that hold these files (path to blob sha), inner ones first, the root last."""
+    files: dict[str, str] = {}
+    folders: dict[str, dict[str, str]] = {}
+    for path, sha in blobs.items():
+        head, slash, rest = path.partition("/")
+        if slash:
+            folders.setdefault(head, {})[rest] = sha
+        else:
+            files[head] = sha
+    made: list[GitObject] = []
+    entries = [(name, b"100644", sha) for name, sha in files.items()]
+    for name, inside in folders.items():
+        below = trees(inside)
+        made += below
+        entries.append((name + "/", b"40000", below[-1].sha))
+    return [*made, GitObject.of("tree", b"".join(_entry(*each) for each in sorted(entries)))]
+
+
+def _entry(name: str, mode: bytes, sha: str) -> bytes:
+    # git sorts a folder as if its name ended in a slash, but writes it without
+    return mode + b" " + name.rstrip("/").encode() + b"\0" + bytes.fromhex(sha)
+
+
+def commit(
+    tree: str, parents: Sequence[str], signatures: tuple[str, str], message: str, time: datetime
+) -> GitObject:
+    """A commit; `signatures` are author and committer as `Name <email>`, the time is UTC."""
+    author, committer = signatures
+    when = f"{int(time.timestamp())} +0000"
+    lines = [f"tree {tree}", *(f"parent {sha}" for sha in parents)]
+    lines += [f"author {author} {when}", f"committer {committer} {when}", "", message]
+    return GitObject.of("commit", "\n".join(lines).encode())
+
+
+def pack(objects: Iterable[GitObject]) -> bytes:
+    """A version 2 pack without deltas; `git index-pack` and `git repack` do the rest."""
+    unique = {each.sha: each for each in objects}
+    body = struct.pack(">4sII", b"PACK", 2, len(unique))
+    parts = [body, *(_packed(each) for each in unique.values())]
+    whole = b"".join(parts)
+    return whole + hashlib.sha1(whole, usedforsecurity=False).digest()
+
+
+def _packed(each: GitObject) -> bytes:
+    size = len(each.body)
+    header = bytearray([_KINDS[each.kind] << 4 | size & 15])
+    size >>= 4
+    while size:
+        header[-1] |= 0x80
+        header.append(size & 0x7F)
+        size >>= 7
+    return bytes(header) + zlib.compress(each.body, 1)

@@ -1,0 +1,150 @@
+"""Commits from rows: git is a projection, so every commit can be made again bit for bit."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from hub import gitobjects
+from hub.db import Database
+from hub.gitobjects import GitObject
+from hub.gitstore import COMMITTER, COMMITTER_EMAIL, GitStore, apply, author_of
+from hub.tables import ExperimentRow
+
+log = logging.getLogger(__name__)
+_made = ExperimentRow
+COLUMNS = (
+    col(_made.goal),
+    col(_made.number),
+    col(_made.sha),
+    col(_made.tree),
+    col(_made.parent),
+    col(_made.second_parent),
+    col(_made.patch),
+    col(_made.message),
+    col(_made.agent),
+    col(_made.owner),
+    col(_made.created_at),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file's text and its blob's sha."""
+
+    text: str
+    sha: str
+
+
+Files = Mapping[str, File]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A commit made from its row: the name it gets, and the objects it adds to its parent's."""
+
+    number: int
+    expected: str
+    sha: str
+    tree_agrees: bool
+    objects: list[GitObject]
+    files: Files
+
+
+def rebuild(row: Any, parent: Files) -> Rebuilt:
+    """Make a commit from its row and its first parent's files (nothing for a root)."""
+    changed = _changed(row.patch, parent)
+    blobs = {path: gitobjects.blob(text) for path, text in changed.items()}
+    files = {**parent, **{path: File(changed[path], made.sha) for path, made in blobs.items()}}
+    folders = gitobjects.trees({path: file.sha for path, file in files.items()})
+    author = "{} <{}>".format(*author_of(row.agent, row.owner))
+    signatures = (author, f"{COMMITTER} <{COMMITTER_EMAIL}>")
+    parents = [sha for sha in (row.parent, row.second_parent) if sha]
+    tree = folders[-1].sha
+    commit = gitobjects.commit(tree, parents, signatures, row.message, row.created_at)
+    objects = [*blobs.values(), *folders, commit]
+    return Rebuilt(row.number, row.sha, commit.sha, tree == row.tree, objects, files)
+
+
+def _changed(patch: Mapping[str, Any], parent: Files) -> dict[str, str]:
+    if "files" in patch and isinstance(patch["files"], dict):
+        return dict(patch["files"])
+    return {path: _edited(parent.get(path), edits) for path, edits in patch.items()}
+
+
+def _edited(before: File | None, edits: list[list[Any]]) -> str:
+    return apply(before.text if before else "", [(start, n, text) for start, n, text in edits])
+
+
+def goal(session: Session, slug: str) -> Iterator[Rebuilt | Any]:
+    """Every commit of a goal by number; a row whose parent is not there comes as the row itself.
+
+    A parent's files stay in memory only until its last child is made.
+    """
+    where = col(_made.goal) == slug
+    waiting = Counter(session.execute(sa.select(col(_made.parent)).where(where)).scalars())
+    kept: dict[str | None, Files] = {None: {}}
+    query = sa.select(*COLUMNS).where(where).order_by(col(_made.number))
+    for row in session.execute(query, execution_options={"yield_per": 500}):
+        if row.parent not in kept:
+            yield row
+            continue
+        made = rebuild(row, kept[row.parent])
+        if waiting[row.sha]:
+            kept[row.sha] = made.files
+        waiting[row.parent] -= 1
+        if row.parent is not None and not waiting[row.parent]:
+            del kept[row.parent]
+        yield made
+
+
+@dataclass
+class Recall:
+    """Gives a hub process the commits that it misses: written elsewhere, or lost with a folder."""
+
+    database: Database
+    git: GitStore
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __call__(self, goal: str, sha: str) -> bool:
+        """Make a commit and whatever of its ancestry is missing; False if no row knows it."""
+        with self._lock, self.database.read() as session:
+            return self._make(session, goal, sha)
+
+    def _make(self, session: Session, goal: str, sha: str) -> bool:
+        missing = self._missing(session, goal, sha)
+        if not missing:
+            return False
+        self.git.create(goal)
+        first = missing[-1].parent
+        files = self._files(goal, first) if first else {}
+        for row in reversed(missing):
+            if row.second_parent and not self.git.holds(goal, row.second_parent):
+                self._make(session, goal, row.second_parent)
+            made = rebuild(row, files)
+            self.git.add(goal, made.objects)
+            files = made.files
+        log.warning("git.recalled", extra={"goal": goal, "sha": sha, "commits": len(missing)})
+        return True
+
+    def _missing(self, session: Session, goal: str, sha: str) -> list[Any]:
+        """The commit and its missing first parents, itself first."""
+        rows: list[Any] = []
+        wanted: str | None = sha
+        while wanted and not (rows and self.git.holds(goal, wanted)):
+            query = sa.select(*COLUMNS).where(col(_made.sha) == wanted, col(_made.goal) == goal)
+            row = session.execute(query).first()
+            if row is None:
+                return []
+            rows.append(row)
+            wanted = row.parent
+        return rows
+
+    def _files(self, goal: str, sha: str) -> Files:
+        texts = self.git.files(goal, sha)
+        return {path: File(text, gitobjects.blob(text).sha) for path, text in texts.items()}

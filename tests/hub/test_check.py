@@ -1,0 +1,145 @@
+"""The database, git, blobs and counters agree, or `hub check` says where they do not."""
+
+import logging
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from sqlmodel import col
+from typer.testing import CliRunner
+
+from hub import check, counters
+from hub.cli.root import app
+from hub.core import Hub
+from hub.tables import ExperimentRow, GoalRow, OwnerRow
+from tests.builders import TRAIN
+from tests.hub.forest import grow
+from tests.hub.volunteer import Volunteer
+
+ODD = {
+    "no newline at the end": TRAIN + "# no newline",
+    "blank lines at both ends": "\n\n" + TRAIN + "\n\n\n",
+    "lines moved and doubled": "\n".join(reversed(TRAIN.splitlines())) + "\n" + TRAIN,
+    "all new": "x = 1\n",
+    "line separators": TRAIN + "# \u2028 \u0085 \n# π\n",
+}
+
+
+def codes(report: check.Report) -> set[str]:
+    return {finding.code for finding in report.findings}
+
+
+def git(hub: Hub, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(hub.git.path("toy")), *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_a_hub_that_worked_agrees_with_itself(hub: Hub, volta: Volunteer) -> None:
+    for rate in (0.2, 0.3, 0.4):
+        volta.explore(learning_rate=rate, metric=rate)
+
+    report = check.check(hub)
+
+    assert (report.findings, report.experiments) == ([], 4)
+    assert report.blobs == 8
+
+
+@pytest.mark.parametrize("name", sorted(ODD))
+def test_odd_files_are_made_again_bit_for_bit(hub: Hub, volta: Volunteer, name: str) -> None:
+    volta.report(volta.claim())
+    order = volta.claim()
+    assert volta.propose(order, files={"train.py": ODD[name]}).status_code == 200
+    shutil.rmtree(hub.git.path("toy"))
+
+    assert hub.git.files("toy", str(order.experiment))["train.py"] == ODD[name]
+    assert check.repair(hub).findings == []
+
+
+def test_ten_thousand_experiments_come_back_with_the_same_shas(hub: Hub) -> None:
+    shas = grow(hub, 10_000)
+    shutil.rmtree(hub.git.path("toy"))
+
+    report = check.repair(hub)
+
+    assert (report.findings, report.experiments) == ([], 10_001)
+    assert set(shas) <= set(git(hub, "rev-list", "--all").split())
+    git(hub, "fsck", "--strict", "--no-dangling")
+
+
+def test_a_corrupt_repository_is_found_set_aside_and_made_again(hub: Hub, volta: Volunteer) -> None:
+    order = volta.explore(learning_rate=0.2, metric=0.8)
+    victim = hub.git.path("toy") / "objects" / order.experiment[:2] / order.experiment[2:]  # type: ignore[index]
+    victim.chmod(0o644)
+    victim.write_bytes(b"nonsense")
+
+    assert codes(check.check(hub)) == {"git_missing"}
+    report = check.repair(hub)
+
+    assert report.findings == []
+    assert hub.git.path("toy").with_name("toy.git.damaged-1").exists()
+    assert "damaged-1" in report.mended[0]
+
+
+def test_a_lost_repository_heals_while_it_is_read(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    order = volta.explore(learning_rate=0.2, metric=0.8)
+    shutil.rmtree(hub.git.path("toy"))
+
+    diff = http.get(f"/v1/experiments/{order.experiment}/diff")
+
+    assert diff.status_code == 200
+    assert volta.explore(learning_rate=0.3, metric=0.7).experiment
+
+
+def test_a_changed_row_is_found(hub: Hub, volta: Volunteer) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    with hub.database.work() as work:
+        change = sa.update(ExperimentRow).where(col(ExperimentRow.number) == 1)
+        work.session.execute(change.values(message="Something else\n"))
+
+    assert codes(check.check(hub)) == {"row_disagrees"}
+    assert codes(check.repair(hub)) == {"row_disagrees"}
+
+
+def test_a_lost_blob_is_found(hub: Hub, volta: Volunteer) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    shutil.rmtree(hub.settings.data / "blobs")
+
+    assert codes(check.check(hub)) == {"blob_missing"}
+
+
+def test_wrong_counters_are_found_and_set_right_on_start(
+    hub: Hub, volta: Volunteer, caplog: pytest.LogCaptureFixture
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    with hub.database.work() as work:
+        spoiled = {"n_children": 7, "n_runs": 9, "depth": 4}
+        work.session.execute(sa.update(ExperimentRow).values(**spoiled))
+        work.session.execute(sa.update(OwnerRow).values(credit=99.0))
+        work.session.execute(sa.update(GoalRow).values(next_number=1))
+    assert codes(check.check(hub)) == {"counter"}
+
+    with caplog.at_level(logging.WARNING), hub.database.work() as work:
+        counters.mend(work)
+
+    assert check.check(hub).findings == []
+    corrected = [record for record in caplog.records if record.msg == "counter.corrected"]
+    assert len(corrected) == 7
+
+
+def test_the_command_says_what_disagrees_and_fails(hub: Hub, tmp_path: Path) -> None:
+    grow(hub, 3)
+    where = ["--data", str(hub.settings.data), "--database-url", hub.settings.url]
+
+    found = CliRunner().invoke(app, ["check", *where])
+    mended = CliRunner().invoke(app, ["check", "--repair", *where])
+
+    assert (found.exit_code, mended.exit_code) == (1, 0)
+    assert "4 experiments, 0 blobs: 3 findings." in found.output
+    assert "all agree" in mended.output
