@@ -239,6 +239,8 @@ class GoalSpec(Request):
     def _consistent(self) -> Self:
         if self.brief in self.files.editable:
             raise ValueError(f"brief {self.brief!r} must not be editable")
+        if self.data.files and self.commands.hidden:
+            raise ValueError("commands.hidden generates texts; it cannot judge downloaded data")
         if self.budget.unit is BudgetUnit.SECONDS and self.timeout_seconds <= self.budget.amount:
             raise ValueError("timeout_seconds must exceed the budget of seconds")
         return self

@@ -16,7 +16,7 @@ MAX_VOCAB = 65536
 PATTERNS = frozenset(
     {
         r" ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]+|\s+",
-        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
+        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s",
         r"[\s\S]",
     }
 )

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from agent_client.evaluator import Running, Submission
@@ -40,18 +39,18 @@ def with_constants(text: str, values: dict[str, str]) -> str:
     return text
 
 
-@cache
-def _tiny() -> goal_files.GoalFolder:
-    return goal_files.from_library("tiny_gpt")
-
-
-def make(folder: Path) -> Mini:
-    """Shrink tiny_gpt and prepare its data in `folder`."""
-    goal = _tiny()
+def make(
+    folder: Path,
+    name: str = "tiny_gpt",
+    prepare: dict[str, str] = PREPARE,
+    train: dict[str, str] = TRAIN,
+) -> Mini:
+    """Shrink a goal of the library and prepare its data in `folder`."""
+    goal = goal_files.from_library(name)
     files = dict(goal.texts)
-    prepare = with_constants(files["prepare.py"], PREPARE)
-    files["prepare.py"] = re.sub(r'(": )"[0-9a-f]{64}"', r'\1""', prepare)
-    files["train.py"] = with_constants(files["train.py"], TRAIN)
+    shrunk = with_constants(files["prepare.py"], prepare)
+    files["prepare.py"] = re.sub(r'(": )"[0-9a-f]{64}"', r'\1""', shrunk)
+    files["train.py"] = with_constants(files["train.py"], train)
     scoring = {"context": 64, "batch_rows": 8, "sealed_rows": 32, "probe_rows": 16}
     assert goal.spec.scoring is not None
     spec = goal.spec.model_copy(
@@ -71,11 +70,13 @@ def lay_out(mini: Mini, folder: Path) -> Path:
     return folder
 
 
-def train(mini: Mini, folder: Path, data: Path | None = None, seed: int = 7) -> Submission:
+def train(
+    mini: Mini, folder: Path, data: Path | None = None, seed: int = 7, budget: str = BUDGET
+) -> Submission:
     """Train for real and return what an evaluator is handed."""
     work = lay_out(mini, folder / "work")
     where = str(data or mini.train_only)
-    env = {"AGENTHUB_DATA": where, "AGENTHUB_BUDGET": BUDGET, "AGENTHUB_SEED": str(seed)}
+    env = {"AGENTHUB_DATA": where, "AGENTHUB_BUDGET": budget, "AGENTHUB_SEED": str(seed)}
     text = _run(work, "train.py", env)
     printed = re.findall(r"(?m)^val_bpb: (\S+)$", text)
     return Submission(

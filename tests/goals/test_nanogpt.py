@@ -1,0 +1,70 @@
+"""nanogpt, shrunk to a CPU: it trains, saves and is scored; at full size its probes are cheap."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agent_client.evaluator import evaluate
+from agent_client.evaluator.probes import rows_asked
+from hub import goal_files
+from tests.goals import mini
+
+PREPARE = {
+    "CONTEXT": "64",
+    "VOCAB": "512",
+    "TRAIN_STORIES": "300",
+    "VAL_STORIES": "50",
+    "HIDDEN_STORIES": "50",
+}
+TRAIN = {
+    "DEPTH": "3",
+    "WIDTH": "64",
+    "HEADS": "2",
+    "SHORT_WINDOW": "16",
+    "TOKENS_PER_STEP": "1024",
+    "DEVICE_ROWS": "8",
+}
+
+
+@pytest.mark.train
+def test_a_shrunken_nanogpt_learns_and_is_scored(tmp_path: Path) -> None:
+    goal = mini.make(tmp_path, "nanogpt", PREPARE, TRAIN)
+
+    run = mini.train(goal, tmp_path / "run", budget="steps=30")
+    verdict = evaluate(goal.spec, run, mini.launch, "a nonce")
+
+    assert verdict.passed, verdict
+    assert verdict.metric is not None
+    assert verdict.metric < 3.0  # bytes at random cost 8 bits
+    assert verdict.loss_hash
+
+
+@pytest.mark.train
+def test_by_hand_it_prints_the_number_the_scorer_measures(tmp_path: Path) -> None:
+    goal = mini.make(tmp_path, "nanogpt", PREPARE, TRAIN)
+
+    run = mini.train(goal, tmp_path / "run", data=goal.data, budget="steps=5")
+    verdict = evaluate(goal.spec, run, mini.launch, "a nonce")
+
+    assert run.printed is not None
+    assert verdict.metric == pytest.approx(run.printed, abs=1e-6)
+
+
+def test_train_py_stays_readable() -> None:
+    text = goal_files.from_library("nanogpt").texts["train.py"]
+
+    assert len(text.splitlines()) < 700
+
+
+def test_all_probes_cost_less_than_a_tenth_of_the_evaluation() -> None:
+    goal = goal_files.from_library("nanogpt")
+    sizes = dict(
+        re.findall(r"(?m)^(VAL_STORIES|HIDDEN_STORIES) = ([0-9_]+)", goal.texts["prepare.py"])
+    )
+    assert goal.spec.scoring is not None
+    rows = 2560  # VAL_TOKENS = 2560 * CONTEXT
+    assert "VAL_TOKENS = 2560 * CONTEXT" in goal.texts["prepare.py"]
+    hidden = rows * int(sizes["HIDDEN"]) / int(sizes["VAL"])
+
+    assert (rows_asked(goal.spec.scoring) + hidden) / rows < 0.10
