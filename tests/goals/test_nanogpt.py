@@ -59,9 +59,7 @@ def test_train_py_stays_readable() -> None:
 
 def test_all_probes_cost_less_than_a_tenth_of_the_evaluation() -> None:
     goal = goal_files.from_library("nanogpt")
-    sizes = dict(
-        re.findall(r"(?m)^(VAL_STORIES|HIDDEN_STORIES) = ([0-9_]+)", goal.texts["prepare.py"])
-    )
+    sizes = dict(re.findall(r"(?m)^(VAL|HIDDEN)_STORIES = ([0-9_]+)", goal.texts["prepare.py"]))
     assert goal.spec.scoring is not None
     rows = 2560  # VAL_TOKENS = 2560 * CONTEXT
     assert "VAL_TOKENS = 2560 * CONTEXT" in goal.texts["prepare.py"]
