@@ -3,9 +3,8 @@
 from typing import Any
 
 from alembic import context
-from sqlmodel import SQLModel
 
-from hub import tables
+from hub import ops_tables, tables
 
 
 def _render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
@@ -22,7 +21,7 @@ def _run() -> None:
     connection = context.config.attributes["connection"]
     context.configure(
         connection=connection,
-        target_metadata=SQLModel.metadata,
+        target_metadata=ops_tables.SQLModel.metadata,
         render_as_batch=True,
         render_item=_render_item,
         compare_type=True,

@@ -1,21 +1,20 @@
-"""Owners and their agents: joining, tokens, and who is speaking."""
+"""Owners and their agents: joining under a name that is one's own, and who is speaking."""
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
+from hub import invites, tokens
 from hub.db import Work
-from hub.errors import Forbidden, HubError, NotFound, Unauthorized
+from hub.errors import HubError, NotFound, Unauthorized
 from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, RunRow, TokenRow
 from protocol.agents import Agent, JoinRequest
 from protocol.events import AgentJoined
 
-ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+RESERVED = frozenset({"admin", "agenthub", "console", "hub", "operator", "policy", "root"})
+_ALIKE = str.maketrans("015i", "olsl")
 
 
 class NameTaken(HubError):
@@ -25,9 +24,27 @@ class NameTaken(HubError):
 
 
 class OwnerTaken(HubError):
-    """That owner name belongs to somebody else; choose another, or ask them for an invite."""
+    """That owner's name is taken; join with an invite of theirs, or choose another name."""
 
     code, status = "owner_taken", 403
+
+
+class LooksAlike(HubError):
+    """That name is kept for the hub, or can be mistaken for another owner's; choose another."""
+
+    code, status = "looks_alike", 409
+
+
+class InviteNeeded(HubError):
+    """This hub takes invited volunteers only; ask its operators for an invite."""
+
+    code, status = "invite_needed", 403
+
+
+class RegistrationClosed(HubError):
+    """This hub takes no new volunteers at present; ask its operators when it will."""
+
+    code, status = "registration_closed", 403
 
 
 class NotActive(HubError):
@@ -36,85 +53,101 @@ class NotActive(HubError):
     code, status = "not_active", 403
 
 
-def join(work: Work, request: JoinRequest, state: str = "active") -> tuple[AgentRow, str]:
-    """Register an agent and mint its token, which is shown this once."""
+@dataclass(frozen=True)
+class Membership:
+    """A new agent with its token, and a new owner's invite for their other machines."""
+
+    agent: AgentRow
+    token: str
+    invite: str | None = None
+
+
+def join(
+    work: Work, request: JoinRequest, policy: str = "open", sibling: AgentRow | None = None
+) -> Membership:
+    """Register an agent and mint its token, which is shown this once.
+
+    `sibling` is the agent whose token came with the request: an owner's own agents need no invite.
+
+    Raises:
+        NameTaken, OwnerTaken, LooksAlike: another name is needed.
+        InviteNeeded, BadInvite, RegistrationClosed, NotActive: another right is needed.
+    """
     if work.session.get(AgentRow, request.name) is not None:
         raise NameTaken
+    if request.name in RESERVED:
+        raise LooksAlike
     owner = work.session.get(OwnerRow, request.owner)
+    invite = None
     if owner is None:
-        owner = OwnerRow(name=request.owner, state=state, created_at=work.now)
-        work.session.add(owner)
-        work.session.flush()
+        owner = _new_owner(work, request, policy)
+        invite = invites.for_own_machines(work, owner.name)
+    else:
+        _must_be_theirs(work, owner, request, sibling)
+    agent = _new_agent(work, owner, request)
+    token = tokens.issue(work, "agent", agent.name)
+    work.announce(AgentJoined(agent=agent.name, owner=owner.name))
+    return Membership(agent, token, invite)
+
+
+def _new_owner(work: Work, request: JoinRequest, policy: str) -> OwnerRow:
+    if policy == "closed":
+        raise RegistrationClosed
+    if policy == "invite" and request.invite is None:
+        raise InviteNeeded
+    look = looks_like(request.owner)
+    alike = select(OwnerRow.name).where(col(OwnerRow.look) == look)
+    if request.owner in RESERVED or work.session.exec(alike).first() is not None:
+        raise LooksAlike
+    used = invites.use(work, request.invite, request.owner) if request.invite else None
+    owner = OwnerRow(
+        name=request.owner,
+        state="pending" if policy == "approval" and used is None else "active",
+        look=look,
+        invited_by=used.by if used else None,
+        created_at=work.now,
+    )
+    work.session.add(owner)
+    work.session.flush()
+    return owner
+
+
+def _must_be_theirs(
+    work: Work, owner: OwnerRow, request: JoinRequest, sibling: AgentRow | None
+) -> None:
+    if sibling is None or sibling.owner != owner.name:
+        if request.invite is None:
+            raise OwnerTaken
+        invites.use(work, request.invite, owner.name, named=True)
     if owner.state in ("banned", "quarantined"):
         raise NotActive
+
+
+def _new_agent(work: Work, owner: OwnerRow, request: JoinRequest) -> AgentRow:
     agent = AgentRow(
         name=request.name,
         owner=owner.name,
-        state=state,
+        state=owner.state,
         device=request.device.model_dump(mode="json"),
         device_class=request.device.device_class,
         client_version=request.client_version,
         created_at=work.now,
     )
     work.session.add(agent)
-    token = issue_token(work, "agent", agent.name)
-    work.announce(AgentJoined(agent=agent.name, owner=owner.name))
-    return agent, token
-
-
-def issue_token(work: Work, kind: str, subject: str, lifetime: timedelta | None = None) -> str:
-    """Mint `ah_<kind>_<id>_<43 characters>`; only its SHA-256 is kept."""
-    identity = "".join(secrets.choice(ALPHABET) for _ in range(10))
-    token = f"ah_{kind}_{identity}_{secrets.token_urlsafe(32)}"
-    work.session.add(
-        TokenRow(
-            id=identity,
-            kind=kind,
-            subject=subject,
-            digest=digest(token),
-            created_at=work.now,
-            expires_at=work.now + lifetime if lifetime else None,
-        )
-    )
-    return token
-
-
-def digest(token: str) -> str:
-    """Hash a token; 256 random bits need no slow hash."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def recognise(session: Session, token: str, now: datetime) -> TokenRow:
-    """Find who a token speaks for; unknown, wrong, expired and revoked all answer alike."""
-    parts = token.split("_", 3)
-    row = session.get(TokenRow, parts[2]) if len(parts) == 4 and parts[0] == "ah" else None
-    expected = row.digest if row is not None else "0" * 64
-    genuine = hmac.compare_digest(expected, digest(token))
-    if row is None or not genuine or row.revoked_at is not None or row.kind != parts[1]:
-        raise Unauthorized
-    if row.expires_at is not None and row.expires_at <= now:
-        raise Unauthorized
-    return row
-
-
-def speaking(session: Session, token: str, now: datetime) -> AgentRow:
-    """The active agent whose token this is."""
-    row = recognise(session, token, now)
-    if row.kind != "agent":
-        raise Forbidden
-    agent = session.get(AgentRow, row.subject)
-    if agent is None:
-        raise Unauthorized
     return agent
 
 
-def revoke(work: Work, identity: str) -> TokenRow:
-    """End a token at once."""
-    row = work.session.get(TokenRow, identity)
-    if row is None:
-        raise NotFound("There is no token with that id; `hub token list` shows them.")
-    row.revoked_at = row.revoked_at or work.now
-    return row
+def looks_like(name: str) -> str:
+    """Names that people mistake for each other look the same here: l and 1, o and 0, rn and m."""
+    return name.translate(_ALIKE).replace("rn", "m").replace("vv", "w")
+
+
+def behind(session: Session, token: TokenRow) -> tuple[AgentRow, OwnerRow]:
+    """The agent that a token speaks for, and its owner."""
+    agent = session.get(AgentRow, token.subject)
+    if agent is None:
+        raise Unauthorized
+    return agent, session.get_one(OwnerRow, agent.owner)
 
 
 def find(session: Session, name: str) -> AgentRow:

@@ -20,15 +20,17 @@ from hub.api import (
     pages,
     problems,
     runs,
+    sessions,
     static,
     work,
 )
 from hub.core import Hub
+from hub.guards import Guards
 from hub.middleware import BodyLimit, RequestIds
 from hub.settings import VERSION
 
 ROUTERS = (
-    *(agents, overview, goals, experiments, runs, work, board, live, git, health),
+    *(agents, sessions, overview, goals, experiments, runs, work, board, live, git, health),
     *(static, pages),
 )
 
@@ -60,6 +62,7 @@ def create_app(hub: Hub) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     problems.install(app)
+    app.add_middleware(Guards, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
     app.add_middleware(RequestIds)
     return app

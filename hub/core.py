@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 
+from hub import values
 from hub.blobs import Blobs, open_blobs
 from hub.db import Clock, Database, migrate
 from hub.errors import HubError
 from hub.gitstore import GitStore
 from hub.heartbeats import Heartbeats
+from hub.limits import Limits
 from hub.live import Live
 from hub.rebuild import Recall
 from hub.settings import Settings
@@ -32,6 +34,8 @@ class Hub:
     live: Live
     heartbeats: Heartbeats
     claim_slots: BoundedSemaphore
+    limits: Limits
+    signing_key: str
 
 
 def utc_now() -> datetime:
@@ -65,4 +69,6 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         live=Live(database),
         heartbeats=Heartbeats(database),
         claim_slots=BoundedSemaphore(settings.claim_slots),
+        limits=Limits(settings),
+        signing_key=values.signing_key(database),
     )

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 VERSION = version("agenthub")
@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = None
-    registration: str = Field(default="open", pattern="^(open|invite|approval)$")
+    registration: str = Field(default="open", pattern="^(open|invite|approval|closed)$")
     lease_seconds: float = Field(default=150.0, gt=0)
     lease_hard_cap_factor: float = Field(default=4.0, gt=1)
     max_tries: int = Field(default=3, ge=1)
@@ -30,6 +30,17 @@ class Settings(BaseSettings):
     threads: int = Field(default=40, ge=4, le=400)
     claim_slots: int = Field(default=5, ge=1)
     body_limit: int = 1024 * 1024
+    rate_token: float = Field(default=2400, gt=0, description="requests a minute per token")
+    rate_owner: float = Field(default=12_000, gt=0, description="requests a minute per owner")
+    rate_anonymous: float = Field(default=3000, gt=0, description="a minute per address")
+    rate_failures: float = Field(default=120, gt=0, description="wrong tokens a minute")
+    joins_per_hour: float = Field(default=100, gt=0, description="per /24 or /48")
+    posts_per_hour: float = Field(default=240, gt=0, description="per agent")
+    proposals_per_hour: float = Field(default=3600, gt=0, description="per agent")
+    oidc_issuer: str | None = None
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    trusted_after: int = Field(default=10, ge=0, description="verified runs until lint only warns")
     policy: str = "expected-improvement"
     log_json: bool = False
 

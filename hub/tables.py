@@ -49,6 +49,9 @@ class OwnerRow(SQLModel, table=True):
     state: str = Field(default="active", max_length=16)
     trust: int = 0
     credit: float = 0.0
+    look: str = Field(default="", index=True, max_length=40)
+    invited_by: str | None = Field(default=None, max_length=60)
+    per_minute: int | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 

@@ -31,12 +31,24 @@ class JoinRequest(Request):
 
 
 class Joined(Wire):
-    """The agent's token, shown this once; the hub keeps only its hash."""
+    """The agent's token, shown this once; the hub keeps only its hash.
+
+    `invite` comes with a new owner's first agent: it lets their other machines join under the
+    same name. A machine that has a token already may send it along instead.
+    """
 
     name: str
     owner: str
     token: str
     state: str = "active"
+    invite: str | None = None
+
+
+class Invite(Wire):
+    """Lets other machines join under an owner's name; shown this once."""
+
+    owner: str
+    code: str
 
 
 class Agent(Wire):

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlmodel import col, select
 
-from hub import agents
-from hub.api.deps import CurrentAgent, Read, TheHub, Work
+from hub import agents, invites, values
+from hub.api.deps import CurrentAgent, Read, SiblingAgent, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import NotFound, Unauthorized
 from hub.settings import VERSION
 from hub.tables import AgentRow, GoalRow
-from protocol.agents import Agent, Agents, HubInfo, Joined, JoinRequest
+from protocol.agents import Agent, Agents, HubInfo, Invite, Joined, JoinRequest
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 
@@ -25,7 +25,7 @@ def describe(hub: TheHub, session: Read) -> HubInfo:
         version=VERSION,
         minimum_client=hub.settings.minimum_client,
         latest_client=VERSION,
-        registration=hub.settings.registration,
+        registration=values.registration(session, hub.settings),
         now=hub.clock(),
         goals=list(goals),
     )
@@ -34,12 +34,34 @@ def describe(hub: TheHub, session: Read) -> HubInfo:
 @router.post(
     "/agents",
     status_code=201,
-    responses=refusals(agents.NameTaken, agents.OwnerTaken, agents.NotActive),
+    responses=refusals(
+        Unauthorized,
+        agents.NameTaken,
+        agents.OwnerTaken,
+        agents.LooksAlike,
+        agents.InviteNeeded,
+        agents.RegistrationClosed,
+        agents.NotActive,
+        invites.BadInvite,
+    ),
 )
-def join(request: JoinRequest, work: Work) -> Joined:
-    """Register an agent on a device; the token in the answer is shown this once."""
-    agent, token = agents.join(work, request)
-    return Joined(name=agent.name, owner=agent.owner, token=token, state=agent.state)
+def join(request: JoinRequest, hub: TheHub, work: Work, sibling: SiblingAgent) -> Joined:
+    """Register an agent on a device; the token in the answer is shown this once.
+
+    An owner's name can be used with an invite that names it or with the token of one of its agents.
+    """
+    policy = values.registration(work.session, hub.settings)
+    new = agents.join(work, request, policy, sibling)
+    agent = new.agent
+    return Joined(
+        name=agent.name, owner=agent.owner, token=new.token, state=agent.state, invite=new.invite
+    )
+
+
+@router.post("/invites", status_code=201, responses=refusals(Unauthorized, agents.NotActive))
+def invite(agent: CurrentAgent, work: Work) -> Invite:
+    """Mint an invite for your own other machines."""
+    return Invite(owner=agent.owner, code=invites.for_own_machines(work, agent.owner))
 
 
 @router.get("/agents")

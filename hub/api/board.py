@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from hub import board, experiments
-from hub.api.deps import CurrentAgent, Read, Work
+from hub.api.deps import PostingAgent, PostsFrozen, Read, Work
 from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
 from protocol.base import Slug
@@ -24,7 +24,7 @@ def channels(session: Read) -> list[Channel]:
 
 @router.put("/channels/{name}", responses=refusals(Unauthorized, board.TooManyChannels))
 def open_channel(
-    name: Annotated[Slug, Path()], draft: ChannelDraft, agent: CurrentAgent, work: Work
+    name: Annotated[Slug, Path()], draft: ChannelDraft, agent: PostingAgent, work: Work
 ) -> Channel:
     """Open a channel; safe to send again."""
     row = board.open_channel(work, agent, name, draft.description)
@@ -39,9 +39,11 @@ def topics(name: str, session: Read, limit: Limit = 50) -> Topics:
 
 @router.put(
     "/posts/{identity}",
-    responses=refusals(Unauthorized, NotYours, NotFound, BodyChanged, board.WrongThread),
+    responses=refusals(
+        Unauthorized, PostsFrozen, NotYours, NotFound, BodyChanged, board.WrongThread
+    ),
 )
-def write(identity: UUID, draft: PostDraft, agent: CurrentAgent, work: Work) -> Post:
+def write(identity: UUID, draft: PostDraft, agent: PostingAgent, work: Work) -> Post:
     """Write a post or a reply under an id that the client minted. Safe to send again."""
     return board.views(work.session, [board.write(work, identity, agent, draft)])[0]
 

@@ -7,11 +7,12 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from hub import agents
+from hub import agents, guards, sessions, tokens, values
 from hub.core import Hub
 from hub.db import Work as UnitOfWork
-from hub.errors import Unauthorized
-from hub.tables import AgentRow
+from hub.errors import Forbidden, HubError, Unauthorized
+from hub.sessions import Actor, SignedIn
+from hub.tables import AgentRow, TokenRow
 
 _bearer = HTTPBearer(auto_error=False, description="A token from `agent_client join`.")
 
@@ -40,13 +41,122 @@ Read = Annotated[Session, Depends(_read, scope="function")]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def _agent(hub: TheHub, session: Read, bearer: Bearer) -> AgentRow:
-    if bearer is None:
-        raise Unauthorized
-    token = bearer.credentials
-    agent = agents.speaking(session, token, hub.clock())
-    hub.heartbeats.seen(agent.name, token.split("_", 3)[2], hub.clock())
+def _address(request: Request) -> str:
+    return guards.caller(request.scope)
+
+
+Address = Annotated[str, Depends(_address)]
+
+
+def _recognised(hub: Hub, session: Session, bearer: Bearer, address: str, *scopes: str) -> TokenRow:
+    """Who speaks; wrong tokens are counted against the address that they come from."""
+    try:
+        if bearer is None:
+            raise Unauthorized
+        row = tokens.recognise(session, bearer.credentials, hub.clock(), *tokens.KINDS)
+    except Unauthorized:
+        hub.limits.failed(address)
+        raise
+    hub.limits.token(row.id)
+    hub.limits.vouch(bearer.credentials)
+    if row.kind not in scopes:
+        raise Forbidden
+    return row
+
+
+def _speaking(hub: Hub, session: Session, bearer: Bearer, address: str, *scopes: str) -> AgentRow:
+    row = _recognised(hub, session, bearer, address, *scopes)
+    agent, owner = agents.behind(session, row)
+    hub.limits.owner(owner.name, owner.per_minute)
+    hub.heartbeats.seen(agent.name, row.id, hub.clock())
     return agent
 
 
+def _agent(hub: TheHub, session: Read, bearer: Bearer, address: Address) -> AgentRow:
+    return _speaking(hub, session, bearer, address, "agent", "verifier")
+
+
+def _proposer(hub: TheHub, session: Read, bearer: Bearer, address: Address) -> AgentRow:
+    return _speaking(hub, session, bearer, address, "agent")
+
+
+def _sibling(hub: TheHub, session: Read, bearer: Bearer, address: Address) -> AgentRow | None:
+    hub.limits.joining(address)
+    return None if bearer is None else _speaking(hub, session, bearer, address, "agent")
+
+
 CurrentAgent = Annotated[AgentRow, Depends(_agent)]
+"""Whoever holds an agent's or a verifier's token."""
+Proposer = Annotated[AgentRow, Depends(_proposer)]
+"""Whoever may write: a verifier's token will not do."""
+SiblingAgent = Annotated[AgentRow | None, Depends(_sibling)]
+"""The agent whose token came with a request to join, if one did."""
+
+
+def _posting(hub: TheHub, session: Read, agent: Proposer) -> AgentRow:
+    hub.limits.posting(agent.name)
+    if values.posts_frozen(session):
+        raise PostsFrozen
+    return agent
+
+
+def _proposing(hub: TheHub, agent: Proposer) -> AgentRow:
+    hub.limits.proposing(agent.name)
+    return agent
+
+
+PostingAgent = Annotated[AgentRow, Depends(_posting)]
+ProposingAgent = Annotated[AgentRow, Depends(_proposing)]
+
+
+class PostsFrozen(HubError):
+    """The board takes no posts at present; the hub's operators say in a notice when it will."""
+
+    code, status = "posts_frozen", 403
+
+
+def _signed_in(request: Request, hub: TheHub, session: Read, address: Address) -> SignedIn:
+    """The operator at a browser; what changes something must come from our own pages."""
+    cookie = request.cookies.get(cookie_name(hub), "")
+    try:
+        who = sessions.opened(session, hub.signing_key, cookie, hub.clock())
+    except Unauthorized:
+        hub.limits.failed(address)
+        raise
+    hub.limits.token(who.identity)
+    if request.method not in ("GET", "HEAD"):
+        said = request.headers.get("x-csrf-token", "")
+        ours = guards.our_origins(request.scope, hub)
+        origin = request.headers.get("origin")
+        sessions.must_be_ours(hub.signing_key, who.identity, said, origin, ours)
+    return who
+
+
+def _operator(
+    request: Request, hub: TheHub, session: Read, bearer: Bearer, address: Address
+) -> Actor:
+    if bearer is None:
+        return _signed_in(request, hub, session, address).actor
+    row = _recognised(hub, session, bearer, address, "operator")
+    return sessions.active(session, row.subject)
+
+
+def _signing_in(request: Request, hub: TheHub, address: Address) -> None:
+    """Every try counts; there is no CSRF token yet, but another site must not sign anybody in."""
+    hub.limits.failed(address)
+    origin = request.headers.get("origin")
+    if origin is not None and origin not in guards.our_origins(request.scope, hub):
+        raise sessions.Forged
+
+
+signing_in = Depends(_signing_in)
+
+
+def cookie_name(hub: Hub) -> str:
+    """Browsers hold a `__Host-` cookie to its rules: https, this host, the whole site."""
+    secure = (hub.settings.public_url or "").startswith("https")
+    return "__Host-agenthub" if secure else "agenthub"
+
+
+Visitor = Annotated[SignedIn, Depends(_signed_in)]
+CurrentOperator = Annotated[Actor, Depends(_operator)]

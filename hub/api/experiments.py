@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
 from hub import experiments, runs
-from hub.api.deps import CurrentAgent, Read, TheHub, Work
+from hub.api.deps import ProposingAgent, Read, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
 from protocol.experiments import Diff, Experiment, Experiments, Proposal, Registered
@@ -34,7 +34,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
     ),
 )
 def propose(
-    identity: UUID, proposal: Proposal, agent: CurrentAgent, work: Work, hub: TheHub
+    identity: UUID, proposal: Proposal, agent: ProposingAgent, work: Work, hub: TheHub
 ) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
     return experiments.register(work, hub.git, identity, agent, proposal)

@@ -1,0 +1,205 @@
+"""Around every request: who may ask from where, what a body may hold, what a browser is told."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub import tokens
+from hub.core import Hub
+from hub.errors import HubError, TooMany
+from protocol.base import Problem
+
+DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+TOLD = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class BadAddress(HubError):
+    """This address holds a token or a NUL; send tokens in the Authorization header only."""
+
+    code, status = "bad_address", 400
+
+
+class BadJson(HubError):
+    """This body is not JSON as we take it: no duplicate keys, no broken characters, no bombs."""
+
+    code, status = "bad_json", 400
+
+
+class Guards:
+    """Refuse at the door what no endpoint should ever see."""
+
+    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+        self.app = app
+        self.hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer with a refusal."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        telling = _telling(send, self._secure(scope))
+        try:
+            await self._at_the_door(scope)
+            receive = await self._checked(scope, receive)
+        except HubError as error:
+            await _refuse(scope, telling, error)
+            return
+        await self.app(scope, receive, telling)
+
+    async def _at_the_door(self, scope: Scope) -> None:
+        address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"].lower():
+            raise BadAddress
+        if tokens.PATTERN.search(address):
+            self.hub.limits.failed(caller(scope))
+            raise BadAddress
+        said = said_token(scope)
+        if said and self.hub.limits.vouched(said):
+            return
+        try:
+            self.hub.limits.anonymous(caller(scope))
+        except TooMany:
+            # A neighbour's flood must not lock out who holds a genuine token.
+            if not said or not await run_in_threadpool(self._genuine, said):
+                raise
+
+    def _genuine(self, token: str) -> bool:
+        try:
+            with self.hub.database.read() as session:
+                tokens.recognise(session, token, self.hub.clock(), *tokens.KINDS)
+        except HubError:
+            return False
+        self.hub.limits.vouch(token)
+        return True
+
+    async def _checked(self, scope: Scope, receive: Receive) -> Receive:
+        kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+        if scope["method"] in ("GET", "HEAD") or not kind.endswith(("/json", "+json")):
+            return receive
+        body = await _whole(receive)
+        try:
+            check_json(body)
+        except BadJson:
+            self.hub.limits.failed(caller(scope))
+            raise
+        return _again(body, receive)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        in_query = tokens.PATTERN.search(scope["query_string"].decode("latin-1"))
+        foreign = origin is not None and origin not in our_origins(scope, self.hub)
+        if foreign or in_query:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "not from our pages"})
+            return
+        await self.app(scope, receive, send)
+
+    def _secure(self, scope: Scope) -> bool:
+        address = self.hub.settings.public_url or scope["scheme"]
+        return bool(address.startswith("https"))
+
+
+def caller(scope: Scope | Mapping[str, Any]) -> str:
+    """The address that a request comes from, as the server or its trusted proxy saw it."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def said_token(scope: Scope) -> str:
+    """The token in the Authorization header, or nothing."""
+    kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def our_origins(scope: Scope | Mapping[str, Any], hub: Hub) -> set[str]:
+    """The origins whose pages are ours: the public address, and the one this request came to."""
+    found = {(hub.settings.public_url or "").rstrip("/")} - {""}
+    host = Headers(raw=scope["headers"]).get("host")
+    if host and not hub.settings.public_url:
+        scheme = str(scope["scheme"]).replace("ws", "http")
+        found.add(f"{scheme}://{host.removesuffix(':' + DEFAULT_PORTS[scheme])}")
+    return found
+
+
+def check_json(body: bytes) -> None:
+    """Raise BadJson for what Python would read, and nobody should mean."""
+    if not body:
+        return
+    try:
+        read = json.loads(body, object_pairs_hook=_no_twins)
+        json.dumps(read, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadJson from error
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    waiting: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def _replay() -> Message:
+        return next(waiting, None) or await receive()
+
+    return _replay
+
+
+def _telling(send: Send, secure: bool) -> Send:
+    told = {**TOLD, "strict-transport-security": "max-age=31536000"} if secure else TOLD
+
+    async def _send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            for name, value in told.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return _send
+
+
+async def _refuse(scope: Scope, send: Send, error: HubError) -> None:
+    problem = Problem(
+        code=error.code,
+        title=type(error).__name__,
+        status=error.status,
+        detail=error.detail,
+        request_id=scope.get("state", {}).get("request_id", ""),
+    )
+    body = problem.model_dump_json().encode()
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if isinstance(error, TooMany) and error.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

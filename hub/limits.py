@@ -1,0 +1,132 @@
+"""Rate limits: token buckets in memory, charged before anything else, so that failures count."""
+
+import ipaddress
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub.errors import TooMany
+from hub.settings import Settings
+from hub.tokens import digest
+
+MOST_BUCKETS = 50_000
+VOUCHED_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many a minute in the long run, and so many at once after a rest."""
+
+    per_minute: float
+    burst: float
+
+
+@dataclass
+class Bucket:
+    """What is left, and when that was true (seconds of the limiter's clock)."""
+
+    level: float
+    at: float
+
+
+class Limits:
+    """One process's buckets by key; several hub processes each allow their share."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._vouched: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def vouch(self, token: str) -> None:
+        """Remember for a minute that a token was genuine."""
+        with self._lock:
+            self._vouched[digest(token)] = self._clock() + VOUCHED_SECONDS
+            while len(self._vouched) > MOST_BUCKETS:
+                self._vouched.popitem(last=False)
+
+    def vouched(self, token: str) -> bool:
+        """Whether a token was found genuine within the last minute."""
+        with self._lock:
+            return self._vouched.get(digest(token), 0.0) > self._clock()
+
+    def spend(self, key: str, rate: Rate) -> None:
+        """Take one from a bucket; raises TooMany with the time until there is one again."""
+        with self._lock:
+            bucket = self._refilled(key, rate)
+            if bucket.level < 1:
+                raise _too_many((1 - bucket.level) * 60 / rate.per_minute)
+            bucket.level -= 1
+
+    def token(self, identity: str) -> None:
+        """A request with this token."""
+        self.spend(f"token:{identity}", self._rate(self.settings.rate_token))
+
+    def owner(self, name: str, per_minute: int | None = None) -> None:
+        """A request of any of an owner's agents; operators may set another limit."""
+        self.spend(f"owner:{name}:{per_minute}", self._rate(per_minute or self.settings.rate_owner))
+
+    def anonymous(self, address: str) -> None:
+        """A request without a token; this machine's own are free."""
+        if not is_loopback(address):
+            self.spend(f"read:{network(address)}", self._rate(self.settings.rate_anonymous))
+
+    def failed(self, address: str) -> None:
+        """A request with a wrong token or an unreadable body."""
+        self.spend(f"failed:{network(address)}", self._rate(self.settings.rate_failures))
+
+    def joining(self, address: str) -> None:
+        """A registration, counted by neighbourhood; this machine's own are free."""
+        if not is_loopback(address):
+            hourly = self.settings.joins_per_hour
+            self.spend(f"join:{network(address, wide=True)}", Rate(hourly / 60, hourly))
+
+    def posting(self, agent: str) -> None:
+        """A post on the board."""
+        hourly = self.settings.posts_per_hour
+        self.spend(f"post:{agent}", Rate(hourly / 60, hourly))
+
+    def proposing(self, agent: str) -> None:
+        """A proposal, which costs preflight and a commit."""
+        hourly = self.settings.proposals_per_hour
+        self.spend(f"propose:{agent}", Rate(hourly / 60, hourly))
+
+    def _rate(self, per_minute: float) -> Rate:
+        return Rate(per_minute, max(1.0, per_minute / 2))
+
+    def _refilled(self, key: str, rate: Rate) -> Bucket:
+        now = self._clock()
+        bucket = self._buckets.pop(key, None) or Bucket(rate.burst, now)
+        bucket.level = min(rate.burst, bucket.level + (now - bucket.at) * rate.per_minute / 60)
+        bucket.at = now
+        self._buckets[key] = bucket
+        while len(self._buckets) > MOST_BUCKETS:
+            self._buckets.popitem(last=False)
+        return bucket
+
+
+def _too_many(wait: float) -> TooMany:
+    refused = TooMany()
+    refused.retry_after = max(1.0, wait)
+    return refused
+
+
+def network(address: str, wide: bool = False) -> str:
+    """The network that counts as one caller: IPv4 whole or /24, IPv6 /64 or /48."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    prefix = (24 if wide else 32) if parsed.version == 4 else (48 if wide else 64)
+    return str(ipaddress.ip_network(f"{parsed}/{prefix}", strict=False))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a caller is this machine itself."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

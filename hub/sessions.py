@@ -1,0 +1,128 @@
+"""Operators' sessions: a one-time link becomes a signed cookie; each session has a CSRF token."""
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from itsdangerous import BadSignature, Signer
+from sqlmodel import Session, col, select
+
+from hub import tokens
+from hub.db import Work
+from hub.errors import HubError, NotFound, Unauthorized
+from hub.ops_tables import OperatorRow
+from hub.tables import TokenRow
+
+LINK_LIFETIME = timedelta(minutes=15)
+SESSION_LIFETIME = timedelta(hours=12)
+
+
+class Forged(HubError):
+    """This request did not come from the hub's own pages; reload the page and try again."""
+
+    code, status = "forged_request", 403
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: an operator, or the console of the hub's own machine.
+
+    `owner` is the same person as a volunteer; nobody decides on what is their own.
+    """
+
+    name: str
+    owner: str | None = None
+
+
+CONSOLE = Actor("console")
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """An operator at a browser."""
+
+    actor: Actor
+    identity: str
+    expires_at: datetime
+
+
+def find(session: Session, name: str) -> OperatorRow:
+    """An operator by name."""
+    row = session.get(OperatorRow, name)
+    if row is None:
+        raise NotFound("There is no operator by that name; `hub operator list` shows them.")
+    return row
+
+
+def browse(session: Session) -> list[OperatorRow]:
+    """Every operator by name."""
+    return list(session.exec(select(OperatorRow).order_by(col(OperatorRow.name))).all())
+
+
+def link(work: Work, name: str) -> str:
+    """A code that signs an operator in once, within 15 minutes."""
+    return tokens.issue(work, "signin", find(work.session, name).name, LINK_LIFETIME)
+
+
+def sign_in(work: Work, code: str) -> tuple[SignedIn, str]:
+    """Trade a one-time code for a session; the code is used up."""
+    row = tokens.recognise(work.session, code, work.now, "signin")
+    tokens.revoke(work, row.id)
+    return begin(work, row.subject)
+
+
+def begin(work: Work, name: str) -> tuple[SignedIn, str]:
+    """Open a session for an operator whom somebody has vouched for."""
+    actor = active(work.session, name)
+    token = tokens.issue(work, "session", name, SESSION_LIFETIME)
+    identity = tokens.parse(token, "session")
+    return SignedIn(actor, identity, work.now + SESSION_LIFETIME), token
+
+
+def active(session: Session, name: str) -> Actor:
+    """An operator who may act; a removed one is as unknown as any."""
+    row = session.get(OperatorRow, name)
+    if row is None or row.state != "active":
+        raise Unauthorized
+    return Actor(row.name, row.owner)
+
+
+def seal(key: str, token: str) -> str:
+    """What the cookie holds: the session's token, signed."""
+    return Signer(key, salt="session").sign(token).decode()
+
+
+def opened(session: Session, key: str, cookie: str, now: datetime) -> SignedIn:
+    """Who a cookie speaks for; a forged one is refused before the database is asked."""
+    try:
+        token = Signer(key, salt="session").unsign(cookie).decode()
+    except (BadSignature, UnicodeError) as error:
+        raise Unauthorized from error
+    row = tokens.recognise(session, token, now, "session")
+    assert row.expires_at is not None
+    return SignedIn(active(session, row.subject), row.id, row.expires_at)
+
+
+def csrf(key: str, identity: str) -> str:
+    """The token that proves that a request comes from a page which could read our answers."""
+    return Signer(key, salt="csrf").get_signature(identity.encode()).decode()
+
+
+def must_be_ours(key: str, identity: str, said: str, origin: str | None, ours: set[str]) -> None:
+    """Refuse what another site's page made the browser send."""
+    genuine = hmac.compare_digest(csrf(key, identity).encode(), said.encode())
+    if origin not in ours or not genuine:
+        raise Forged
+
+
+def end_all(work: Work, name: str) -> list[TokenRow]:
+    """The tokens, links and sessions of an operator that are still alive, all ended."""
+    alive = select(TokenRow).where(
+        col(TokenRow.subject) == name,
+        col(TokenRow.kind).in_(("operator", "session", "signin")),
+        col(TokenRow.revoked_at).is_(None),
+    )
+    rows = list(work.session.exec(alive).all())
+    for row in rows:
+        row.revoked_at = work.now
+    return rows
