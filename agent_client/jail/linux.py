@@ -1,0 +1,69 @@
+"""The few Linux calls that Python does not offer, by ctypes; each raises OSError with its errno."""
+
+import ctypes
+import os
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP = 1, 4, 22
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUTS = 0x20000, 0x8000000, 0x4000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP = (
+    0x10000000,
+    0x20000000,
+    0x40000000,
+    0x2000000,
+)
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 0x20, 0x1000, 0x4000, 1 << 18, 1 << 19
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def prctl(option: int, value: int, third: int = 0) -> None:
+    """Call prctl(2) with numbers or addresses."""
+    _checked(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), ctypes.c_ulong(third), 0, 0))
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces that are shared with others."""
+    _checked(_libc.unshare(ctypes.c_int(flags)))
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """Call mount(2)."""
+    _checked(
+        _libc.mount(
+            os.fsencode(source),
+            os.fsencode(target),
+            os.fsencode(kind) or None,
+            ctypes.c_ulong(flags),
+            os.fsencode(data) or None,
+        )
+    )
+
+
+def syscall(number: int, *values: object) -> int:
+    """Call a system call that libc has no name for."""
+    passed = [ctypes.c_long(v) if isinstance(v, int) else v for v in values]
+    return _checked(_libc.syscall(ctypes.c_long(number), *passed))
+
+
+def close_from(first: int) -> None:
+    """Close every descriptor from this number on."""
+    os.closerange(first, os.sysconf("SC_OPEN_MAX")) if not _close_range(first) else None
+
+
+def _close_range(first: int) -> bool:
+    """One call since Linux 5.9; looping over a million numbers is slow."""
+    try:
+        syscall(436, first, 0xFFFFFFFF, 0)
+    except OSError:
+        return False
+    return True

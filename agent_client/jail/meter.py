@@ -1,0 +1,156 @@
+"""What a process tree uses, looked at often and cheaply, and the first limit that it passes.
+
+Processes are counted before anything else: reading the memory of a fork bomb would hang the
+reader. Shared memory (memfd, tmpfs, MAP_SHARED) belongs to no process, so the machine's growth of
+it counts too. Files are found by descriptors, so neither depth nor links lead astray.
+"""
+
+import os
+import stat
+import time
+
+from agent_client.jail import tree
+
+MEMORY, PROCESSES, DISK, FILES, CPU = "memory", "processes", "disk", "files", "cpu"
+_DISK_EVERY = 1.0
+_DEEPEST = 64
+_RESERVE = 128 << 20
+
+
+class Meter:
+    """Measures everything below this process; `folders` are those that the run may write."""
+
+    def __init__(self, limits: "dict[str, float]", folders: "list[str]") -> None:
+        self._limits, self._folders = limits, folders
+        self._shared_before = shared_memory()
+        self._disk_due = 0.0
+        self.peak = 0
+
+    def passed(self) -> "str | None":
+        """The name of the first limit that is passed, or None."""
+        found = tree.below(os.getpid())
+        if sum(process.threads for process in found) > self._limits[PROCESSES]:
+            return PROCESSES
+        if self._memory(found) > self._limits[MEMORY]:
+            return MEMORY
+        limit = self._limits.get(CPU)
+        if limit and sum(process.seconds for process in found) > limit:
+            return CPU
+        return self._storage(found)
+
+    def _memory(self, found: "list[tree.Process]") -> int:
+        used = sum(tree.private_bytes(process.pid) for process in found)
+        used += max(0, shared_memory() - self._shared_before)
+        self.peak = max(self.peak, used)
+        return used
+
+    def _storage(self, found: "list[tree.Process]") -> "str | None":
+        began = time.monotonic()
+        if began < self._disk_due:
+            return None
+        count = Count(self._limits[DISK], self._limits[FILES])
+        verdict = count.folders(self._folders) or count.deleted(found)
+        now = time.monotonic()
+        self._disk_due = now + max(_DISK_EVERY, 20 * (now - began))
+        return verdict
+
+    def at_the_end(self) -> "str | None":
+        """Measure the folders once more, when nothing runs any longer."""
+        return Count(self._limits[DISK], self._limits[FILES]).folders(self._folders)
+
+
+class Count:
+    """Bytes and names below folders, up to limits."""
+
+    def __init__(self, most_bytes: float, most_files: float) -> None:
+        self._most_bytes, self._most_files = most_bytes, most_files
+        self._bytes = self._files = 0
+        self._devices: set[int] = set()
+
+    def folders(self, paths: "list[str]") -> "str | None":
+        """Add up folders; a folder that hides its content from us breaks the limit too."""
+        for path in paths:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                self._devices.add(os.fstat(fd).st_dev)
+                verdict = self._folder(fd, 0) or _nearly_full(fd)
+            finally:
+                os.close(fd)
+            if verdict:
+                return verdict
+        return None
+
+    def _folder(self, fd: int, depth: int) -> "str | None":
+        if depth > _DEEPEST:
+            return FILES
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                verdict = self._entry(fd, entry, depth)
+                if verdict:
+                    return verdict
+        return None
+
+    def _entry(self, fd: int, entry: "os.DirEntry[str]", depth: int) -> "str | None":
+        try:
+            found = os.stat(entry.name, dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        self._files += 1
+        self._bytes += found.st_blocks * 512
+        if self._bytes > self._most_bytes:
+            return DISK
+        if self._files > self._most_files:
+            return FILES
+        return self._inside(fd, entry.name, depth) if stat.S_ISDIR(found.st_mode) else None
+
+    def _inside(self, fd: int, name: str, depth: int) -> "str | None":
+        try:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            return FILES
+        try:
+            return self._folder(below, depth + 1)
+        finally:
+            os.close(below)
+
+    def deleted(self, found: "list[tree.Process]") -> "str | None":
+        """Add files that have lost their last name but are still held open."""
+        seen: set[tuple[int, int]] = set()
+        for process in found:
+            for path in _descriptors(process.pid):
+                self._add_deleted(path, seen)
+        return DISK if self._bytes > self._most_bytes else None
+
+    def _add_deleted(self, path: str, seen: "set[tuple[int, int]]") -> None:
+        try:
+            file = os.stat(path)
+        except OSError:
+            return
+        key = (file.st_dev, file.st_ino)
+        nameless = stat.S_ISREG(file.st_mode) and file.st_nlink == 0
+        if nameless and file.st_dev in self._devices and key not in seen:
+            seen.add(key)
+            self._bytes += file.st_blocks * 512
+
+
+def _descriptors(pid: int) -> "list[str]":
+    try:
+        return [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []
+
+
+def _nearly_full(fd: int) -> "str | None":
+    """Files in flight between processes have no name: the disk itself must not fill."""
+    found = os.fstatvfs(fd)
+    return DISK if found.f_bavail * found.f_frsize < _RESERVE else None
+
+
+def shared_memory() -> int:
+    """The machine's shared memory in bytes."""
+    with open("/proc/meminfo", "rb") as file:
+        text = file.read()
+    start = text.index(b"Shmem:") + 6
+    return int(text[start : text.index(b"kB", start)]) * 1024

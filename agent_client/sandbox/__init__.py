@@ -1,0 +1,28 @@
+"""Running strangers' code: no network, no secrets, one writable folder, limits, a certain end."""
+
+from agent_client.sandbox.backends import Bubblewrap, Landlock, Sandbox, Unsafe, backends, choose
+from agent_client.sandbox.errors import NoSandbox, SandboxError, SandboxLeaks, UnsafeFile
+from agent_client.sandbox.job import Exit, Job, Limits, base_env
+from agent_client.sandbox.log import clean
+from agent_client.sandbox.running import Running
+from agent_client.sandbox.safe_read import safe_read
+
+__all__ = [
+    "Bubblewrap",
+    "Exit",
+    "Job",
+    "Landlock",
+    "Limits",
+    "NoSandbox",
+    "Running",
+    "Sandbox",
+    "SandboxError",
+    "SandboxLeaks",
+    "Unsafe",
+    "UnsafeFile",
+    "backends",
+    "base_env",
+    "choose",
+    "clean",
+    "safe_read",
+]
