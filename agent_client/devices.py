@@ -1,0 +1,134 @@
+"""How fast this device is at a goal, whether that is enough, and when to measure it again."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from protocol.agents import Device
+from protocol.goals import Budget, BudgetUnit, GoalSpec
+
+DRIFT = 0.05
+"""A device that runs this much faster or slower than at its last anchor needs a new one."""
+
+PERIOD_SECONDS = 6 * 3600.0
+"""How long an anchor stands; hosts of one type shift by more than a typical gain within hours."""
+
+_NOISE = re.compile(r"\b(nvidia|geforce|tesla|graphics|amd|intel|cpu|processor)\b|\(r\)|\(tm\)|@.*")
+_SPENT = {BudgetUnit.TOKENS: ("total_tokens_M", 1e6), BudgetUnit.STEPS: ("num_steps", 1.0)}
+
+
+class DeviceRefused(Exception):
+    """This device cannot run this goal; choose one of the goals that fit it."""
+
+    code = "device_refused"
+
+
+class TooSlow(DeviceRefused):
+    """This device is too slow for this goal's budget."""
+
+    code = "device_too_slow"
+
+
+class CalibrationFailed(DeviceRefused):
+    """The goal's own baseline does not run on this device; look at its last lines."""
+
+    code = "calibration_failed"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the pinned baseline did here: `speed` in `unit` a second, at `at` (Unix seconds)."""
+
+    goal: str
+    speed: float
+    unit: BudgetUnit
+    fingerprint: str
+    at: float
+
+    def text(self) -> str:
+        """Say the speed as people read it."""
+        return f"{self.speed:,.0f} {self.unit.value} a second"
+
+
+def fingerprint(device: Device) -> str:
+    """Hash what makes readings comparable; drivers and names of the owner's choice stay out."""
+    parts = (device.kind, device.name, device.memory_mb // 1024, device.count, device.torch)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def device_class(device: Device) -> str:
+    """Name the group within which seconds may be compared, such as `cuda h100-80gb-hbm3 x1`."""
+    words = _NOISE.sub(" ", device.name.lower())
+    name = "-".join(re.findall(r"[a-z0-9]+", words)) or "unknown"
+    return f"{device.kind} {name[:60]} x{device.count}"
+
+
+def calibrate(
+    spec: GoalSpec,
+    device: Device,
+    train: Callable[[Budget], Mapping[str, float]],
+    now: float,
+) -> Calibration:
+    """Run the goal's baseline for its calibration time; `train` returns the numbers of its block.
+
+    Raises CalibrationFailed when the block does not say how much was done in how long.
+    """
+    wanted = Budget(unit=BudgetUnit.SECONDS, amount=spec.device.calibration_seconds)
+    unit = spec.budget.unit if spec.budget.unit in _SPENT else BudgetUnit.TOKENS
+    key, scale = _SPENT[unit]
+    said = train(wanted)
+    done, seconds = said.get(key, 0.0) * scale, said.get("training_seconds", 0.0)
+    if done <= 0 or seconds <= 0:
+        raise CalibrationFailed(
+            f"The baseline of {spec.name} did not say {key} and training_seconds on this device."
+        )
+    return Calibration(spec.name, done / seconds, unit, fingerprint(device), now)
+
+
+def check(spec: GoalSpec, device: Device, found: Calibration | None = None) -> None:
+    """Raise DeviceRefused, with both numbers, unless this device may run this goal."""
+    rules = spec.device
+    if device.kind not in rules.kinds:
+        needed = " or ".join(rules.kinds)
+        raise DeviceRefused(f"{spec.name} needs {needed}; this device is {device.kind}.")
+    if 0 < device.memory_mb < rules.memory_mb:
+        raise DeviceRefused(
+            f"{spec.name} needs {rules.memory_mb:,} MB of memory; "
+            f"this device has {device.memory_mb:,} MB."
+        )
+    if found is not None and found.speed < rules.minimum_speed:
+        raise TooSlow(
+            f"{spec.name} needs {rules.minimum_speed:,.0f} {found.unit.value} a second; "
+            f"this device reached {found.text()}."
+        )
+
+
+def fitting(
+    specs: Iterable[GoalSpec], device: Device, found: Mapping[str, Calibration]
+) -> tuple[list[str], dict[str, str]]:
+    """Sort goals into those this device may run and, for the others, the reason."""
+    fit: list[str] = []
+    reasons: dict[str, str] = {}
+    for spec in specs:
+        try:
+            check(spec, device, found.get(spec.name))
+        except DeviceRefused as refusal:
+            reasons[spec.name] = str(refusal)
+        else:
+            fit.append(spec.name)
+    return fit, reasons
+
+
+def anchor_due(last: Calibration | None, device: Device, speed: float, now: float) -> str:
+    """Say why the baseline should be run again before other work, or return an empty text."""
+    if last is None:
+        return "no anchor on this device yet"
+    if last.fingerprint != fingerprint(device):
+        return "the device is another one, or its torch is"
+    if now - last.at >= PERIOD_SECONDS:
+        return f"the last anchor is {(now - last.at) / 3600:.1f} hours old"
+    drift = speed / last.speed - 1
+    if abs(drift) > DRIFT:
+        return f"speed drifted by {drift:+.0%}: {speed:,.0f} after {last.speed:,.0f} a second"
+    return ""

@@ -1,0 +1,92 @@
+"""Which goals a device may run, how it is calibrated, and when it needs an anchor."""
+
+import pytest
+
+from agent_client import devices
+from hub import goal_files
+from protocol.agents import Device
+from protocol.goals import Budget, BudgetUnit
+
+TINY, NANO = (goal_files.from_library(name).spec for name in ("tiny_gpt", "nanogpt"))
+
+
+def a_device(**changes: object) -> Device:
+    about = {"name": "AMD EPYC @ 2.5GHz", "kind": "cpu", "device_class": "cpu", "memory_mb": 8000}
+    return Device.model_validate(about | changes)
+
+
+def a_calibration(speed: float, at: float = 0.0) -> devices.Calibration:
+    print_ = devices.fingerprint(a_device())
+    return devices.Calibration("tiny_gpt", speed, BudgetUnit.TOKENS, print_, at)
+
+
+def test_the_baseline_is_run_for_the_calibration_time() -> None:
+    asked: list[Budget] = []
+
+    def train(budget: Budget) -> dict[str, float]:
+        asked.append(budget)
+        return {"total_tokens_M": 0.18, "training_seconds": 15.0}
+
+    found = devices.calibrate(TINY, a_device(), train, now=5.0)
+
+    assert [budget.text() for budget in asked] == ["seconds=15"]
+    assert found.speed == pytest.approx(12_000)
+    assert found.unit is BudgetUnit.TOKENS
+
+
+def test_a_baseline_without_numbers_is_a_clear_refusal() -> None:
+    with pytest.raises(devices.CalibrationFailed, match="did not say total_tokens_M"):
+        devices.calibrate(TINY, a_device(), lambda budget: {}, now=0.0)
+
+
+def test_a_slow_device_is_told_both_numbers() -> None:
+    with pytest.raises(devices.TooSlow, match=r"needs 1,000 tokens a second.*reached 400 tokens"):
+        devices.check(TINY, a_device(), a_calibration(speed=400.0))
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (a_device(), "needs cuda; this device is cpu"),
+        (a_device(kind="cuda", memory_mb=8192), "needs 40,000 MB.*has 8,192 MB"),
+    ],
+)
+def test_a_device_that_cannot_run_a_goal_is_told_why(device: Device, words: str) -> None:
+    with pytest.raises(devices.DeviceRefused, match=words):
+        devices.check(NANO, device)
+
+
+def test_another_goal_is_offered() -> None:
+    fit, reasons = devices.fitting([TINY, NANO], a_device(), {})
+
+    assert fit == ["tiny_gpt"]
+    assert "needs cuda" in reasons["nanogpt"]
+
+
+@pytest.mark.parametrize(
+    ("speed", "now", "words"),
+    [(100.0, 60.0, ""), (104.0, 60.0, ""), (90.0, 60.0, "drifted by -10%"), (100.0, 1e5, "hours")],
+)
+def test_an_anchor_is_due_after_a_while_and_on_drift(speed: float, now: float, words: str) -> None:
+    due = devices.anchor_due(a_calibration(100.0), a_device(), speed, now)
+
+    assert words in due
+    assert bool(words) == bool(due)
+
+
+def test_a_new_device_or_another_torch_needs_an_anchor() -> None:
+    assert devices.anchor_due(None, a_device(), 1.0, 0.0)
+    assert "torch" in devices.anchor_due(a_calibration(1.0), a_device(torch="9"), 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        ("NVIDIA H100 80GB HBM3", "cuda", "cuda h100-80gb-hbm3 x1"),
+        ("NVIDIA GeForce RTX 4090", "cuda", "cuda rtx-4090 x1"),
+        ("Intel(R) Xeon(R) CPU @ 2.20GHz", "cpu", "cpu xeon x1"),
+        ("™", "cpu", "cpu unknown x1"),
+    ],
+)
+def test_classes_have_plain_names(name: str, kind: str, expected: str) -> None:
+    assert devices.device_class(a_device(name=name, kind=kind)) == expected
