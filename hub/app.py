@@ -44,8 +44,10 @@ def create_app(hub: Hub) -> FastAPI:
         await run_in_threadpool(_self_check, hub)
         await hub.live.start()
         hub.heartbeats.start()
+        hub.believer.start()
         yield
         await hub.live.stop()
+        hub.believer.stop()
         hub.heartbeats.stop()
         hub.database.dispose()
 

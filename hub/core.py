@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from threading import BoundedSemaphore
 
 from hub import values
+from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.db import Clock, Database, migrate
 from hub.errors import HubError
@@ -33,6 +34,7 @@ class Hub:
     blobs: Blobs
     live: Live
     heartbeats: Heartbeats
+    believer: Believer
     claim_slots: BoundedSemaphore
     limits: Limits
     signing_key: str
@@ -68,6 +70,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         blobs=open_blobs(settings.blob_url, settings.data),
         live=Live(database),
         heartbeats=Heartbeats(database),
+        believer=Believer(database),
         claim_slots=BoundedSemaphore(settings.claim_slots),
         limits=Limits(settings),
         signing_key=values.signing_key(database),

@@ -85,7 +85,7 @@ def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: St
     work.session.add(row)
     _finish(work, order, experiment, row)
     work.session.flush()
-    scores.after_run(work, goal, spec, experiment, row)
+    scores.after_run(work, goal, experiment, row)
     board.post_result(work, experiment, row, spec)
     return _receipt(row)
 

@@ -1,94 +1,239 @@
-"""What the hub believes of each experiment, kept up to date as runs arrive."""
+"""What the hub believes of each experiment, kept up to date as runs arrive.
+
+Everything here is recomputed from the counted runs alone, so that a purge or a demotion leaves
+exactly what a hub would believe that had never seen the runs that are gone.
+"""
 
 import math
-from statistics import fmean, stdev
+from dataclasses import dataclass
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from hub import belief, experiments, goals, states
+from hub.belief import Belief
 from hub.db import Work
+from hub.states import State
 from hub.tables import ExperimentRow, GoalRow, RunRow
-from protocol.events import ScoreChanged
+from protocol.events import ChampionChanged, ScoreChanged
 from protocol.experiments import Standing
 from protocol.goals import GoalSpec
 
+AT_ONCE = 300
+"""Goals up to this many experiments are refitted within the report's own transaction."""
+MATERIAL = 0.05
+"""A score that moved by less than this share of the noise is not written again."""
 
-def after_run(
-    work: Work, goal: GoalRow, spec: GoalSpec, experiment: ExperimentRow, run: RunRow
-) -> None:
-    """Update score, delta, standing and verdict of the experiment that a run was for."""
-    runs = _counted(work.session, experiment.sha)
-    readings = [reading for reading, _ in runs]
-    experiment.n_owners = len({owner for _, owner in runs})
-    if not readings:
+
+@dataclass(frozen=True)
+class Told:
+    """What a row should say."""
+
+    score: float | None
+    score_sd: float | None
+    delta: float | None
+    delta_sd: float | None
+    n_owners: int
+    kept: bool
+    standing: str
+    verdict: str
+
+
+FORGOTTEN = Told(
+    score=None,
+    score_sd=None,
+    delta=None,
+    delta_sd=None,
+    n_owners=0,
+    kept=False,
+    standing=Standing.NONE.value,
+    verdict="None of its runs counts any more.",
+)
+
+_UPDATE = (
+    sa.update(ExperimentRow)
+    .where(col(ExperimentRow.sha) == sa.bindparam("at_sha"))
+    .values(
+        {name: sa.bindparam(name) for name in Told.__dataclass_fields__}
+        | {"changed_seq": sa.bindparam("at_seq")}
+    )
+)
+
+
+def after_run(work: Work, goal: GoalRow, experiment: ExperimentRow, run: RunRow) -> None:
+    """Score an experiment whose run has just come; large goals are refitted a moment later."""
+    if run.failure is not None and experiment.score is None:
         experiment.verdict = f"Failed: {run.failure}. {run.failure_detail}"[:300]
         return
-    experiment.score = fmean(readings)
-    experiment.score_sd = _spread(goal, readings)
-    experiment.standing = Standing.CLAIMED.value
-    _compare(work.session, experiment)
-    experiment.kept = experiment.kept or _is_best(work.session, goal, experiment)
-    experiment.verdict = sentence(spec, experiment)
-    experiment.changed_seq = work.announce(
+    if goal.next_number <= AT_ONCE:
+        refit(work, goal)
+        return
+    if run.metric is not None and experiment.score is None:
+        experiment.score, experiment.score_sd = run.metric, goal.noise_sd
+        experiment.standing = Standing.CLAIMED.value
+        experiment.changed_seq = _announce(work, experiment)
+
+
+def refit(work: Work, goal: GoalRow) -> None:
+    """Fit the goal's belief and write what changed, in one transaction."""
+    work.session.flush()
+    write(work, goal, believe(work.session, goal))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A belief and what it says of each measured experiment, by sha."""
+
+    told: dict[str, Told]
+    noise_sd: float
+
+
+def believe(session: Session, goal: GoalRow) -> Fitted:
+    """Fit the goal's belief; only reads, so that it may take its time."""
+    state = states.read(session, goal)
+    believed = belief.fit(state.snapshot)
+    told = tell(state, believed, goals.spec(session, goal))
+    return Fitted(told, believed.noise_sd)
+
+
+def tell(state: State, believed: Belief, spec: GoalSpec) -> dict[str, Told]:
+    """What every measured experiment's row should say."""
+    snapshot = state.snapshot
+    owners: dict[int, set[str]] = {}
+    for reading in snapshot.readings:
+        owners.setdefault(reading.node, set()).add(reading.owner)
+    kept = _stairs(believed)
+    return {
+        state.sha(place): _one(believed, place, len(owners[place]), place in kept, spec)
+        for place in sorted(owners)
+    }
+
+
+def _stairs(believed: Belief) -> set[int]:
+    """The experiments that beat everything before them, by what is believed now."""
+    kept, best = set(), math.inf
+    for place in range(len(believed.n)):
+        if believed.n[place] > 0 and believed.loss[place] < best:
+            best = float(believed.loss[place])
+            kept.add(place)
+    return kept
+
+
+def _one(believed: Belief, place: int, owners: int, kept: bool, spec: GoalSpec) -> Told:
+    score, sd, runs = believed.of(place)
+    delta, delta_sd = _finite(believed.delta[place]), _finite(believed.delta_sd[place])
+    standing = Standing.CLAIMED.value
+    return Told(
+        score=score,
+        score_sd=sd,
+        delta=delta,
+        delta_sd=delta_sd,
+        n_owners=owners,
+        kept=kept,
+        standing=standing,
+        verdict=sentence(spec, score, delta, delta_sd, runs=runs, standing=standing),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def write(work: Work, goal: GoalRow, fitted: Fitted) -> None:
+    """Write the scores, standings and verdicts that changed, and crown the champion."""
+    goal.noise_sd = fitted.noise_sd or None
+    changed, loud = _differences(work.session, goal, fitted)
+    work.session.flush()
+    seq = work.next_seq
+    connection = work.session.connection()
+    if changed:
+        connection.execute(_UPDATE, [{**one, "at_seq": seq} for one in changed])
+    work.session.expire_all()
+    for sha in loud:
+        _announce(work, experiments.find(work.session, sha))
+    _crown(work, goal, fitted.told)
+
+
+def _differences(
+    session: Session, goal: GoalRow, fitted: Fitted
+) -> tuple[list[dict[str, object]], list[str]]:
+    """The values to write, and the experiments whose change is worth an event."""
+    changed: list[dict[str, object]] = []
+    loud: list[str] = []
+    for sha, score, standing, kept, owners in session.execute(_rows(goal)):
+        new = fitted.told.get(sha, FORGOTTEN)
+        if new is FORGOTTEN and score is None:
+            continue
+        heard = score is None or (standing, kept, owners) != (new.standing, new.kept, new.n_owners)
+        moved = abs((score or 0.0) - (new.score or 0.0)) > MATERIAL * fitted.noise_sd
+        if heard:
+            loud.append(sha)
+        if heard or moved:
+            changed.append({"at_sha": sha, **vars(new)})
+    return changed, loud
+
+
+def _rows(goal: GoalRow) -> sa.Select[str, float | None, str, bool, int]:
+    made = ExperimentRow
+    return (
+        sa.select(
+            col(made.sha), col(made.score), col(made.standing), col(made.kept), col(made.n_owners)
+        )
+        .where(col(made.goal) == goal.slug)
+        .order_by(col(made.number))
+    )
+
+
+def _announce(work: Work, row: ExperimentRow) -> int:
+    return work.announce(
         ScoreChanged(
-            goal=goal.slug,
-            sha=experiment.sha,
-            number=experiment.number,
-            score=experiment.score,
-            score_sd=experiment.score_sd,
-            standing=experiment.standing,
-            kept=experiment.kept,
+            goal=row.goal,
+            sha=row.sha,
+            number=row.number,
+            score=row.score,
+            score_sd=row.score_sd,
+            standing=row.standing,
+            kept=row.kept,
         )
     )
 
 
-def _counted(session: Session, sha: str) -> list[tuple[float, str]]:
-    query = select(RunRow.metric, RunRow.owner).where(
-        col(RunRow.experiment) == sha, col(RunRow.counted), col(RunRow.metric).is_not(None)
-    )
-    return [(metric, owner) for metric, owner in session.exec(query) if metric is not None]
-
-
-def _spread(goal: GoalRow, readings: list[float]) -> float | None:
-    if len(readings) > 1:
-        return stdev(readings) / math.sqrt(len(readings))
-    return goal.noise_sd
-
-
-def _compare(session: Session, experiment: ExperimentRow) -> None:
-    query = select(ExperimentRow).where(col(ExperimentRow.sha) == experiment.parent)
-    parent = session.exec(query).first()
-    if parent is None or parent.score is None or experiment.score is None:
+def _crown(work: Work, goal: GoalRow, told: dict[str, Told]) -> None:
+    """The champion is the best verified experiment, or nobody."""
+    verified = [sha for sha, one in told.items() if one.standing == Standing.VERIFIED.value]
+    sign = -1.0 if goal.direction == "max" else 1.0
+    champion = min(verified, key=lambda sha: sign * (told[sha].score or 0.0), default=None)
+    if champion == goal.champion:
         return
-    experiment.delta = experiment.score - parent.score
-    if experiment.score_sd is not None and parent.score_sd is not None:
-        experiment.delta_sd = math.hypot(experiment.score_sd, parent.score_sd)
-
-
-def _is_best(session: Session, goal: GoalRow, experiment: ExperimentRow) -> bool:
-    better = col(ExperimentRow.score) < experiment.score
-    if goal.direction == "max":
-        better = col(ExperimentRow.score) > experiment.score
-    query = select(ExperimentRow.sha).where(
-        col(ExperimentRow.goal) == goal.slug, col(ExperimentRow.sha) != experiment.sha, better
+    goal.champion = champion
+    query = select(ExperimentRow.number).where(col(ExperimentRow.sha) == champion)
+    work.announce(
+        ChampionChanged(
+            goal=goal.slug,
+            sha=champion,
+            number=work.session.exec(query).first(),
+            score=told[champion].score if champion else None,
+        )
     )
-    return session.exec(query.limit(1)).first() is None
 
 
-def sentence(spec: GoalSpec, experiment: ExperimentRow) -> str:
+def sentence(
+    spec: GoalSpec,
+    score: float,
+    delta: float | None,
+    delta_sd: float | None,
+    *,
+    runs: int,
+    standing: str,
+) -> str:
     """The verdict in words: value, delta to the parent, and how sure the hub is."""
-    value = f"{experiment.score:.5f}"
-    runs = "1 run" if experiment.n_runs == 1 else f"{experiment.n_runs} runs"
-    if experiment.delta is None:
-        return f"{value} ({runs})"
-    gained = spec.metric.better(experiment.delta, 0.0)
-    word = "better" if gained else "worse"
-    if experiment.delta == 0:
-        word = "different"
-    spread = f" ± {experiment.delta_sd:.5f}" if experiment.delta_sd else ""
-    noise = ""
-    if experiment.delta_sd and abs(experiment.delta) < 2 * experiment.delta_sd:
-        noise = ", within noise"
+    counted = "1 run" if runs == 1 else f"{runs} runs"
+    if delta is None:
+        return f"{score:.5f} ({counted}, {standing})"
+    word = "better" if spec.metric.better(delta, 0.0) else "worse"
+    spread = f" ± {delta_sd:.5f}" if delta_sd else ""
+    noise = ", within noise" if delta_sd and abs(delta) < 2 * delta_sd else ""
     return (
-        f"{value}, {word} than its parent by {abs(experiment.delta):.5f}{spread} "
-        f"({runs}, {experiment.standing}{noise})"
+        f"{score:.5f}, {word} than its parent by {abs(delta):.5f}{spread} "
+        f"({counted}, {standing}{noise})"
     )

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from hub.core import Hub
@@ -15,8 +16,9 @@ def test_a_proposal_becomes_a_commit_and_a_run_becomes_a_score(
     order = volta.explore(learning_rate=0.2, metric=0.8)
 
     shown = http.get(f"/v1/experiments/{order.experiment}").json()
-    assert (shown["status"], shown["metric"], shown["score"]) == ("finished", 0.8, 0.8)
-    assert shown["kept"] and round(shown["delta"], 9) == -0.1
+    assert (shown["status"], shown["metric"], shown["kept"]) == ("finished", 0.8, True)
+    assert shown["score"] == pytest.approx(0.8, abs=1e-4)
+    assert shown["delta"] == pytest.approx(-0.1, abs=1e-4)
     assert shown["parent"] == http.get("/v1/goals/toy").json()["baseline"]
 
 
@@ -48,7 +50,7 @@ def test_the_tree_travels_as_columns_and_then_as_a_delta(
     volta.explore(learning_rate=0.3, metric=0.7)
 
     delta = http.get("/v1/goals/toy/tree", params={"after": whole["seq"]}).json()
-    assert whole["number"] == [0, 1] and whole["score"] == [900000, 800000]
+    assert whole["number"] == [0, 1] and whole["score"] == pytest.approx([900000, 800000], abs=100)
     assert 2 in delta["number"] and not delta["complete"]
 
 

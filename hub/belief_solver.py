@@ -1,0 +1,256 @@
+"""Solves one Gaussian tree with shared offsets exactly: means, spreads and what moves together.
+
+Unknowns are the nodes x and the offsets b. Eliminating children before parents leaves a tree's
+matrix without fill, so its factor, its solves and the variances on it are linear in its size; the
+offsets remain as a dense Schur complement. Where nodes times offsets is too much for that, the
+means still come exactly (conjugate gradients on the Schur complement) and the spreads keep only
+what each node's own readings say of its offsets.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import linalg
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+Rows = Any
+"""A dense or a sparse matrix of floats; scipy has no types to tell them apart by."""
+
+DENSE = 8_000_000
+"""Largest nodes x offsets that is solved densely: 64 MB of doubles."""
+
+
+@dataclass(frozen=True)
+class Spreads:
+    """Standard deviations, in the same unit as the readings, and the usual step."""
+
+    noise: float
+    step: float
+    drift: float
+    root: float
+    offsets: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`parent` is -1 at roots; a node is expected at its parent plus `shift` (roots: at `shift`).
+
+    `weight` multiplies a step's precision. `columns` says per reading which offsets it carries
+    (-1: none), `kind` per offset which of the three spreads it has.
+    """
+
+    parent: Ints
+    shift: Floats
+    weight: Floats
+    node: Ints
+    value: Floats
+    columns: Ints
+    kind: Ints
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Means and standard deviations of nodes, steps to the parent, offsets and fitted readings."""
+
+    mean: Floats
+    sd: Floats
+    step_sd: Floats
+    offset: Floats
+    offset_sd: Floats
+    fitted: Floats
+    fitted_sd: Floats
+
+
+class _Tree:
+    """The nodes' precision matrix, factorised; solves and variances given the offsets."""
+
+    def __init__(self, problem: Problem, spreads: Spreads) -> None:
+        size, up = len(problem.parent), problem.parent
+        self.inner = np.flatnonzero(up >= 0)
+        self.up = up[self.inner]
+        self.edge = problem.weight / spreads.step**2
+        self.edge[up < 0] = 1 / spreads.root**2
+        hung = np.bincount(self.up, self.edge[self.inner], size)
+        read = np.bincount(problem.node, minlength=size) / spreads.noise**2
+        self.diagonal = self.edge + hung + read
+        self._factor = self._factorised(size)
+        self._pivots(problem.parent)
+
+    def _factorised(self, size: int) -> linalg.SuperLU:
+        """Children come after parents, so the reversed order eliminates leaves first: no fill."""
+        last = size - 1
+        row, column = last - self.inner, last - self.up
+        off = -self.edge[self.inner]
+        every = np.arange(size)
+        matrix = sparse.csc_matrix(
+            (
+                np.concatenate([self.diagonal[::-1], off, off]),
+                (np.concatenate([every, row, column]), np.concatenate([every, column, row])),
+            )
+        )
+        options = {"SymmetricMode": True}
+        return linalg.splu(matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0, options=options)
+
+    def _pivots(self, parent: Ints) -> None:
+        """Variances from the root down, each from its pivot and its parent's (Rue & Held 2.4)."""
+        up, edge, pivot = parent.tolist(), self.edge.tolist(), self.diagonal.tolist()
+        for node in range(len(up) - 1, 0, -1):
+            if up[node] >= 0:
+                pivot[up[node]] -= edge[node] ** 2 / pivot[node]
+        variance, pull = [0.0] * len(up), [0.0] * len(up)
+        for node, above in enumerate(up):
+            if above < 0:
+                variance[node] = 1 / pivot[node]
+            else:
+                pull[node] = edge[node] / pivot[node]
+                variance[node] = 1 / pivot[node] + pull[node] ** 2 * variance[above]
+        self.variance, self.pull = np.array(variance), np.array(pull)
+
+    def solve(self, right: Floats) -> Floats:
+        answer: Floats = self._factor.solve(np.ascontiguousarray(right[::-1]))[::-1]
+        return answer
+
+    def right_side(self, problem: Problem, spreads: Spreads) -> Floats:
+        size = len(problem.parent)
+        pushed = self.edge * problem.shift
+        read = np.bincount(problem.node, problem.value, size) / spreads.noise**2
+        back = np.bincount(self.up, pushed[self.inner], size)
+        right: Floats = pushed + read - back
+        return right
+
+    def step_variance(self) -> Floats:
+        """Variance of node minus parent, given the offsets; a root's own variance at roots."""
+        variance = self.variance.copy()
+        above = self.variance[self.up]
+        variance[self.inner] += above - 2 * self.pull[self.inner] * above
+        return variance
+
+
+@dataclass(frozen=True)
+class _Offsets:
+    """The offsets' covariance (a matrix, or a vector where only its diagonal is kept) and means.
+
+    `load` says how each node's mean moves with each offset.
+    """
+
+    mean: Floats
+    covariance: Floats
+    load: Rows
+
+    @property
+    def variance(self) -> Floats:
+        """Each offset's own variance."""
+        alone = self.covariance.ndim == 1
+        return self.covariance if alone else self.covariance.diagonal()
+
+    def spread(self, rows: Rows) -> Rows:
+        """Rows of combinations times the covariance."""
+        if self.covariance.ndim == 1:
+            return (rows @ sparse.diags(self.covariance)).tocsr()
+        return rows @ self.covariance
+
+
+def solve(problem: Problem, spreads: Spreads) -> Posterior:
+    """The posterior of every node and offset."""
+    tree = _Tree(problem, spreads)
+    carried = _carried(problem)
+    right = tree.right_side(problem, spreads)
+    width = carried.shape[1]
+    dense = len(problem.parent) * width <= DENSE
+    offsets = (_dense if dense else _sparse)(problem, spreads, tree, carried, right)
+    couple = _coupling(problem, spreads, carried)
+    mean = tree.solve(right - couple @ offsets.mean)
+    return _posterior(problem, tree, carried, offsets, mean)
+
+
+def _carried(problem: Problem) -> sparse.csr_matrix:
+    """Readings x offsets: ones where a reading carries an offset."""
+    rows, places = np.nonzero(problem.columns >= 0)
+    columns = problem.columns[rows, places]
+    shape = (len(problem.value), len(problem.kind))
+    return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
+
+
+def _coupling(problem: Problem, spreads: Spreads, carried: sparse.csr_matrix) -> sparse.csr_matrix:
+    reads = sparse.csr_matrix(
+        (np.ones(len(problem.node)), (problem.node, np.arange(len(problem.node)))),
+        shape=(len(problem.parent), len(problem.node)),
+    )
+    return (reads @ carried) / spreads.noise**2
+
+
+def _prior(problem: Problem, spreads: Spreads) -> Floats:
+    precision: Floats = 1 / np.array(spreads.offsets)[problem.kind] ** 2
+    return precision
+
+
+def _dense(
+    problem: Problem,
+    spreads: Spreads,
+    tree: _Tree,
+    carried: sparse.csr_matrix,
+    right: Floats,
+) -> _Offsets:
+    couple = _coupling(problem, spreads, carried)
+    load = tree.solve(couple.toarray())
+    own = (carried.T @ carried).toarray() / spreads.noise**2 + np.diag(_prior(problem, spreads))
+    covariance = np.linalg.inv(own - couple.T @ load)
+    pushed = carried.T @ problem.value / spreads.noise**2
+    return _Offsets(covariance @ (pushed - load.T @ right), covariance, load)
+
+
+def _sparse(
+    problem: Problem,
+    spreads: Spreads,
+    tree: _Tree,
+    carried: sparse.csr_matrix,
+    right: Floats,
+) -> _Offsets:
+    couple = _coupling(problem, spreads, carried)
+    back = couple.T.tocsr()
+    own = (carried.T @ carried).tocsr() / spreads.noise**2 + sparse.diags(_prior(problem, spreads))
+    width = len(problem.kind)
+    schur = linalg.LinearOperator(
+        (width, width), matvec=lambda b: own @ b - back @ tree.solve(couple @ b), dtype=float
+    )
+    pushed = carried.T @ problem.value / spreads.noise**2 - back @ tree.solve(right)
+    load = (sparse.diags(tree.variance) @ couple).tocsr()
+    left = own.diagonal() - np.asarray(couple.multiply(load).sum(axis=0)).ravel()
+    start = sparse.diags(1 / left)
+    mean, _ = linalg.cg(schur, pushed, rtol=1e-6, maxiter=200, M=start)
+    return _Offsets(mean, 1 / left, load)
+
+
+def _posterior(
+    problem: Problem, tree: _Tree, carried: sparse.csr_matrix, offsets: _Offsets, mean: Floats
+) -> Posterior:
+    """Add to the tree's own variances what the offsets bring, from one product of matrices."""
+    load, pulled, inner, up = offsets.load, offsets.spread(offsets.load), tree.inner, tree.up
+    nodes = _rowwise(load, pulled)
+    steps = tree.step_variance() + nodes
+    steps[inner] += nodes[up] - 2 * _rowwise(load[inner], pulled[up])
+    own = _rowwise(carried, offsets.spread(carried))
+    shared = _rowwise(carried, pulled[problem.node])
+    fitted = (tree.variance + nodes)[problem.node] + own - 2 * shared
+    return Posterior(
+        mean=mean,
+        sd=np.sqrt(tree.variance + nodes),
+        step_sd=np.sqrt(np.maximum(steps, 0.0)),
+        offset=offsets.mean,
+        offset_sd=np.sqrt(offsets.variance),
+        fitted=mean[problem.node] + carried @ offsets.mean,
+        fitted_sd=np.sqrt(np.maximum(fitted, 0.0)),
+    )
+
+
+def _rowwise(left: Rows, right: Rows) -> Floats:
+    """Sum over each row of the products of two matrices' entries."""
+    if sparse.issparse(left):
+        return np.asarray(left.multiply(right).sum(axis=1)).ravel()
+    summed: Floats = np.einsum("ij,ij->i", left, right)
+    return summed

@@ -1,0 +1,77 @@
+"""Refits the belief of large goals in the background, a moment after their runs arrive."""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from hub import scores
+from hub.db import Database
+from hub.errors import HubError
+from hub.tables import EventRow, GoalRow
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Believer:
+    """Watches the event log for runs of large goals and refits each at most once a turn.
+
+    It reads the log instead of being told, so that with several hub processes any of them may
+    take the run; a second refit of the same runs changes nothing and announces nothing.
+    """
+
+    database: Database
+    interval: float = 1.0
+    _fitted: dict[str, int] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Watch until stopped."""
+        self._thread = threading.Thread(target=self._run, daemon=True, name="believer")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the refit in hand."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+    def turn(self) -> list[str]:
+        """Refit what has new runs; returns the goals that were refitted."""
+        due = self._due()
+        for goal, seq in due.items():
+            with self.database.read() as session:
+                fitted = scores.believe(session, session.get_one(GoalRow, goal))
+            with self.database.work() as work:
+                scores.write(work, work.session.get_one(GoalRow, goal), fitted)
+            self._fitted[goal] = seq
+        return list(due)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.interval):
+            try:
+                self.turn()
+            except HubError as error:
+                log.warning("believer.waits", extra={"reason": error.code})
+
+    def _due(self) -> dict[str, int]:
+        large = select(GoalRow.slug).where(col(GoalRow.next_number) > scores.AT_ONCE)
+        with self.database.read() as session:
+            goals = session.exec(large).all()
+            newest = {
+                goal: session.execute(
+                    sa.select(sa.func.max(col(EventRow.seq))).where(
+                        col(EventRow.goal) == goal, col(EventRow.type) == "run.reported"
+                    )
+                ).scalar()
+                for goal in goals
+            }
+        return {
+            goal: seq
+            for goal, seq in newest.items()
+            if seq is not None and seq > self._fitted.get(goal, 0)
+        }

@@ -1,0 +1,132 @@
+"""One goal's state as plain values: everything the swarm decides is a pure function of these."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An experiment; `parent` and `second` are positions of earlier nodes of the same snapshot.
+
+    `status` is running, finished, failed or abandoned. `boost` multiplies how often it is branched
+    from; frozen nodes get no children, forbidden ones are no candidates for anything.
+    """
+
+    key: str
+    number: int
+    parent: int | None = None
+    second: int | None = None
+    operator: str = "tweak"
+    owner: str | None = None
+    agent: str | None = None
+    status: str = "finished"
+    title: str = ""
+    mutator: str = ""
+    pinned: bool = False
+    boost: float = 1.0
+    frozen: bool = False
+    forbidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One finite measured metric; `period` is the device's working session, however it is named."""
+
+    node: int
+    value: float
+    owner: str
+    device: str
+    period: str = ""
+    device_class: str = ""
+    kind: str = "explore"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Work that is leased now: explore, merge and ablate name parents, the others a node."""
+
+    kind: str
+    owner: str
+    parent: int | None = None
+    second: int | None = None
+    node: int | None = None
+    operator: str = "tweak"
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the goal says of its metric and of when a claim counts (`noise_sd` in metric units)."""
+
+    direction: str = "min"
+    noise_sd: float | None = None
+    owners: int = 2
+    alpha: float = 0.05
+    beta: float = 0.05
+    min_gain: float = 0.0
+    max_runs: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A goal's nodes in the order they were made, its readings as they came, and open leases."""
+
+    rules: Rules = Rules()
+    nodes: tuple[Node, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    goal: str = ""
+
+    @property
+    def sign(self) -> float:
+        """1 where smaller is better, -1 where larger is: a loss is the reading times this."""
+        return -1.0 if self.rules.direction == "max" else 1.0
+
+    def without_readings(self, drop: Iterable[int]) -> "Snapshot":
+        """The same goal, had these readings (positions) never come."""
+        gone = set(drop)
+        kept = tuple(one for place, one in enumerate(self.readings) if place not in gone)
+        return replace(self, readings=kept)
+
+    def without_owner(self, owner: str) -> "Snapshot":
+        """The same goal, had this owner never come.
+
+        What others built on the owner's experiments is still their code and stays: it hangs on
+        the nearest ancestor that is left.
+        """
+        kept = [place for place, node in enumerate(self.nodes) if node.owner != owner]
+        moved = {old: new for new, old in enumerate(kept)}
+        up = _survivors(self.nodes, set(kept))
+
+        def at(place: int | None) -> int | None:
+            alive = None if place is None else up[place]
+            return None if alive is None else moved[alive]
+
+        nodes = tuple(
+            replace(node, parent=at(node.parent), second=_moved(node.second, moved))
+            for node in (self.nodes[place] for place in kept)
+        )
+        readings = tuple(
+            replace(one, node=moved[one.node])
+            for one in self.readings
+            if one.owner != owner and one.node in moved
+        )
+        pending = tuple(
+            replace(one, parent=at(one.parent), second=at(one.second), node=at(one.node))
+            for one in self.pending
+            if one.owner != owner and (one.node is None or one.node in moved)
+        )
+        return replace(self, nodes=nodes, readings=readings, pending=pending)
+
+
+def _moved(place: int | None, moved: dict[int, int]) -> int | None:
+    return None if place is None else moved.get(place)
+
+
+def _survivors(nodes: tuple[Node, ...], kept: set[int]) -> list[int | None]:
+    """For each node itself, or its nearest ancestor, that is kept."""
+    up: list[int | None] = []
+    for place, node in enumerate(nodes):
+        above = None if node.parent is None else up[node.parent]
+        up.append(place if place in kept else above)
+    return up

@@ -1,0 +1,122 @@
+"""A goal's rows as one snapshot: what the pure functions of belief and scheduling take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from hub import goals
+from hub.snapshot import Node, Pending, Reading, Rules, Snapshot
+from hub.tables import ExperimentRow, GoalRow, OrderRow, RunRow
+from protocol.goals import GoalSpec
+
+
+@dataclass(frozen=True)
+class State:
+    """A snapshot, and how its positions and the experiments' shas translate."""
+
+    snapshot: Snapshot
+    place: Mapping[str, int]
+
+    def sha(self, place: int) -> str:
+        """The experiment at a position."""
+        return self.snapshot.nodes[place].key
+
+
+def read(session: Session, goal: GoalRow) -> State:
+    """Everything that is known of a goal now: nodes, counted readings, open leases."""
+    nodes = _nodes(session, goal)
+    place = {node.key: position for position, node in enumerate(nodes)}
+    snapshot = Snapshot(
+        rules=rules(goals.spec(session, goal)),
+        nodes=nodes,
+        readings=_readings(session, goal, place),
+        pending=_pending(session, goal, place),
+        goal=goal.slug,
+    )
+    return State(snapshot, place)
+
+
+def rules(spec: GoalSpec) -> Rules:
+    """What belief and verification need of a goal's rules."""
+    policy = spec.verification
+    return Rules(
+        direction=spec.metric.direction.value,
+        noise_sd=policy.noise_sd,
+        owners=policy.owners,
+        alpha=policy.alpha,
+        beta=policy.beta,
+        min_gain=policy.min_gain,
+        max_runs=policy.max_runs,
+    )
+
+
+def _nodes(session: Session, goal: GoalRow) -> tuple[Node, ...]:
+    made = ExperimentRow
+    query = (
+        sa.select(
+            col(made.sha),
+            col(made.number),
+            col(made.parent),
+            col(made.second_parent),
+            col(made.operator),
+            col(made.owner),
+            col(made.agent),
+            col(made.status),
+            col(made.title),
+            col(made.mutator),
+            col(made.pinned),
+            col(made.boost),
+            col(made.frozen),
+            sa.or_(col(made.forbidden), col(made.hidden)),
+        )
+        .where(col(made.goal) == goal.slug)
+        .order_by(col(made.number))
+    )
+    place: dict[str | None, int] = {}
+    nodes: list[Node] = []
+    for sha, number, parent, second, *rest in session.execute(query):
+        place[sha] = len(nodes)
+        nodes.append(Node(sha, number, place.get(parent), place.get(second), *rest))
+    return tuple(nodes)
+
+
+def _readings(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Reading, ...]:
+    run = RunRow
+    query = (
+        sa.select(
+            col(run.experiment),
+            col(run.metric),
+            col(run.owner),
+            col(run.agent),
+            col(run.session),
+            col(run.device_class),
+            col(run.kind),
+        )
+        .where(col(run.goal) == goal.slug, col(run.counted), col(run.metric).is_not(None))
+        .order_by(col(run.created_at), col(run.id))
+    )
+    return tuple(
+        Reading(place[sha], float(metric or 0.0), *rest)
+        for sha, metric, *rest in session.execute(query)
+        if sha in place
+    )
+
+
+def _pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:
+    query = sa.select(OrderRow).where(
+        col(OrderRow.goal) == goal.slug, col(OrderRow.state).in_(("open", "leased"))
+    )
+    return tuple(
+        Pending(
+            kind=order.kind,
+            owner=order.owner or "",
+            parent=place.get(order.parent or ""),
+            second=place.get(order.second_parent or ""),
+            node=place.get(order.experiment or ""),
+            operator=order.operator,
+            agent=order.agent or "",
+        )
+        for order in session.scalars(query)
+    )
