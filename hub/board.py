@@ -251,9 +251,7 @@ def views(session: Session, rows: Sequence[PostRow]) -> list[Post]:
             sa.select(col(PostRow.parent), sa.func.count())
             .where(col(PostRow.parent).in_([row.id for row in rows]))
             .group_by(col(PostRow.parent))
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return [
         Post.model_validate({**row.model_dump(), "replies": answered.get(row.id, 0)})

@@ -63,7 +63,7 @@ def _merge_parents(session: Session, shas: list[str]) -> dict[str, int]:
     if not shas:
         return {}
     query = sa.select(_made.sha, _made.number).where(_made.sha.in_(shas))
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import experiments, goals
+from hub import briefing, experiments, goals
 from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import NotYours
@@ -283,6 +283,7 @@ def tell(session: Session, settings: Settings, order: OrderRow) -> WorkOrder:
         nonce=order.nonce,
         lease_seconds=settings.lease_seconds,
         deadline=order.deadline,
+        digest=briefing.brief(session, goal, order),
         notices=notices(session, order.goal),
         suggestion=order.suggestion,
     )
