@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from hub.errors import HubError
 from hub.goal_lines import line_of
+from protocol.base import Slug
 from protocol.goals import GoalFile, GoalSpec
 
 GOAL_TOML = "goal.toml"
+_SLUG: TypeAdapter[str] = TypeAdapter(Slug)
 LIBRARY = Path(__file__).parent / "goals_library"
 
 
@@ -81,6 +83,16 @@ def parse(text: str, where: str = GOAL_TOML) -> GoalSpec:
     except ValidationError as error:
         problems = [_sentence(text, where, dict(one)) for one in error.errors()]
         raise GoalInvalid(problems) from error
+
+
+def named(name: str) -> str:
+    """Return a name that a goal may have; raises GoalInvalid for any other."""
+    try:
+        return _SLUG.validate_python(name)
+    except ValidationError:
+        raise GoalInvalid(
+            [f"{name!r} cannot name a goal: use a-z, 0-9, - and _, at most 31 characters"]
+        ) from None
 
 
 def library() -> list[str]:

@@ -1,4 +1,4 @@
-"""`hub goal …`: open goals and say where they stand."""
+"""`hub goal …`: open goals, say where they stand, and decide whether they hand out work."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,19 @@ import typer
 from sqlmodel import select
 
 from hub import goal_files, goals
+from hub.cli import goal_author
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+from hub.core import Hub
 from hub.tables import GoalRow
+from protocol.goals import Goal, GoalState
 
 app = typer.Typer(help="Open goals and curate them.", no_args_is_help=True)
+app.command("new")(goal_author.new)
+app.command("validate")(goal_author.validate)
+app.command("import")(goal_author.import_checkout)
+
+NameArgument = Annotated[str, typer.Argument(help="The goal's name.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands on the goal's page.")]
 
 
 @app.command("open")
@@ -38,3 +47,75 @@ def list_goals(data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = N
             typer.echo(f"{row.slug:20} {row.state:8} {row.title}")
         if not rows:
             typer.echo("No goals yet. Open one with `hub goal open tiny_gpt`.")
+
+
+@app.command()
+def show(
+    name: NameArgument, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
+) -> None:
+    """Show a goal's rules, the hashes of its files, and how far it has come."""
+    hub = opened(data, database_url)
+    with hub.database.read() as session:
+        goal = goals.view(session, goals.find(session, name))
+    for line in _told(goal):
+        typer.echo(line)
+
+
+@app.command()
+def pause(
+    name: NameArgument,
+    reason: ReasonOption = "",
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Hand out no more work on a goal; what is running may finish."""
+    _set_state(opened(data, database_url), name, GoalState.PAUSED, reason)
+
+
+@app.command()
+def resume(
+    name: NameArgument,
+    reason: ReasonOption = "",
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Hand out work on a goal again."""
+    _set_state(opened(data, database_url), name, GoalState.OPEN, reason)
+
+
+@app.command()
+def close(
+    name: NameArgument,
+    reason: ReasonOption = "",
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """End a goal; its tree stays readable for ever."""
+    _set_state(opened(data, database_url), name, GoalState.CLOSED, reason)
+
+
+def _told(goal: Goal) -> list[str]:
+    spec = goal.spec
+    metric = f"{spec.metric.name} ({spec.metric.direction.value}, {spec.metric.source.value})"
+    pairs = {
+        "goal": f"{goal.name}, version {goal.version}",
+        "title": spec.title,
+        "state": f"{goal.state.value} {goal.reason}".strip(),
+        "metric": metric,
+        "budget": f"{spec.budget.text()}, stopped after {spec.timeout_seconds:g} s",
+        "devices": ", ".join(spec.device.kinds),
+        "progress": f"{goal.experiments} experiments, {goal.runs} runs, best {goal.best}",
+        "baseline": goal.baseline or "none",
+        "champion": goal.champion or "none yet",
+    }
+    files = [
+        f"{'file':10} {file.path} {'editable' if file.editable else 'protected'} {file.sha256}"
+        for file in goal.files
+    ]
+    return [f"{name:10} {value}" for name, value in pairs.items()] + files
+
+
+def _set_state(hub: Hub, name: str, state: GoalState, reason: str) -> None:
+    with hub.database.work() as work:
+        goal = goals.set_state(work, goals.find(work.session, name), state, reason)
+        typer.echo(f"{goal.slug} is {goal.state}.")
