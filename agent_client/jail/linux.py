@@ -4,7 +4,7 @@ import ctypes
 import os
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP = 1, 4, 22
-PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUTS = 0x20000, 0x8000000, 0x4000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP = (
     0x10000000,
@@ -12,6 +12,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP = (
     0x40000000,
     0x2000000,
 )
+SIGKILL, SIGPIPE, SIGTERM, SIGSTOP = 9, 13, 15, 19
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 0x20, 0x1000, 0x4000, 1 << 18, 1 << 19
 
@@ -55,15 +56,32 @@ def syscall(number: int, *values: object) -> int:
     return _checked(_libc.syscall(ctypes.c_long(number), *passed))
 
 
-def close_from(first: int) -> None:
-    """Close every descriptor from this number on."""
-    os.closerange(first, os.sysconf("SC_OPEN_MAX")) if not _close_range(first) else None
+def keep_from_programs(but: "tuple[int, ...]" = ()) -> None:
+    """Let a program that is started now inherit the standard streams and these, nothing else."""
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        try:
+            os.set_inheritable(fd, fd <= 2 or fd in but)
+        except OSError:  # the one that listed the others
+            continue
 
 
-def _close_range(first: int) -> bool:
-    """One call since Linux 5.9; looping over a million numbers is slow."""
+def mind_broken_pipes() -> None:
+    """Undo for the next program what Python did at its start: ignore SIGPIPE."""
+    _libc.signal(SIGPIPE, None)
+
+
+def signal(pid: int, number: int) -> None:
+    """Signal a process; one that is gone already is fine."""
     try:
-        syscall(436, first, 0xFFFFFFFF, 0)
-    except OSError:
-        return False
-    return True
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def bury(pid: int, options: int = 0) -> None:
+    """Wait for a child; one that was buried already is fine."""
+    try:
+        os.waitpid(pid, options)
+    except ChildProcessError:
+        return

@@ -3,10 +3,10 @@
 The caller is a child subreaper, so a daemon's orphans come back to it.
 """
 
-import contextlib
 import os
-import signal
 import time
+
+from agent_client.jail import linux
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -64,8 +64,7 @@ def private_bytes(pid: int) -> int:
 def send(processes: "list[Process]", sign: int) -> None:
     """Signal each; those that are gone already are fine."""
     for process in processes:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(process.pid, sign)
+        linux.signal(process.pid, sign)
 
 
 def end_all(keep: int = 0) -> bool:
@@ -75,8 +74,8 @@ def end_all(keep: int = 0) -> bool:
     """
     ends = time.monotonic() + _KILL_SECONDS
     while living := below(os.getpid()):
-        send(living, signal.SIGSTOP)
-        send(below(os.getpid()), signal.SIGKILL)
+        send(living, linux.SIGSTOP)
+        send(below(os.getpid()), linux.SIGKILL)
         reap(keep)
         if time.monotonic() > ends:
             return False
@@ -89,8 +88,7 @@ def reap(keep: int) -> None:
     """Bury dead children, all but one."""
     for process in _children(os.getpid()):
         if process != keep:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process, os.WNOHANG)
+            linux.bury(process, os.WNOHANG)
 
 
 def _children(parent: int) -> "list[int]":

@@ -4,13 +4,13 @@ A locked file says that a run uses the user. So whoever gets the lock knows that
 running as this user is an orphan, and ends it: no list of process ids can go stale.
 """
 
-import contextlib
 import errno
 import fcntl
 import os
-import signal
 import stat
 import time
+
+from agent_client.jail import linux
 
 FIRST, COUNT = 60001, 64
 LOCKS = "/run/agenthub-sandbox"
@@ -49,8 +49,8 @@ def sweep() -> int:
 
 def lock_folder() -> str:
     """Make the folder of the locks; nobody but root may write into it."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(LOCKS, 0o711)
+    if not os.path.lexists(LOCKS):
+        os.makedirs(LOCKS, 0o711, exist_ok=True)
     found = os.lstat(LOCKS)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
         raise OSError(errno.EPERM, f"{LOCKS} must be a folder that only root can write")
@@ -68,7 +68,12 @@ def _lock(folder: str, uid: int) -> "int | None":
 
 
 def become(uid: int) -> None:
-    """Give up root for this user, for good."""
+    """Give up root for this user, for good, and the right to regain any of it."""
+    for capability in range(64):
+        try:
+            linux.prctl(linux.PR_CAPBSET_DROP, capability)
+        except OSError:  # past the last one that this kernel knows, or not ours to drop
+            break
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -80,8 +85,7 @@ def end_all(uid: int) -> bool:
     while living := processes_of(uid):
         _kill_everything(uid)
         for pid in living:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            linux.signal(pid, linux.SIGKILL)
         if time.monotonic() > ends:
             return False
         time.sleep(0.005)
@@ -94,11 +98,10 @@ def _kill_everything(uid: int) -> None:
     if pid == 0:
         try:
             become(uid)
-            os.kill(-1, signal.SIGKILL)
+            os.kill(-1, linux.SIGKILL)
         finally:
             os._exit(0)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
+    linux.bury(pid)
 
 
 def processes_of(uid: int) -> "list[int]":

@@ -27,7 +27,7 @@ TYPE_CHECKING = False  # importing typing would take longer than building a wall
 if TYPE_CHECKING:
     from typing import Any
 
-    Spec = dict[str, Any]  # the run as JSON: see agent_client.sandbox.spawn
+    Spec = dict[str, Any]  # the run: see agent_client.sandbox.spawn
 
 
 class Unreachable(OSError):
@@ -85,6 +85,7 @@ def bubblewrap(spec: "Spec", uid: "int | None", status: int) -> "list[str]":
         limit(spec["limits"], bool(spec["devices"]), _threads_of_this_user())
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     fd = _as_descriptor(seccomp.program(unix_sockets=True, signals=True))
+    linux.keep_from_programs((fd, status))
     return bubblewrap_argv(spec, where, (fd, status))
 
 
@@ -139,7 +140,7 @@ def landlocked(spec: "Spec", uid: "int | None") -> "list[str]":
     else:
         limit(spec["limits"], gpus, _threads_of_this_user())
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    linux.prctl(linux.PR_SET_PDEATHSIG, 9)
+    linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
     landlock.restrict(_rules(spec, dropped=uid is not None))
     confined = uid is not None or landlock.abi() >= 6
     seccomp.load(seccomp.program(unix_sockets=False, signals=confined))

@@ -6,14 +6,17 @@ from agent_client.sandbox.job import Exit, Job, Limits, base_env
 from agent_client.sandbox.log import clean
 from agent_client.sandbox.running import Running
 from agent_client.sandbox.safe_read import safe_read
+from agent_client.sandbox.self_test import Finding, Report, self_test
 
 __all__ = [
     "Bubblewrap",
     "Exit",
+    "Finding",
     "Job",
     "Landlock",
     "Limits",
     "NoSandbox",
+    "Report",
     "Running",
     "Sandbox",
     "SandboxError",
@@ -25,4 +28,5 @@ __all__ = [
     "choose",
     "clean",
     "safe_read",
+    "self_test",
 ]

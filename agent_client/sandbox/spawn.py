@@ -1,6 +1,6 @@
-"""Starting the supervisor: the run as JSON, a lifeline, and nothing else inherited."""
+"""Starting the supervisor: the run, a lifeline, and nothing else inherited."""
 
-import json
+import marshal
 import os
 import subprocess
 import sys
@@ -22,7 +22,7 @@ _PROGRAM = (
 def spawn(kind: str, job: Job, **more: object) -> Running:
     """Start a run behind one kind of walls; raises OSError if even the supervisor cannot start."""
     job.work_dir.joinpath(".cache").mkdir(exist_ok=True)
-    spec = json.dumps(specification(kind, job) | more).encode()
+    spec = marshal.dumps(specification(kind, job) | more)
     order, lifeline = os.pipe()
     outcome, told = os.pipe()
     given = _filled_file(spec)

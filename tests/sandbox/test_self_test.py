@@ -1,0 +1,52 @@
+"""The self-test: silent where walls hold, and loud where there are none or one has a hole."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent_client.sandbox import Finding, Report, Sandbox, SandboxLeaks, self_test
+from agent_client.sandbox.job import Job
+from agent_client.sandbox.running import Running
+from agent_client.sandbox.spawn import spawn
+from tests.sandbox.builders import walls
+
+pytestmark = pytest.mark.sandbox
+
+
+class WithAHole:
+    """Walls, but a folder that holds a secret is bound into them."""
+
+    name, strength = "holed", 1
+
+    def available(self) -> str | None:
+        return None
+
+    def start(self, job: Job) -> Running:
+        outside = job.work_dir.parent / "outside"
+        shown = (outside,) if outside.exists() else ()
+        return spawn("landlock", replace(job, readable=(*job.readable, *shown)))
+
+
+@pytest.mark.parametrize("sandbox", walls(), ids=lambda one: one.name)
+def test_no_attack_gets_out_of_walls(sandbox: Sandbox) -> None:
+    report = self_test(sandbox)
+
+    assert report.escapes == ()
+    assert len(report.findings) >= 25
+    report.insist()
+
+
+@pytest.mark.skipif(not any(one.name == "landlock" for one in walls()), reason="no Landlock")
+def test_one_hole_is_enough_to_refuse() -> None:
+    report = self_test(WithAHole())
+
+    with pytest.raises(SandboxLeaks, match="read_a_secret"):
+        report.insist()
+
+
+def test_a_nuisance_is_told_but_does_not_refuse() -> None:
+    report = Report("landlock", (Finding("read_command_lines", "/proc/1/cmdline"),))
+
+    report.insist()
+
+    assert [one.attack for one in report.nuisances] == ["read_command_lines"]
