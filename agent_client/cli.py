@@ -10,12 +10,14 @@ import structlog
 import typer
 from rich.console import Console
 
-from agent_client import joining, settings, versions
+from agent_client import control, joining, settings, versions
 from agent_client.backoff import Stopping
 from agent_client.build import kit_for, loop_for
+from agent_client.doctor import doctor
 from agent_client.errors import ClientError
 from agent_client.limits import FINISH
 from agent_client.lock import InstanceLock
+from agent_client.options import HOME, UNSAFE, Folder
 from agent_client.setup import VERSION, Kit
 from agent_client.telemetry import log_to
 
@@ -26,12 +28,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 log = structlog.get_logger(__name__)
-Folder = Annotated[
-    Path,
-    typer.Option(envvar="AGENTHUB_CLIENT_FOLDER", help="Where settings, journal and caches live."),
-]
-HOME = Path("~/.agenthub")
-UNSAFE = "Run strangers' code without a sandbox. The hub shows it. Only on a throw-away machine."
+for command in (
+    *(control.status, control.pause, control.resume, control.stop, control.logs, control.service),
+    doctor,
+):
+    app.command()(command)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from agent_client.mutators.base import (
     Mutator,
     MutatorError,
     NoIdea,
+    OverBudget,
     Refused,
     Task,
     Tried,
@@ -34,6 +35,7 @@ from protocol.work import Kind, WorkOrder, WorkRequest
 PROPOSALS_PER_PARENT = 3
 MAKES_EXPERIMENTS = (Kind.EXPLORE, Kind.MERGE, Kind.ABLATE)
 PREPARE_SECONDS = 1800.0
+OVER_BUDGET_SECONDS = 600.0
 log = structlog.get_logger(__name__)
 
 
@@ -61,6 +63,7 @@ class Proposer:
     _goals: dict[tuple[str, int], KnownGoal] = field(default_factory=dict)
     _llm: Backoff = field(default_factory=Backoff)
     _llm_until: float = 0.0
+    _llm_why: str = ""
 
     @property
     def exhausted(self) -> bool:
@@ -232,22 +235,37 @@ class Proposer:
                     raise
 
     def _mutator(self) -> Mutator:
-        away = time.monotonic() < self._llm_until
-        return self.kit.fallback if away and self.kit.fallback else self.kit.mutator
+        """The owner's mutator, or while it is away the one they allowed in its place.
+
+        Raises Unavailable when there is none, so that no lease waits for a model that is away.
+        """
+        left = self._llm_until - time.monotonic()
+        if left <= 0:
+            return self.kit.mutator
+        if self.kit.fallback is None:
+            raise Unavailable(f"{self._llm_why} Trying again in {left:.0f} s.", left)
+        return self.kit.fallback
 
     def _ask(self, mutator: Mutator, task: Task) -> Idea:
         try:
             idea = mutator.propose(task)
-        except Unavailable as problem:
-            self._llm_until = time.monotonic() + self._llm.next(problem.retry_after)
-            self._paid(problem.usage.dollars, problem.usage.tokens)
-            raise
         except MutatorError as problem:
             self._paid(problem.usage.dollars, problem.usage.tokens)
+            self._rest(problem)
             raise
         self._llm.reset()
         self._paid(idea.usage.dollars, idea.usage.tokens)
         return idea
+
+    def _rest(self, problem: MutatorError) -> None:
+        """Leave a model alone that is away, or too dear for today."""
+        if isinstance(problem, Unavailable):
+            wait = self._llm.next(problem.retry_after)
+        elif isinstance(problem, OverBudget):
+            wait = OVER_BUDGET_SECONDS
+        else:
+            return
+        self._llm_until, self._llm_why = time.monotonic() + wait, problem.detail
 
     def _paid(self, dollars: float, tokens: int) -> None:
         if dollars or tokens:
@@ -286,9 +304,6 @@ class Proposer:
         if isinstance(problem, Misconfigured):
             raise problem
         floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
-        if isinstance(problem, Unavailable):
-            waiting(f"{problem} Meanwhile only work that needs no model is done.")
-            floor = 0.0
         self._wait(waiting, str(problem), floor)
 
     def drop(self, order: WorkOrder, reason: str) -> None:

@@ -1,0 +1,164 @@
+"""Commands about a client that runs elsewhere, perhaps in another terminal: status, pause, stop."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent_client import settings
+from agent_client.errors import BadSettings
+from agent_client.limits import FINISH, PAUSE
+from agent_client.lock import holder
+from agent_client.options import HOME, Folder
+from agent_client.state import State
+from agent_client.telemetry import LOG, STATUS
+
+UNIT = """\
+# agent_client service > ~/.config/systemd/user/agenthub.service
+# systemctl --user enable --now agenthub
+[Unit]
+Description=AgentHub volunteer
+After=network-online.target
+
+[Service]
+ExecStart={program} run --folder {folder}
+# The first signal finishes the run and submits it; after ten minutes it is told to stop at once.
+KillSignal=SIGINT
+TimeoutStopSec=600
+FinalKillSignal=SIGTERM
+Restart=on-failure
+RestartPreventExitStatus=2 3 4 5 6
+RestartSec=60
+Nice=10
+PrivateTmp=yes
+ProtectSystem=strict
+ReadWritePaths={folder}
+NoNewPrivileges=yes
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """What the client in a folder does and did; `running` tells whether it is alive."""
+    known = settings.load(folder)
+    state = State.open(folder).memory
+    try:
+        said = json.loads((folder / STATUS).read_text())
+    except (OSError, ValueError):
+        said = {}
+    pid = holder(folder)
+    shown = {key: said.get(key) for key in ("phase", "reason", "goal", "experiment", "title")}
+    if pid is None:
+        shown |= {"phase": "stopped", "reason": ""}
+    return {
+        "running": pid is not None,
+        "pid": pid,
+        "hub": known.hub,
+        "agent": known.agent,
+        **shown,
+        **{key: said.get(key) for key in ("step", "fraction", "loss", "eta", "proposing")},
+        "duty_cycle": said.get("duty"),
+        "seconds_between_runs": said.get("overhead"),
+        "unsent": len(list((folder / "journal").glob("*.json"))),
+        "trouble": said.get("hub") or "",
+        "paused": (folder / PAUSE).exists(),
+        "held_leases": len(state.held),
+        "today": state.today.model_dump(mode="json") if state.today else None,
+        "totals": state.totals.model_dump(mode="json"),
+    }
+
+
+def status(
+    folder: Folder = HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what the client does now, why it waits, and what it has done."""
+    said = read_status(folder.expanduser())
+    if as_json:
+        typer.echo(json.dumps(said))
+        return
+    state = f"running (pid {said['pid']})" if said["running"] else "not running"
+    typer.echo(f"{said['agent']} at {said['hub']}: {state}")
+    if said["running"]:
+        typer.echo(f"  {_line(said)}")
+    if said["duty_cycle"] is not None:
+        gap = said["seconds_between_runs"]
+        between = "" if gap is None else f", {gap:.1f} s between runs"
+        typer.echo(f"  device busy {said['duty_cycle']:.1%} of the time{between}")
+    totals = said["totals"]
+    typer.echo(
+        f"  {totals['runs']} runs, {totals['failed']} failed, {said['unsent']} unsent, "
+        f"${totals['dollars']:.2f} spent"
+    )
+    if said["trouble"]:
+        typer.echo(f"  {said['trouble']}")
+
+
+def _line(said: dict[str, Any]) -> str:
+    parts = [str(said["phase"]), str(said["reason"] or ""), str(said["experiment"] or "")]
+    if said["phase"] == "training":
+        eta = "" if said["eta"] is None else f", {said['eta']:.0f} s left"
+        parts.append(f"step {said['step']} ({(said['fraction'] or 0):.0%}){eta}")
+    return " ".join(part for part in parts if part)
+
+
+def pause(folder: Folder = HOME) -> None:
+    """Begin nothing new after the present run, until `resume`."""
+    settings.load(folder.expanduser())
+    (folder.expanduser() / PAUSE).touch()
+    typer.echo("Paused: nothing new begins. `agent_client resume` goes on.")
+
+
+def resume(folder: Folder = HOME) -> None:
+    """Go on after `pause`."""
+    (folder.expanduser() / PAUSE).unlink(missing_ok=True)
+    typer.echo("Going on.")
+
+
+def stop(
+    folder: Folder = HOME,
+    finish: Annotated[bool, typer.Option(help="Finish the run and submit it first.")] = False,
+) -> None:
+    """Stop the client of this folder: at once, or with --finish after its run."""
+    folder = folder.expanduser()
+    pid = holder(folder)
+    if pid is None:
+        typer.echo("No client runs in this folder.")
+        return
+    if finish:
+        (folder / FINISH).touch()
+        typer.echo(f"The client (pid {pid}) finishes its run, submits it and stops.")
+        return
+    os.kill(pid, signal.SIGTERM)
+    typer.echo(f"The client (pid {pid}) stops now and gives its work back.")
+
+
+def logs(
+    folder: Folder = HOME,
+    lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option(help="Go on showing new lines.")] = False,
+) -> None:
+    """Show the client's log: one JSON object a line."""
+    path = folder.expanduser() / LOG
+    if not path.exists():
+        raise BadSettings(f"There is no log yet at {path}.")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        sys.stdout.writelines(deque(file, maxlen=lines))
+        while follow:
+            sys.stdout.writelines(file)
+            sys.stdout.flush()
+            time.sleep(0.5)
+
+
+def service(folder: Folder = HOME) -> None:
+    """Print a systemd unit that runs this client."""
+    program = Path(sys.executable).with_name("agent_client")
+    typer.echo(UNIT.format(program=program, folder=folder.expanduser().resolve()), nl=False)
