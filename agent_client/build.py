@@ -9,7 +9,7 @@ from rich.console import Console
 
 from agent_client import machine
 from agent_client.backoff import Stopping
-from agent_client.errors import BadSettings, CopiedFolder, NoKey
+from agent_client.errors import BadSettings, CopiedFolder, NoKey, NoSandbox
 from agent_client.gpu import NoGauge, gauge
 from agent_client.hub_api import Hub, check_address
 from agent_client.journal import Journal
@@ -18,7 +18,8 @@ from agent_client.limits import Gate
 from agent_client.loop import Loop
 from agent_client.mutators.base import Mutator
 from agent_client.mutators.offline import Offline
-from agent_client.processes import Launcher, Plain
+from agent_client.sandbox import NoSandbox as NoWalls
+from agent_client.sandbox import Sandbox, choose
 from agent_client.sender import Sender
 from agent_client.settings import Settings
 from agent_client.setup import Kit
@@ -75,9 +76,12 @@ def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
     return Claude(connect(settings.llm, key), settings.llm, limits.dollars_per_run, money)
 
 
-def choose_launcher(_settings: Settings) -> Launcher:
-    """How programs are started; a process group and an empty environment, until walls exist."""
-    return Plain()
+def choose_sandbox(settings: Settings) -> Sandbox:
+    """The strongest sandbox of this machine; raises NoSandbox unless the owner waived it."""
+    try:
+        return choose(allow_unsafe=settings.unsafe_no_sandbox)
+    except NoWalls as problem:
+        raise NoSandbox(problem.detail) from None
 
 
 def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stopping) -> Kit:
@@ -89,7 +93,7 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
     state.change(lambda _: {"machine": identity})
     hub = Hub.at(check_address(settings.hub, settings.insecure_http), settings.token)
     journal = Journal(folder / "journal")
-    launcher = choose_launcher(settings)
+    sandbox = choose_sandbox(settings)
     gate = Gate(folder, settings.limits, state)
     chosen = choose_mutator(settings, os.environ.get(KEY), gate.money)
     return Kit(
@@ -101,13 +105,13 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
         sender=Sender(hub, journal),
         keeper=Keeper(hub),
         workspace=Workspace(folder),
-        launcher=launcher,
+        sandbox=sandbox,
         mutator=chosen.mutator,
         fallback=chosen.fallback,
         telemetry=Telemetry(folder, console),
         stopping=stopping,
-        device=machine.describe(settings.gpus, launcher.name),
-        visible_gpus=settings.gpus if settings.gpus[:1].isdigit() else "0",
+        device=machine.describe(settings.gpus, sandbox.name),
+        gpu=settings.gpus.split(",")[0] if settings.gpus[:1].isdigit() else "0",
         why_mutator=chosen.why,
     )
 
@@ -115,5 +119,5 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
 def loop_for(kit: Kit) -> Loop:
     """One worker, ready to run."""
     cuda = kit.device.kind == "cuda"
-    meter = gauge(int(kit.visible_gpus.split(",")[0])) if cuda else NoGauge()
+    meter = gauge(int(kit.gpu)) if cuda else NoGauge()
     return Loop(kit, Gate(kit.folder, kit.settings.limits, kit.state, meter))

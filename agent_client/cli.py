@@ -88,6 +88,9 @@ def run(  # noqa: PLR0917 - each is an option of the command
     log_to(folder)
     try:
         _work(folder, chosen, max_experiments)
+    except ClientError as problem:
+        log.error("stopped", code=problem.code, detail=problem.detail)
+        raise
     finally:
         lock.release()
 
@@ -113,7 +116,7 @@ def _introduce(kit: Kit) -> None:
     say = kit.telemetry.say
     say(f"{kit.settings.agent} works for {info.name} on {kit.device.name} ({kit.device.kind}).")
     say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
-    say(f"Sandbox: {kit.launcher.name}. Ctrl-C finishes the run; twice stops at once.")
+    say(f"Sandbox: {kit.sandbox.name}. Ctrl-C finishes the run; twice stops at once.")
     if advice:
         say(advice)
 
@@ -138,5 +141,4 @@ def main() -> None:
         app()
     except ClientError as problem:
         sys.stderr.write(f"{problem.detail}\n")
-        log.error("stopped", code=problem.code, detail=problem.detail)
         sys.exit(problem.exit_code)

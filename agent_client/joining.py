@@ -11,7 +11,10 @@ from agent_client.errors import AlreadyJoined, BadToken, HubRefused
 from agent_client.hub_api import Hub, check_address
 from agent_client.settings import Settings
 from agent_client.setup import VERSION
-from protocol.agents import HubInfo, JoinRequest
+from protocol.agents import Device, HubInfo, Joined, JoinRequest
+
+NAMES_TRIED = 3
+NOBODY = frozenset({"root", "admin", "user", "nobody"})
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,7 @@ def _ask(folder: Path, wish: Wish, url: str, hub: Hub, sandbox: str) -> JoinedHu
     info = hub.info()
     advice = versions.check(VERSION, info.minimum_client, info.latest_client)
     _check_goals(wish, info)
-    owner = wish.owner or slug(getpass.getuser(), "volunteer")
-    name = wish.name or f"{owner[:20]}-{secrets.token_hex(3)}"
-    request = JoinRequest(
-        name=name,
-        owner=owner,
-        device=machine.describe(wish.gpus, sandbox),
-        client_version=VERSION,
-        invite=wish.invite,
-    )
-    joined = hub.join(request)
+    joined = _register(wish, hub, machine.describe(wish.gpus, sandbox))
     made = Settings(
         hub=url,
         agent=joined.name,
@@ -79,6 +73,31 @@ def _ask(folder: Path, wish: Wish, url: str, hub: Hub, sandbox: str) -> JoinedHu
     )
     settings.save(folder, made)
     return JoinedHub(made, info, advice, joined.state)
+
+
+def _register(wish: Wish, hub: Hub, device: Device) -> Joined:
+    """Ask for a token; a name that we made up ourselves and the hub will not have is changed."""
+    for attempt in range(NAMES_TRIED):
+        chance = secrets.token_hex(3)
+        owner = wish.owner or own_name(attempt, chance)
+        name = wish.name or f"{owner[:20]}-{chance}"
+        request = JoinRequest(
+            name=name, owner=owner, device=device, client_version=VERSION, invite=wish.invite
+        )
+        try:
+            return hub.join(request)
+        except HubRefused as problem:
+            made_up = not (wish.owner and wish.name)
+            if not made_up or problem.status not in (403, 409, 422) or attempt + 1 == NAMES_TRIED:
+                raise
+    raise AssertionError
+
+
+def own_name(attempt: int, chance: str) -> str:
+    """The owner's name on this machine; with something added when the hub would not have it."""
+    user = slug(getpass.getuser(), "volunteer")
+    user = "volunteer" if user in NOBODY else user
+    return user if attempt == 0 and user != "volunteer" else f"{user[:20]}-{chance}"
 
 
 def _again(folder: Path, url: str) -> JoinedHub:

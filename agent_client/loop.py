@@ -7,16 +7,17 @@ from uuid import uuid4
 
 import structlog
 
+from agent_client import walls
 from agent_client.errors import BadToken, DiskFull
 from agent_client.evaluator import DataBroken
 from agent_client.journal import Entry
 from agent_client.lease import release
 from agent_client.limits import Gate
-from agent_client.processes import end_tree
 from agent_client.proposer import Proposer, Ready
 from agent_client.runner import Runner
 from agent_client.setup import Kit
 from agent_client.state import start_ticks
+from agent_client.trainer import SandboxBroken
 from protocol.board import PostDraft
 from protocol.runs import RunReport
 
@@ -93,7 +94,7 @@ class Loop:
         kit, order = self.kit, ready.order
         try:
             result = self.runner.run(ready)
-        except (OSError, DataBroken) as problem:
+        except (OSError, DataBroken, SandboxBroken) as problem:
             log.error("a run could not be done", problem=str(problem))
             self.gate.breaker.failed(str(problem))
             ready.training.abandon()
@@ -195,7 +196,7 @@ def recover(kit: Kit) -> None:
     for child in kit.state.memory.children:
         if start_ticks(child.pid) == child.started:
             log.warning("an orphan of an earlier run is ended", pid=child.pid)
-            end_tree(child.pid)
+            walls.end(child.pid)
         kit.state.bury(child.pid)
     kit.workspace.open()
     kit.journal.open()

@@ -13,9 +13,6 @@ _STEP = re.compile(r"\bstep\s+(\d+)", re.IGNORECASE)
 _SHARE = re.compile(r"\((\d+(?:\.\d+)?)%\)")
 _LOSS = re.compile(r"\bloss:?\s*" + _NUMBER, re.IGNORECASE)
 _PAIR = re.compile(r"^([a-z][A-Za-z0-9_]{0,39}):\s*" + _NUMBER + r"\s*$")
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-MAX_LINE = 4000
 MAX_METRICS = 64
 DIVERGED_FACTOR = 3.0
 
@@ -82,12 +79,6 @@ class BoundedLog:
         return "\n".join([*self._head, *note, *self._tail])
 
 
-def clean(raw: bytes) -> str:
-    """One line as harmless text: UTF-8, no escapes, no control or direction marks."""
-    text = raw[:MAX_LINE].decode("utf-8", "replace").rsplit("\r", 1)[-1]
-    return _UNSAFE.sub("", _ANSI.sub("", text)).rstrip()
-
-
 @dataclass
 class Transcript:
     """Everything a run printed, as it comes; `trouble` says why it should be ended now.
@@ -102,16 +93,14 @@ class Transcript:
     latest: Step | None = None
     first_loss: float | None = None
     points: int = 0
-    bytes_seen: int = 0
     not_a_number: bool = False
     diverged: bool = False
     in_block: bool = False
     _stride: int = 1
 
-    def take(self, raw: bytes, seconds: float) -> None:
-        """Take one line, `seconds` after the start."""
-        self.bytes_seen += len(raw) + 1
-        line = clean(raw)
+    def take(self, line: str, seconds: float) -> None:
+        """Take one cleaned line, `seconds` after the start."""
+        line = line.rstrip()
         self.log.add(line)
         if line.strip() == "---":
             self.in_block, self.metrics = True, {}

@@ -24,10 +24,11 @@ from agent_client.mutators.base import (
     Unavailable,
     changed,
 )
-from agent_client.processes import Allowance, Job, interpreter
+from agent_client.sandbox import Job
 from agent_client.setup import VERSION, Kit, KnownGoal
 from agent_client.state import Held
 from agent_client.trainer import Plan, Training, environment
+from agent_client.walls import interpreter, walls
 from agent_client.workspace import Data, DataBroken
 from protocol.experiments import Experiment, Operator, Proposal
 from protocol.work import Kind, WorkOrder, WorkRequest
@@ -148,11 +149,11 @@ class Proposer:
             seed=order.seed,
             budget=kit.budget or goal.spec.budget.text(),
             device=kit.device.kind,
-            visible_gpus=kit.visible_gpus,
+            gpu=kit.gpu,
             vram_mb=kit.settings.limits.vram_mb,
         )
         grip.report(phase="waiting for its turn")
-        training = Training.start(kit.launcher, plan, warm=kit.settings.pipeline)
+        training = Training.start(kit.sandbox, plan, warm=kit.settings.pipeline)
         kit.state.adopt(training.running.pid)
         return Ready(order, goal, grip, experiment, score, contents, data, training)
 
@@ -176,20 +177,19 @@ class Proposer:
         """Run the goal's prepare command in its own sandbox, once."""
         (folder / "tmp").mkdir(exist_ok=True)
         plan = Plan(goal.spec, folder, folder / "data", 0, goal.spec.budget.text())
-        limits = goal.spec.limits
-        disk = max(limits.disk_mb, goal.spec.device.disk_mb * 2)
-        allowance = Allowance(limits.memory_mb, disk, limits.processes, PREPARE_SECONDS)
-        argv = interpreter(goal.spec.commands.prepare)
-        running = self.kit.launcher.start(Job(argv, folder, environment(plan), (), allowance))
-        assert running.stdout is not None
-        try:
-            said = running.stdout.read(1 << 20)
-            status = running.wait(PREPARE_SECONDS)
-        finally:
-            running.kill()
-        if status != 0:
-            tail = said[-300:].decode("utf-8", "replace").strip()
-            raise DataBroken(f"prepare of {goal.spec.name} ended with status {status}: {tail}")
+        disk = max(goal.spec.limits.disk_mb, goal.spec.device.disk_mb * 2)
+        job = Job(
+            interpreter(goal.spec.commands.prepare),
+            folder,
+            env=environment(plan),
+            limits=walls(goal.spec.limits, PREPARE_SECONDS, disk),
+        )
+        with self.kit.sandbox.start(job) as running:
+            ended = running.wait(PREPARE_SECONDS + 60)
+            tail = running.log.text()[-300:].strip()
+        if not ended.ok:
+            why = ended.reason or f"status {ended.status}"
+            raise DataBroken(f"prepare of {goal.spec.name} ended with {why}: {tail} {ended.error}")
 
     def _propose(
         self, order: WorkOrder, goal: KnownGoal, grip: Grip, waiting: Callable[[str], None]

@@ -13,15 +13,19 @@ import structlog
 from agent_client.evaluator import DataBroken, Submission, evaluate
 from agent_client.failures import explain
 from agent_client.journal import Entry
-from agent_client.processes import Allowance, Job, Running
 from agent_client.progress import Transcript
 from agent_client.proposer import Ready
 from agent_client.setup import VERSION, Kit
 from agent_client.telemetry import Finished
 from agent_client.trainer import Outcome, environment
+from agent_client.walls import Helpers, walls
 from protocol.runs import Evaluation, Failure, RunReport
 
 MEASURE_SECONDS = 600.0
+FOR_TRAINING = (
+    *("AGENTHUB_DATA", "AGENTHUB_OUT", "AGENTHUB_SEED", "AGENTHUB_BUDGET"),
+    "AGENTHUB_VRAM_MB",
+)
 log = structlog.get_logger(__name__)
 
 
@@ -166,7 +170,7 @@ class Runner:
             return evaluate(
                 spec,
                 submission,
-                lambda argv, folder, env: self._launch(ready, argv, folder, env),
+                self._helpers(ready),
                 ready.order.nonce,
             )
         except DataBroken as problem:
@@ -175,17 +179,14 @@ class Runner:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _launch(self, ready: Ready, argv: list[str], folder: Path, env: dict[str, str]) -> Running:
-        """Start one of the evaluator's helpers in a sandbox of its own."""
-        limits = ready.goal.spec.limits
-        allowance = Allowance(limits.memory_mb, limits.disk_mb, limits.processes, MEASURE_SECONDS)
-        base = environment(ready.training.plan)
-        for name in ("AGENTHUB_DATA", "AGENTHUB_OUT", "AGENTHUB_SEED", "AGENTHUB_BUDGET"):
-            base.pop(name)
-        caches = {"HOME": str(folder), "TMPDIR": str(folder)}
-        gpus = self.kit.device.kind == "cuda"
-        job = Job(argv, folder, {**base, **caches, **env}, (), allowance, gpus)
-        return self.kit.launcher.start(job)
+    def _helpers(self, ready: Ready) -> Helpers:
+        """The evaluator's helpers get no data and no seed, and a sandbox of their own each."""
+        plan = ready.training.plan
+        env = environment(plan)
+        for name in (*FOR_TRAINING, "TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+            env.pop(name, None)
+        limits = walls(ready.goal.spec.limits, MEASURE_SECONDS)
+        return Helpers(self.kit.sandbox, limits, env, plan.gpus)
 
     def _censor(self, text: str) -> str:
         """Take the owner's secrets and paths out of what a run printed."""

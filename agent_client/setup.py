@@ -11,7 +11,7 @@ from agent_client.hub_api import Hub
 from agent_client.journal import Journal
 from agent_client.lease import Keeper
 from agent_client.mutators.base import Mutator
-from agent_client.processes import Launcher
+from agent_client.sandbox import Sandbox
 from agent_client.sender import Sender
 from agent_client.settings import Settings
 from agent_client.state import State
@@ -51,13 +51,13 @@ class Kit:
     sender: Sender
     keeper: Keeper
     workspace: Workspace
-    launcher: Launcher
+    sandbox: Sandbox
     mutator: Mutator
     telemetry: Telemetry
     stopping: Stopping
     device: Device
     fallback: Mutator | None = None
-    visible_gpus: str = ""
+    gpu: str = "0"
     patience: Patience = field(default_factory=Patience)
     duty: Duty = field(default_factory=Duty)
     clock: WallClock = utc_now

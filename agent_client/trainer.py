@@ -1,28 +1,33 @@
 """One training: started in a sandbox, watched line by line, ended on time, its failure named."""
 
-import queue
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
+from agent_client.errors import ClientError
 from agent_client.failures import by_log, explain
-from agent_client.processes import Allowance, Job, Launcher, Running, interpreter
 from agent_client.progress import Transcript
+from agent_client.sandbox import Exit, Job, Running, Sandbox
+from agent_client.walls import interpreter, walls
 from protocol.goals import GoalSpec
 from protocol.runs import CurvePoint, Failure
 
 POLL_SECONDS = 0.1
-FIRST_WORD_SECONDS = 240.0
-SILENCE_SECONDS = 180.0
-MAX_UNBROKEN = 1 << 16
+END_SECONDS = 20.0
 GO_FILE = ".go"
-LIMITS = {"memory": Failure.OOM, "disk": Failure.DISK, "processes": Failure.PROCESSES}
+WAITS_AT_MOST = 4 * 3600.0
+REASONS = {
+    "timeout": Failure.TIMEOUT,
+    "cpu": Failure.TIMEOUT,
+    "memory": Failure.OOM,
+    "disk": Failure.DISK,
+    "files": Failure.DISK,
+    "processes": Failure.PROCESSES,
+    "log": Failure.LOG_FLOOD,
+}
 
-# Imports what every training imports, then waits for the word; an orphan does not wait for ever.
+# Imports what every training imports, then waits for the word before any line of train.py runs.
 WARM = f"""
 import os, runpy, sys, time
 for name in ("numpy", "torch", "torch.nn.functional", "tiktoken", "safetensors.torch"):
@@ -30,15 +35,23 @@ for name in ("numpy", "torch", "torch.nn.functional", "tiktoken", "safetensors.t
         __import__(name)
     except Exception:
         pass
-born = os.getppid()
 while not os.path.exists({GO_FILE!r}):
-    if os.getppid() != born:
-        sys.exit(3)
     time.sleep(0.02)
+most = os.environ.pop("AGENTHUB_VRAM_MB", "")
+if most:
+    import torch
+    whole = torch.cuda.get_device_properties(0).total_memory / 2**20
+    torch.cuda.set_per_process_memory_fraction(min(1.0, float(most) / whole))
 sys.argv = sys.argv[1:]
 sys.path[0] = os.getcwd()
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+
+
+class SandboxBroken(ClientError):
+    """The sandbox could not start this run; `agent_client doctor` says more."""
+
+    code, exit_code = "sandbox_broken", 6
 
 
 @dataclass(frozen=True)
@@ -51,8 +64,13 @@ class Plan:
     seed: int
     budget: str
     device: str = "cpu"
-    visible_gpus: str = ""
+    gpu: str = "0"
     vram_mb: int | None = None
+
+    @property
+    def gpus(self) -> Sequence[str]:
+        """The GPU devices to pass through."""
+        return (self.gpu,) if self.device == "cuda" else ()
 
 
 @dataclass(frozen=True)
@@ -72,37 +90,31 @@ class Outcome:
 class Patience:
     """How long a silent run is believed; seconds. The first word may take longer: compilation."""
 
-    first_word: float = FIRST_WORD_SECONDS
-    silence: float = SILENCE_SECONDS
+    first_word: float = 240.0
+    silence: float = 180.0
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """The whole environment of a run, built from nothing."""
-    home = plan.folder
+    """What a run's environment holds beyond the sandbox's own, which is built from nothing."""
+    caches = plan.folder / ".cache"
     found = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(home),
-        "TMPDIR": str(home / "tmp"),
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(plan.folder / "tmp"),
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": str(plan.spec.limits.threads),
-        "XDG_CACHE_HOME": str(home / "caches"),
-        "TORCHINDUCTOR_CACHE_DIR": str(home / "caches" / "inductor"),
-        "TRITON_CACHE_DIR": str(home / "caches" / "triton"),
-        "CUDA_CACHE_PATH": str(home / "caches" / "cuda"),
+        "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor"),
+        "TRITON_CACHE_DIR": str(caches / "triton"),
         "AGENTHUB_DATA": str(plan.data),
         "AGENTHUB_OUT": "out",
         "AGENTHUB_SEED": str(plan.seed),
         "AGENTHUB_BUDGET": plan.budget,
         "AGENTHUB_DEVICE": plan.device,
+        "CUDA_VISIBLE_DEVICES": "",
     }
     if plan.device == "cuda":
-        found["CUDA_VISIBLE_DEVICES"] = plan.visible_gpus or "0"
+        found["CUDA_VISIBLE_DEVICES"] = plan.gpu
         found["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
-    else:
-        found["CUDA_VISIBLE_DEVICES"] = ""
+    if plan.vram_mb is not None and plan.device == "cuda":
+        found["AGENTHUB_VRAM_MB"] = str(plan.vram_mb)
     return found
 
 
@@ -118,27 +130,24 @@ class Training:
     plan: Plan
     running: Running
     warm: bool
-    began: float
     transcript: Transcript = field(default_factory=Transcript)
 
     @classmethod
-    def start(cls, launcher: Launcher, plan: Plan, warm: bool = False) -> "Training":
+    def start(cls, sandbox: Sandbox, plan: Plan, warm: bool = False) -> "Training":
         """Start a run, or with `warm` only its imports; `watch` gives the word to go on."""
         warm = warm and warmable(plan.spec.commands.train)
-        limits = plan.spec.limits
         command = interpreter(plan.spec.commands.train)
         argv = [command[0], "-c", WARM, *command[1:]] if warm else command
-        allowance = Allowance(
-            memory_mb=limits.memory_mb,
-            disk_mb=limits.disk_mb,
-            processes=limits.processes,
-            seconds=plan.spec.timeout_seconds * (3 if warm else 1) + 60,
-        )
-        (plan.folder / "caches").mkdir(exist_ok=True)
+        seconds = plan.spec.timeout_seconds + 60 + (WAITS_AT_MOST if warm else 0)
         job = Job(
-            argv, plan.folder, environment(plan), (plan.data,), allowance, plan.device == "cuda"
+            argv,
+            plan.folder,
+            readable=(plan.data,),
+            env=environment(plan),
+            limits=walls(plan.spec.limits, seconds),
+            gpus=plan.gpus,
         )
-        return cls(plan, launcher.start(job), warm, time.monotonic())
+        return cls(plan, sandbox.start(job), warm)
 
     def watch(
         self,
@@ -146,46 +155,43 @@ class Training:
         aborted: Callable[[], bool],
         seen: Callable[[Transcript, float], None],
     ) -> Outcome:
-        """Follow the run to its end, whatever that is; `seen` hears of it a few times a second."""
+        """Follow the run to its end, whatever that is; `seen` hears of it a few times a second.
+
+        Raises SandboxBroken when the run could not even be started.
+        """
         if self.warm:
             (self.plan.folder / GO_FILE).touch()
-        self.began = time.monotonic()
-        lines: queue.Queue[bytes | None] = queue.Queue(maxsize=10_000)
-        over = threading.Event()
-        reading = (self.running.stdout, lines, over)
-        threading.Thread(target=_read, args=reading, daemon=True).start()
-        watch = _Watch(self, patience, lines)
+        watch = _Watch(self.plan, self.running, self.transcript, patience)
         verdict = watch.until_over(aborted, seen)
-        self.running.kill()
+        self.abandon()
         watch.drain()
-        over.set()
-        return self._outcome(verdict, watch)
-
-    def abandon(self) -> None:
-        """End a run that is not wanted any more."""
-        self.running.kill()
-
-    def _outcome(self, verdict: Failure | None, watch: "_Watch") -> Outcome:
         failure, detail = self._name(verdict, watch)
-        transcript = self.transcript
         return Outcome(
             failure=failure,
             detail=detail,
-            metrics=transcript.finite(),
-            curve=tuple(transcript.curve),
-            log=transcript.log.text(),
+            metrics=self.transcript.finite(),
+            curve=tuple(self.transcript.curve),
+            log=self.transcript.log.text(),
             seconds=watch.seconds,
             aborted=watch.aborted,
         )
 
+    def abandon(self) -> None:
+        """End a run that is over or not wanted any more."""
+        self.running.close()
+
     def _name(self, verdict: Failure | None, watch: "_Watch") -> tuple[Failure | None, str]:
         if verdict is not None:
             return verdict, explain(verdict, watch.fact)
-        limit = LIMITS.get(self.running.limit)
+        ended = watch.ended
+        assert ended is not None
+        if ended.reason == "setup":
+            raise SandboxBroken(f"{SandboxBroken.sentence()} ({ended.error})")
+        limit = None if ended.reason is None else REASONS.get(ended.reason, Failure.KILLED)
         if limit is not None:
-            return limit, explain(limit)
-        if watch.status != 0:
-            return by_log(self.transcript, watch.status)
+            return limit, explain(limit, ended.error)
+        if ended.status != 0:
+            return by_log(self.transcript, ended.status)
         name = self.plan.spec.metric.name
         if name in self.transcript.metrics and name not in self.transcript.finite():
             return Failure.NAN, explain(Failure.NAN, f"{name} in the final block is no number.")
@@ -196,82 +202,61 @@ class Training:
 class _Watch:
     """The state of following one run."""
 
-    training: Training
+    plan: Plan
+    running: Running
+    transcript: Transcript
     patience: Patience
-    lines: "queue.Queue[bytes | None]"
-    status: int = 0
+    began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
+    heard_at: float = 0.0
     fact: str = ""
     aborted: bool = False
-    heard_at: float = 0.0
+    ended: Exit | None = None
 
     def until_over(
         self, aborted: Callable[[], bool], seen: Callable[[Transcript, float], None]
     ) -> Failure | None:
         """Wait for the end of the run, or name the reason to end it now."""
         while True:
-            over = self._listen()
-            self.seconds = time.monotonic() - self.training.began
-            seen(self.training.transcript, self.seconds)
+            self._listen()
+            self.seconds = time.monotonic() - self.began
+            seen(self.transcript, self.seconds)
             trouble = self._trouble()
-            if trouble is not None or over:
+            if trouble is not None or self.ended is not None:
                 return trouble
             if aborted():
                 self.aborted, self.fact = True, "its owner stopped it"
                 return Failure.KILLED
 
-    def _listen(self) -> bool:
-        """Take what was printed; says whether the run is over."""
+    def _listen(self) -> None:
+        """Take what was printed; when the output is closed, wait for the end instead."""
         ends = time.monotonic() + POLL_SECONDS
-        while (left := ends - time.monotonic()) > 0:
-            try:
-                line = self.lines.get(timeout=left)
-            except queue.Empty:
-                return self._ended()
-            if line is None:
-                self.status = self._status()
-                return True
-            self._take(line)
-        return False
-
-    def _take(self, line: bytes) -> None:
-        self.heard_at = time.monotonic() - self.training.began
-        self.training.transcript.take(line, self.heard_at)
-
-    def _ended(self) -> bool:
-        """A program may end and leave a child that holds the pipe open; its end still counts."""
         try:
-            self.status = self.training.running.wait(0)
-        except (TimeoutError, subprocess.TimeoutExpired):
-            return False
-        return True
+            for line in self.running.lines(POLL_SECONDS):
+                self._take(line)
+                if time.monotonic() > ends:
+                    return
+            self.ended = self.running.wait(POLL_SECONDS)
+        except TimeoutError:
+            return
 
-    def _status(self) -> int:
-        """The pipe is closed: the end is near, or the program only closed its own output."""
-        try:
-            return self.training.running.wait(5.0)
-        except (TimeoutError, subprocess.TimeoutExpired):
-            self.fact = "it closed its output and went on"
-            return -9
+    def _take(self, line: str) -> None:
+        self.heard_at = time.monotonic() - self.began
+        self.transcript.take(line, self.heard_at)
 
     def _trouble(self) -> Failure | None:
-        spec, transcript = self.training.plan.spec, self.training.transcript
-        if transcript.bytes_seen > spec.limits.log_mb * 1024 * 1024:
-            self.fact = f"over {spec.limits.log_mb} MB"
-            return Failure.LOG_FLOOD
-        if transcript.not_a_number:
+        if self.transcript.not_a_number:
             return Failure.NAN
-        if transcript.diverged:
+        if self.transcript.diverged:
             return Failure.DIVERGED
-        if self.seconds > spec.timeout_seconds:
-            self.fact = f"over {spec.timeout_seconds:.0f} s"
+        if self.seconds > self.plan.spec.timeout_seconds:
+            self.fact = f"over {self.plan.spec.timeout_seconds:.0f} s"
             return Failure.TIMEOUT
         return self._hang()
 
     def _hang(self) -> Failure | None:
-        spoke = self.training.transcript.bytes_seen > 0
-        patience = self.patience.silence if spoke else self.patience.first_word
-        if self.seconds - self.heard_at <= patience:
+        patience = self.patience.silence if self.heard_at else self.patience.first_word
+        if self.ended is not None or self.seconds - self.heard_at <= patience:
             return None
         self.fact = f"nothing for {patience:.0f} s"
         return Failure.HANG
@@ -279,33 +264,10 @@ class _Watch:
     def drain(self) -> None:
         """Take what was printed before the end but not read yet, for at most a second."""
         ends = time.monotonic() + 1.0
-        while time.monotonic() < ends:
-            try:
-                line = self.lines.get(timeout=0.05)
-            except queue.Empty:
-                continue
-            if line is None:
-                return
-            self.training.transcript.take(line, self.seconds)
-
-
-def _read(
-    pipe: IO[bytes] | None, lines: "queue.Queue[bytes | None]", over: threading.Event
-) -> None:
-    """Cut what comes through a pipe into lines of bounded length; None marks the end."""
-    try:
-        while pipe is not None and (line := pipe.readline(MAX_UNBROKEN)):
-            _put(lines, line.rstrip(b"\n"), over)
-    except (OSError, ValueError):
-        pass
-    _put(lines, None, over)
-
-
-def _put(lines: "queue.Queue[bytes | None]", line: bytes | None, over: threading.Event) -> None:
-    """Wait for room, but not for a listener that is gone."""
-    while not over.is_set():
         try:
-            lines.put(line, timeout=0.5)
-        except queue.Full:
-            continue
-        return
+            for line in self.running.lines(0.2):
+                self.transcript.take(line, self.seconds)
+                if time.monotonic() > ends:
+                    return
+        except TimeoutError:
+            return

@@ -14,8 +14,8 @@ from tests.services.anthropic_server import AnthropicServer, Request
 
 def better(request: Request) -> wire.Reply:
     """Propose the learning rate one hundredth up from where it is."""
-    said = json.dumps(request["messages"])
-    found = re.search(r"LEARNING_RATE = ([0-9.]+)", said)
+    words = json.dumps(request["messages"])
+    found = re.search(r"LEARNING_RATE = ([0-9.]+)", words)
     assert found is not None
     now = float(found[1])
     edit = {

@@ -1,0 +1,85 @@
+"""Runs behind the sandbox's walls: what each may use, and the evaluator's view of one."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from agent_client.sandbox import Job, Running, Sandbox
+from agent_client.sandbox import Limits as Walls
+from protocol.goals import Limits
+
+MIB = 1 << 20
+
+
+def walls(limits: Limits, seconds: float, disk_mb: int | None = None) -> Walls:
+    """A goal's limits as the sandbox takes them; everything is ended after so many seconds."""
+    return Walls(
+        wall_seconds=seconds,
+        memory_bytes=limits.memory_mb * MIB,
+        processes=limits.processes,
+        disk_bytes=(disk_mb or limits.disk_mb) * MIB,
+        log_bytes=limits.log_mb * MIB,
+    )
+
+
+def interpreter(argv: Sequence[str]) -> list[str]:
+    """A goal's command with a leading `python` read as the client's own interpreter."""
+    return [sys.executable, *argv[1:]] if argv[0] == "python" else list(argv)
+
+
+@dataclass
+class Helper:
+    """A sandboxed helper of the evaluator, with pipes at both ends."""
+
+    running: Running
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Where requests are written."""
+        return self.running.stdin
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Where answers are read."""
+        return self.running.stdout
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit status."""
+        return self.running.wait(timeout).status
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        self.running.kill()
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """Starts the evaluator's helpers: no data, no network, one folder, pipes."""
+
+    sandbox: Sandbox
+    limits: Walls
+    env: Mapping[str, str]
+    gpus: Sequence[str] = ()
+
+    def __call__(self, argv: list[str], folder: Path, env: dict[str, str]) -> Helper:
+        """Start one in its own sandbox."""
+        job = Job(
+            argv,
+            folder,
+            env={**self.env, **env},
+            limits=self.limits,
+            gpus=self.gpus,
+            output="pipes",
+        )
+        return Helper(self.sandbox.start(job))
+
+
+def end(pid: int) -> None:
+    """End the supervisor of a run that an earlier client left behind; the run dies with it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
