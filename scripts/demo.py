@@ -79,10 +79,10 @@ class Child:
         """Whether it has not ended yet."""
         return self.process.poll() is None
 
-    def interrupt(self) -> None:
-        """What Ctrl-C would do."""
+    def interrupt(self, count: int) -> None:
+        """Pass on the first Ctrl-C, or the second; two SIGINT at once could arrive as one."""
         if self.running:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGINT if count == 1 else signal.SIGTERM)
 
     def end(self, patience: float) -> None:
         """Ask it to stop, wait, and kill what is left of its group."""
@@ -191,7 +191,7 @@ def _follow(hub: Child, agent: Child, watch: Watch, interrupts: Interrupts) -> N
         while agent.running:
             while passed_on < interrupts.count:
                 passed_on += 1
-                agent.interrupt()
+                agent.interrupt(passed_on)
                 watch.console.print(_heard(passed_on))
             if not hub.running:
                 raise DemoError(f"The hub ended unexpectedly:\n{hub.last_lines()}")

@@ -63,7 +63,7 @@ class HubReader:
 
 @dataclass
 class Watch:
-    """Follows one goal on the screen; `new` are the experiments that ended since `start`."""
+    """Follows one goal on the screen; `new` are the experiments that ended since `start`, baseline apart."""
 
     hub: HubReader
     goal: Goal
@@ -93,7 +93,8 @@ class Watch:
         for experiment in self._ended():
             if experiment.sha not in self.known:
                 self.known.add(experiment.sha)
-                self.new.append(experiment)
+                if experiment.parent is not None:
+                    self.new.append(experiment)
                 self.console.print(self._result(experiment), highlight=False)
 
     def _result(self, experiment: Experiment) -> str:
@@ -104,9 +105,10 @@ class Watch:
 
     def _show_progress(self, spinner: Spinner) -> None:
         leases = self.hub.leases(self.goal.name)
-        line = "   ".join(map(_progress, leases)) or "Waiting for the agent ..."
+        begun = [lease for lease in leases if lease.phase != "claimed"] or leases
+        line = "   ".join(map(_progress, begun)) or "Waiting for the agent ..."
         spinner.update(line)
-        phase = ",".join(lease.phase for lease in leases)
+        phase = ",".join(lease.phase for lease in begun)
         due = time.monotonic() - self._said > EVERY or phase != self._phase
         if not self.console.is_terminal and due:
             self._said, self._phase = time.monotonic(), phase
