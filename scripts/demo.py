@@ -80,9 +80,10 @@ class Child:
         return self.process.poll() is None
 
     def interrupt(self, count: int) -> None:
-        """Pass on the first Ctrl-C, or the second; two SIGINT at once could arrive as one."""
+        """Pass on the first Ctrl-C, the second, the third: three signals, for equal ones merge."""
         if self.running:
-            self.process.send_signal(signal.SIGINT if count == 1 else signal.SIGTERM)
+            signals = {1: signal.SIGINT, 2: signal.SIGTERM}
+            self.process.send_signal(signals.get(count, signal.SIGKILL))
 
     def end(self, patience: float) -> None:
         """Ask it to stop, wait, and kill what is left of its group."""
@@ -201,9 +202,8 @@ def _follow(hub: Child, agent: Child, watch: Watch, interrupts: Interrupts) -> N
 
 
 def _heard(count: int) -> str:
-    if count == 1:
-        return "Finishing the run at hand; Ctrl-C again aborts it."
-    return "Aborting."
+    said = {1: "Finishing the run at hand; Ctrl-C again aborts it.", 2: "Aborting."}
+    return said.get(count, "Killing the agent.")
 
 
 def _conclude(said: argparse.Namespace, watch: Watch, agent: Child, interrupts: Interrupts) -> int:

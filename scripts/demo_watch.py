@@ -63,7 +63,7 @@ class HubReader:
 
 @dataclass
 class Watch:
-    """Follows one goal on the screen; `new` are the experiments that ended since `start`, baseline apart."""
+    """Follows one goal on the screen; `new` ended since `start`, and the baseline is none."""
 
     hub: HubReader
     goal: Goal
