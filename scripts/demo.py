@@ -168,7 +168,8 @@ def _wait_for(hub: Child, reader: HubReader) -> None:
 
 def _start_agent(said: argparse.Namespace, url: str, stack: ExitStack) -> Child:
     program, home = str(BIN / "agent_client"), str(said.folder / "agent")
-    _once([program, "join", url, "--folder", home], allow="already")
+    name = ("--owner", "demo", "--name", "demo-agent")
+    _once([program, "join", url, "--folder", home, *name], allow="already")
     argv = [program, "run", "--folder", home]
     if said.experiments:
         argv += ["--max-experiments", str(said.experiments)]
