@@ -21,6 +21,7 @@ from hub.api import (
     problems,
     runs,
     sessions,
+    search,
     static,
     work,
 )
@@ -31,7 +32,7 @@ from hub.settings import VERSION
 
 ROUTERS = (
     *(agents, sessions, overview, goals, experiments, runs, work, board, live, git, health),
-    *(static, pages),
+    *(search, static, pages),
 )
 
 

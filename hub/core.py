@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 
-from hub import values
+from hub import search, values
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.db import Clock, Database, migrate
@@ -60,6 +60,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         raise NotWritable(f"{settings.data} cannot be written: {error.strerror}.") from error
     database = Database(settings.url, clock, pool=settings.threads)
     migrate(database)
+    search.install(database)
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)
     return Hub(

@@ -1,0 +1,226 @@
+"""Full text of posts and experiments: FTS5 on SQLite, tsvector on PostgreSQL, newest first.
+
+The index is a projection: it is made when a hub opens, kept by triggers (SQLite) or by the
+database itself (PostgreSQL), and made again when it does not cover every row.
+"""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlmodel import Session, col, select
+
+from hub import board, experiments
+from hub.db import Database
+from hub.errors import HubError, Invalid
+from hub.search_query import HasKey, Query, condition, parse
+from hub.tables import AgentRow, ExperimentRow, GoalRow, PostRow, UtcDateTime
+from protocol.search import Found
+
+_TEXTS = {"experiments": ("title", "hypothesis"), "posts": ("topic", "body")}
+_KEYS = {"experiments": "sha", "posts": "seq"}
+
+
+def install(database: Database) -> None:
+    """Make the full-text index where it is missing; safe on every start."""
+    with database.work() as work:
+        for table, texts in _TEXTS.items():
+            for statement in _sqlite(table, texts) if database.is_sqlite else _postgres(table):
+                work.session.execute(sa.text(statement))
+            if database.is_sqlite:
+                _refill(work.session, table, texts)
+
+
+# Table and column names below are constants of this module.
+# ruff: noqa: S608
+
+
+def _sqlite(table: str, texts: Sequence[str]) -> list[str]:
+    key, columns = _KEYS[table], ", ".join(texts)
+    new = ", ".join(f"new.{name}" for name in texts)
+    into = f"INSERT INTO search_{table}(key, {columns}) VALUES (new.{key}, {new});"
+    gone = f"DELETE FROM search_{table} WHERE key = old.{key};"
+    index = f"fts5(key UNINDEXED, {columns}, tokenize='unicode61')"
+    head = f"CREATE TRIGGER IF NOT EXISTS search_{table}"
+    return [
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS search_{table} USING {index}",
+        f"{head}_new AFTER INSERT ON {table} BEGIN {into} END",
+        f"{head}_gone AFTER DELETE ON {table} BEGIN {gone} END",
+        f"{head}_changed AFTER UPDATE OF {columns} ON {table} BEGIN {gone} {into} END",
+    ]
+
+
+def _postgres(table: str) -> list[str]:
+    name = f"ix_search_{table}"
+    return [f"CREATE INDEX IF NOT EXISTS {name} ON {table} USING gin ({_vector(table)})"]
+
+
+def _vector(table: str) -> str:
+    # PostgreSQL's parser keeps 0.04 and train.py whole, FTS5 does not: split as FTS5 does.
+    text = " || ' ' || ".join(f"{table}.{name}" for name in _TEXTS[table])
+    return f"to_tsvector('simple', translate({text}, '_./:#-`=,', '         '))"
+
+
+def _refill(session: Session, table: str, texts: Sequence[str]) -> None:
+    """Rows that came by another way (a table rebuilt by a migration) are indexed now."""
+    counts = f"SELECT (SELECT count(*) FROM {table}), (SELECT count(*) FROM search_{table})"
+    rows, indexed = session.execute(sa.text(counts)).one()
+    if rows == indexed:
+        return
+    columns = ", ".join(texts)
+    copied = f"SELECT {_KEYS[table]}, {columns} FROM {table} ORDER BY rowid"
+    session.execute(sa.text(f"DELETE FROM search_{table}"))
+    session.execute(sa.text(f"INSERT INTO search_{table}(key, {columns}) {copied}"))
+
+
+def search(
+    session: Session, text: str, now: datetime, cursor: str | None = None, limit: int = 20
+) -> Found:
+    """Everything that fits, grouped; with a cursor, the next page of that cursor's group.
+
+    Raises:
+        BadFilter: with a hint at what to write instead.
+    """
+    query = parse(text, now)
+    group, after = _opened(cursor)
+    found: dict[str, Any] = {"query": text, "words": query.words}
+    if group in ("", "e"):
+        found |= _experiments(session, query, after, limit)
+    if group in ("", "p") and query.for_posts:
+        found |= _posts(session, query, after, limit)
+    if not group:
+        found |= _names(session, text.strip(), limit)
+        found["hint"] = "" if found["experiments"] else _hint(session, query)
+    return Found(**found)
+
+
+def _experiments(session: Session, query: Query, after: list[str], limit: int) -> dict[str, Any]:
+    chosen = _matching(session, query)
+    made = ExperimentRow
+    key = sa.tuple_(col(made.created_at), col(made.id))
+    if after:
+        stamp = sa.literal(datetime.fromisoformat(after[0]), UtcDateTime())
+        chosen = chosen.where(key < sa.tuple_(stamp, sa.literal(UUID(after[1]), sa.Uuid())))
+    newest = chosen.order_by(col(made.created_at).desc(), col(made.id).desc()).limit(limit)
+    rows = session.exec(newest).all()
+    last = [rows[-1].created_at.isoformat(), str(rows[-1].id)] if len(rows) == limit else None
+    return {
+        "experiments": _jump(session, query) or experiments.views(rows),
+        "experiments_cursor": _closed("e", last),
+    }
+
+
+def _matching(session: Session, query: Query, without: str = "") -> Any:
+    chosen = select(ExperimentRow).where(~col(ExperimentRow.hidden))
+    if query.words:
+        chosen = chosen.where(_contains(session, "experiments", col(ExperimentRow.sha), query))
+    for name, value in query.filters.items():
+        if name != without:
+            chosen = chosen.where(condition(name, value, query))
+    return chosen
+
+
+def _contains(session: Session, table: str, key: Any, query: Query) -> Any:
+    if session.get_bind().dialect.name == "sqlite":
+        words = " ".join(f'"{word}"*' for word in query.words)
+        rows = sa.text(f"SELECT key FROM search_{table} WHERE search_{table} MATCH :words")
+        return key.in_(rows.bindparams(words=words).columns(sa.column("key", key.type)))
+    words = " & ".join(f"{word}:*" for word in query.words)
+    return sa.text(f"{_vector(table)} @@ to_tsquery('simple', :words)").bindparams(words=words)
+
+
+def _posts(session: Session, query: Query, after: list[str], limit: int) -> dict[str, Any]:
+    chosen = select(PostRow).where(~col(PostRow.hidden))
+    if query.words:
+        chosen = chosen.where(_contains(session, "posts", col(PostRow.seq), query))
+    if query.since is not None:
+        chosen = chosen.where(col(PostRow.created_at) >= query.since)
+    for name, column in (("goal", PostRow.goal), ("agent", PostRow.author)):
+        if name in query.filters:
+            chosen = chosen.where(col(column) == query.filters[name])
+    if after:
+        chosen = chosen.where(col(PostRow.seq) < int(after[0]))
+    rows = session.exec(chosen.order_by(col(PostRow.seq).desc()).limit(limit)).all()
+    last = [str(rows[-1].seq)] if len(rows) == limit else None
+    return {"posts": board.views(session, rows), "posts_cursor": _closed("p", last)}
+
+
+def _jump(session: Session, query: Query) -> list[Any]:
+    """A sha or a number within a goal jumps straight to its experiment."""
+    if len(query.words) != 1 or set(query.filters) - {"goal"}:
+        return []
+    word = query.words[0]
+    number = f"#{word}" if word.isdecimal() and "goal" in query.filters else ""
+    if not number and not (len(word) >= 7 and all(char in "0123456789abcdef" for char in word)):
+        return []
+    try:
+        row = experiments.find(session, number or word, query.filters.get("goal"))
+    except HubError:
+        return []
+    return [experiments.view(row)]
+
+
+def _names(session: Session, text: str, limit: int) -> dict[str, Any]:
+    if not text or ":" in text:
+        return {}
+    start = text.lower()
+    agents = select(AgentRow.name).where(col(AgentRow.name).startswith(start, autoescape=True))
+    title = sa.func.lower(col(GoalRow.title)).contains(start, autoescape=True)
+    slug = col(GoalRow.slug).startswith(start, autoescape=True)
+    goals = select(GoalRow.slug).where(sa.or_(slug, title))
+    return {
+        "agents": list(session.exec(agents.order_by(col(AgentRow.name)).limit(limit))),
+        "goals": list(session.exec(goals.order_by(col(GoalRow.slug)).limit(limit))),
+    }
+
+
+def _hint(session: Session, query: Query) -> str:
+    counts = {name: _count(session, query, without=name) for name in query.filters}
+    name = max(counts, key=lambda each: counts[each], default="")
+    if not name or not counts[name]:
+        return "Nothing fits; try fewer or shorter words." if query.words else ""
+    many = "1000 or more" if counts[name] >= 1000 else str(counts[name])
+    return f"Without `{name}:{query.filters[name]}` there would be {many}."
+
+
+def _count(session: Session, query: Query, without: str) -> int:
+    some = _matching(session, query, without).limit(1000).subquery()
+    return int(session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
+
+
+def _closed(group: str, last: list[str] | None) -> str | None:
+    if last is None:
+        return None
+    return base64.urlsafe_b64encode("|".join([group, *last]).encode()).decode()
+
+
+def _opened(cursor: str | None) -> tuple[str, list[str]]:
+    if cursor is None:
+        return "", []
+    try:
+        group, *last = base64.urlsafe_b64decode(cursor.encode()).decode().split("|")
+        if group == "e":
+            datetime.fromisoformat(last[0])
+            UUID(last[1])
+        else:
+            int(last[0])
+    except (ValueError, IndexError) as error:
+        raise Invalid("This cursor is not one that the hub gave.") from error
+    return group, last
+
+
+@compiles(HasKey, "sqlite")
+def _has_key_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    patch, path = element.clauses
+    quoted = "'$.\"' || replace(" + compiler.process(path, **kw) + ", '\"', '') || '\"'"
+    return f"json_type({compiler.process(patch, **kw)}, {quoted}) IS NOT NULL"
+
+
+@compiles(HasKey, "postgresql")
+def _has_key_postgres(element: Any, compiler: Any, **kw: Any) -> str:
+    patch, path = element.clauses
+    return f"({compiler.process(patch, **kw)} -> {compiler.process(path, **kw)}) IS NOT NULL"

@@ -1,0 +1,147 @@
+"""One box finds experiments and posts on both databases, and helps when it cannot."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub import search
+from hub.core import Hub
+from tests.builders import Clock, an_id
+from tests.hub.forest import grow
+from tests.hub.volunteer import Volunteer
+
+
+def find(http: TestClient, q: str, **more: Any) -> dict[str, Any]:
+    answer = http.get("/v1/search", params={"q": q, **more})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def titles(found: dict[str, Any]) -> list[str]:
+    return [each["title"] for each in found["experiments"]]
+
+
+@pytest.fixture
+def three(volta: Volunteer, clock: Clock) -> Volunteer:
+    """Three experiments: 0.2 is kept, 0.3 is worse, 0.4 crashed, a day between them."""
+    for rate, metric in ((0.2, 0.8), (0.3, 0.95), (0.4, None)):
+        volta.explore(learning_rate=rate, metric=metric)
+        clock.forward(86_400)
+    return volta
+
+
+def test_words_find_titles_newest_first(http: TestClient, three: Volunteer) -> None:
+    found = find(http, "learning rate")
+
+    assert titles(found) == [f"Learning rate to {rate}" for rate in (0.4, 0.3, 0.2)]
+    assert found["words"] == ["learning", "rate"]
+
+
+def test_a_number_and_the_beginning_of_a_word_are_enough(
+    http: TestClient, three: Volunteer
+) -> None:
+    assert titles(find(http, "learn 0.3")) == ["Learning rate to 0.3"]
+
+
+@pytest.mark.parametrize(
+    ("q", "rates"),
+    [
+        ("status:kept learning", [0.2]),
+        ("status:failed", [0.4]),
+        ("is:claimed agent:volta", [0.3, 0.2]),
+        ("delta:<-0.05", [0.2]),
+        ("delta:>0.1", [0.3]),
+        ("since:36h", [0.4]),
+        ("since:2026-11-22", [0.4, 0.3]),
+        ("file:train.py goal:toy", [0.4, 0.3, 0.2]),
+        ("file:prepare.py", []),
+        ("owner:nikola", []),
+    ],
+)
+def test_filters_narrow(http: TestClient, three: Volunteer, q: str, rates: list[float]) -> None:
+    found = titles(find(http, q))
+
+    assert [title for title in found if title != "baseline"] == [
+        f"Learning rate to {rate}" for rate in rates
+    ]
+
+
+@pytest.mark.parametrize(
+    ("q", "words"),
+    [
+        ("statsu:kept", "Did you mean `status:`?"),
+        ("status:great", "choose one of kept, running"),
+        ("delta:much", "delta:<-0.0005"),
+        ("since:yesterday", "since:7d"),
+        ("goal:", "needs a value"),
+    ],
+)
+def test_a_wrong_filter_is_answered_with_a_hint(http: TestClient, q: str, words: str) -> None:
+    answer = http.get("/v1/search", params={"q": q})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_filter")
+    assert words in answer.json()["detail"]
+
+
+def test_when_nothing_is_left_the_greediest_filter_is_named(
+    http: TestClient, three: Volunteer
+) -> None:
+    assert find(http, "learning agent:nobody")["hint"] == (
+        "Without `agent:nobody` there would be 3."
+    )
+
+
+def test_posts_agents_and_goals_are_found_too(http: TestClient, three: Volunteer) -> None:
+    body = {"channel": "discussion", "topic": "Warm-up", "body": "Does the warm_up matter?"}
+    headers = {"Authorization": f"Bearer {three.token}"}
+    http.put(f"/v1/posts/{an_id()}", json=body, headers=headers)
+
+    found = find(http, "warm up")
+    assert [post["topic"] for post in found["posts"]] == ["Warm-up"]
+    assert find(http, "vol")["agents"] == ["volta"]
+    assert find(http, "to")["goals"] == ["toy"]
+
+
+def test_a_sha_and_a_number_jump(http: TestClient, three: Volunteer) -> None:
+    sha = find(http, "status:failed")["experiments"][0]["sha"]
+
+    assert [each["sha"] for each in find(http, sha[:9])["experiments"]] == [sha]
+    assert [each["sha"] for each in find(http, "#3 goal:toy")["experiments"]] == [sha]
+
+
+def test_pages_neither_miss_nor_repeat(hub: Hub, http: TestClient) -> None:
+    grow(hub, 57)
+
+    seen, cursor = [], None
+    while True:
+        page = find(http, "larger", limit=10, **({"cursor": cursor} if cursor else {}))
+        seen += [each["number"] for each in page["experiments"]]
+        if (cursor := page["experiments_cursor"]) is None:
+            break
+
+    assert len(seen) == len(set(seen)) == 57
+    assert seen == sorted(seen, reverse=True)
+
+
+@pytest.mark.parametrize("q", ['"', "*", "a' OR 1=1", "NEAR(", "% _", "\\", "a:b:c d", "é ü 漢字"])
+def test_no_text_breaks_the_search(http: TestClient, three: Volunteer, q: str) -> None:
+    assert http.get("/v1/search", params={"q": q}).status_code in (200, 422)
+
+
+@pytest.mark.parametrize("cursor", ["x", "ZXxub3BlfDE=", "cHx4"])
+def test_a_made_up_cursor_is_refused(http: TestClient, cursor: str) -> None:
+    assert http.get("/v1/search", params={"cursor": cursor}).status_code == 422
+
+
+def test_an_index_that_lost_rows_is_filled_again(hub: Hub, http: TestClient) -> None:
+    grow(hub, 5)
+    if hub.database.is_sqlite:
+        with hub.database.work() as work:
+            connection = work.session.connection()
+            connection.exec_driver_sql("DELETE FROM search_experiments")
+
+    search.install(hub.database)
+
+    assert len(titles(find(http, "larger"))) == 5
