@@ -20,8 +20,8 @@ from hub.api import (
     pages,
     problems,
     runs,
-    sessions,
     search,
+    sessions,
     static,
     work,
 )

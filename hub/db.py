@@ -224,6 +224,7 @@ def migrate(database: Database) -> tuple[str | None, str]:
         if before == head:
             return before, head
         _refuse_unknown(before)
+        _keep_as_it_was(connection, before)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             connection.rollback()
@@ -231,6 +232,23 @@ def migrate(database: Database) -> tuple[str | None, str]:
         connection.commit()
     database.dispose()
     return before, head
+
+
+def revision(database: Database) -> str | None:
+    """The schema's version."""
+    with database.reader.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _keep_as_it_was(connection: sa.Connection, before: str | None) -> None:
+    """Copy a SQLite file before it is migrated; PostgreSQL migrates all or nothing by itself."""
+    file = connection.engine.url.database
+    if before is None or connection.dialect.name != "sqlite" or file is None:
+        return
+    kept = Path(f"{file}.before-{before}")
+    if not kept.exists():
+        raw: Any = connection.connection.driver_connection
+        raw.execute("VACUUM INTO ?", (str(kept),))
 
 
 def _refuse_unknown(revision: str | None) -> None:

@@ -1,0 +1,167 @@
+"""One file that holds a hub, made while it works, and a hub made from that file.
+
+A backup is a tar of a SQLite database and the blobs, whichever database the hub runs on. Git is
+left out: `hub restore` makes the repositories again from the rows, with the same shas.
+"""
+
+import io
+import json
+import os
+import tarfile
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from hub import check, copying
+from hub.blobs import BlobMissing
+from hub.core import Hub
+from hub.db import Database, migrate, revision
+from hub.errors import HubError
+from hub.settings import VERSION
+from hub.tables import GoalRow, RunRow
+
+DATABASE, MANIFEST = "hub.sqlite3", "manifest.json"
+FORMAT = 1
+
+
+class BadBackup(HubError):
+    """That file is not a whole AgentHub backup; choose another."""
+
+    code, status = "bad_backup", 422
+
+
+class AlreadyThere(HubError):
+    """A hub is there already; restore into an empty data folder."""
+
+    code, status = "already_there", 409
+
+
+def backup(hub: Hub, file: Path) -> dict[str, Any]:
+    """Write a backup of a running hub; returns its manifest.
+
+    The database is copied from one snapshot while writers go on; every blob that its rows name was
+    on disk before they were, so it is there afterwards too.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".backup-") as folder:
+        copied = Path(folder) / DATABASE
+        _copy_database(hub.database, copied)
+        whole = Path(folder) / "whole.tar"
+        manifest = _manifest(hub)
+        with tarfile.open(whole, "w") as tar:
+            tar.add(copied, DATABASE)
+            manifest["blobs"] = _add_blobs(hub, tar, copied)
+            # Last, so that a file that holds it is whole.
+            _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode(), hub.clock())
+        _settle(whole)
+        whole.replace(file)
+    return manifest
+
+
+def restore(file: Path, hub: Hub) -> check.Report:
+    """Fill an empty hub from a backup and check that everything agrees.
+
+    Raises:
+        BadBackup: the file is cut short or something else.
+        AlreadyThere: the hub holds rows.
+        NewerSchema: a newer hub wrote the backup.
+    """
+    with tempfile.TemporaryDirectory(dir=hub.settings.data, prefix=".restore-") as folder:
+        _unpack(file, Path(folder))
+        _load(hub, Path(folder) / DATABASE)
+        for path in sorted((Path(folder) / "blobs").glob("*")):
+            hub.blobs.put(path.read_bytes())
+    with hub.database.read() as session:
+        goals = session.exec(select(GoalRow.slug)).all()
+    for slug in goals:
+        check.recreate(hub, slug)
+    return check.check(hub)
+
+
+def _manifest(hub: Hub) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "revision": revision(hub.database),
+        "at": hub.clock().isoformat(),
+    }
+
+
+def _copy_database(database: Database, file: Path) -> None:
+    if database.is_sqlite:
+        _vacuum_into(database, file)
+        return
+    between = Database(f"sqlite:///{file}.between", database.clock, pool=1)
+    try:
+        copying.copy(database, between)
+        _vacuum_into(between, file)
+    finally:
+        between.dispose()
+
+
+def _vacuum_into(database: Database, file: Path) -> None:
+    """A read transaction that runs beside the writer, and leaves a file without holes."""
+    with database.reader.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        raw.execute("VACUUM INTO ?", (str(file),))
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, at: datetime) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime = len(content), int(at.timestamp())
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def _add_blobs(hub: Hub, tar: tarfile.TarFile, copied: Path) -> int:
+    """Add each blob that the copied rows name, as it was before it was packed."""
+    snapshot = Database(f"sqlite:///{copied}", hub.clock, pool=1)
+    seen: set[str] = set()
+    try:
+        with snapshot.read() as session:
+            query = sa.select(col(RunRow.log_blob), col(RunRow.curve_blob))
+            for digests in session.execute(query, execution_options={"yield_per": 1000}):
+                for digest in set(filter(None, digests)) - seen:
+                    seen.add(digest)
+                    _add_blob(hub, tar, digest)
+    finally:
+        snapshot.dispose()
+    return len(seen)
+
+
+def _add_blob(hub: Hub, tar: tarfile.TarFile, digest: str) -> None:
+    try:
+        content = hub.blobs.get(digest)
+    except BlobMissing:
+        return  # lost before: `hub check` names it, and a backup without it beats none
+    _add(tar, f"blobs/{digest}", content, hub.clock())
+
+
+def _settle(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(file) as tar:
+            tar.extractall(folder, filter="data")
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        raise BadBackup from error
+    if manifest.get("format") != FORMAT:
+        raise BadBackup
+
+
+def _load(hub: Hub, file: Path) -> None:
+    source = Database(f"sqlite:///{file}", hub.clock, pool=1)
+    try:
+        migrate(source)
+        copying.copy(source, hub.database)
+    except copying.NotEmpty as error:
+        raise AlreadyThere from error
+    finally:
+        source.dispose()

@@ -1,0 +1,54 @@
+"""`hub backup`, `hub restore` and `hub copy-to`: a hub in a file, and from one home to another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub import backup as backups
+from hub import copying
+from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+from hub.db import Database
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write, e.g. hub-2026-11-21.tar.")],
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Write a backup while the hub works: database and blobs; git is made again from them."""
+    hub = opened(data, database_url)
+    manifest = backups.backup(hub, file)
+    hub.database.dispose()
+    typer.echo(f"Wrote {file}: {file.stat().st_size:,} bytes, {manifest['blobs']} blobs.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `hub backup` wrote.")],
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Fill an empty data folder (or an empty database) from a backup, and check it."""
+    hub = opened(data, database_url)
+    report = backups.restore(file, hub)
+    hub.database.dispose()
+    for finding in report.findings:
+        typer.echo(str(finding))
+    typer.echo(f"Restored {report.experiments} experiments and {report.blobs} blobs into {data}.")
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def copy_to(
+    url: Annotated[str, typer.Argument(help="An empty database: postgresql://user@host/name.")],
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Copy the whole database into another, such as SQLite into PostgreSQL; stop the hub first."""
+    hub = opened(data, database_url)
+    target = Database(url, hub.clock, pool=2)
+    counts = copying.copy(hub.database, target)
+    target.dispose()
+    hub.database.dispose()
+    rows = sum(counts.values())
+    typer.echo(f"Copied {rows} rows. Serve it: hub serve --data {data} --database-url <that URL>")

@@ -1,0 +1,94 @@
+"""Everything in one database copied into another, of either kind, from one moment in time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+
+from hub.db import Database, migrate
+from hub.errors import HubError
+from hub.tables import AgentRow, EventRow, GoalRow, OwnerRow
+
+ROWS = 1000
+
+
+class NotEmpty(HubError):
+    """That database holds a hub already; copy into an empty one."""
+
+    code, status = "not_empty", 409
+
+
+class CopyIncomplete(HubError):
+    """Rows are missing from the copy; nothing was kept, try again."""
+
+    code, status = "copy_incomplete", 500
+
+
+def copy(source: Database, target: Database) -> dict[str, int]:
+    """Copy every row; returns how many per table.
+
+    The source is read in one snapshot and may be written meanwhile: what comes later stays behind.
+
+    Raises:
+        NotEmpty: the target holds rows already.
+    """
+    migrate(target)
+    counts: dict[str, int] = {}
+    with snapshot(source) as reading, target.writer.begin() as writing:
+        _refuse_rows(writing)
+        for table in SQLModel.metadata.sorted_tables:
+            counts[table.name] = _copy_table(reading, writing, table)
+        _move_sequences(writing)
+        _compare(reading, writing, counts)
+    return counts
+
+
+@contextmanager
+def snapshot(source: Database) -> Iterator[sa.Connection]:
+    """A connection that sees one moment and keeps nobody from writing."""
+    with source.reader.connect() as connection:
+        if not source.is_sqlite:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+
+def _refuse_rows(writing: sa.Connection) -> None:
+    """An opened hub holds a few rows of its own, such as its signing key; those are replaced."""
+    for table in (GoalRow, OwnerRow, AgentRow, EventRow):
+        if writing.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
+            raise NotEmpty
+    for each in reversed(SQLModel.metadata.sorted_tables):
+        writing.execute(sa.delete(each))
+
+
+def _copy_table(reading: sa.Connection, writing: sa.Connection, table: sa.Table) -> int:
+    count = 0
+    query = sa.select(table).order_by(*table.primary_key)
+    found = reading.execute(query, execution_options={"yield_per": ROWS})
+    for part in found.mappings().partitions(ROWS):
+        writing.execute(sa.insert(table), [dict(row) for row in part])
+        count += len(part)
+    return count
+
+
+def _move_sequences(writing: sa.Connection) -> None:
+    """PostgreSQL numbers new rows from a sequence, which copied rows do not move."""
+    if writing.dialect.name != "postgresql":
+        return
+    for table in SQLModel.metadata.sorted_tables:
+        column = table.autoincrement_column
+        if column is None or column.autoincrement is False:
+            continue
+        newest = sa.select(sa.func.max(column)).scalar_subquery()
+        name = sa.func.pg_get_serial_sequence(table.name, column.name)
+        writing.execute(sa.select(sa.func.setval(name, sa.func.coalesce(newest, 1), newest > 0)))
+
+
+def _compare(reading: sa.Connection, writing: sa.Connection, counts: dict[str, int]) -> None:
+    for table in SQLModel.metadata.sorted_tables:
+        count = sa.select(sa.func.count()).select_from(table)
+        there, here = writing.execute(count).scalar(), reading.execute(count).scalar()
+        if not there == here == counts[table.name]:
+            raise CopyIncomplete(f"{table.name}: {here} rows, but {there} in the copy.")
