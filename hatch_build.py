@@ -143,7 +143,7 @@ def hash_of(files: list[Path], root: Path) -> str:
 
 def _is_beside(path: Path) -> bool:
     """Tests and generated types change nothing in the bundle."""
-    return path.name.endswith((".test.ts", "api.d.ts"))
+    return path.name.endswith((".test.ts", "schema.d.ts"))
 
 
 def _reads(path: Path) -> str | None:

@@ -1,20 +1,32 @@
 /** The cursor's arithmetic apart from any socket: what is new, what was seen, what to ask next. */
-import type { Envelope } from "./live.svelte.ts";
+
+export interface LiveEvent {
+  type: string;
+  goal?: string | null;
+  [field: string]: unknown;
+}
+
+export interface Envelope {
+  seq: number;
+  at: string;
+  event: LiveEvent;
+}
 
 export class Follower {
   seq = -1;
 
   /** The new envelopes of one message; doubles after a reconnect fall out, the cursor moves. */
   take(text: string): Envelope[] {
-    const said = JSON.parse(text) as unknown;
-    const batch = Array.isArray(said) ? (said as unknown[]) : [said];
-    return batch.filter((item): item is Envelope => this.#isNew(item));
+    const said = JSON.parse(text) as Partial<Envelope> & { hello?: { seq: number; after: number } };
+    if (said.hello) this.#greet(said.hello);
+    if (typeof said.seq !== "number" || said.seq <= this.seq) return [];
+    this.seq = said.seq;
+    return typeof said.event?.type === "string" ? [said as Envelope] : [];
   }
 
-  #isNew(item: unknown): boolean {
-    const seq = (item as { seq?: unknown } | null)?.seq;
-    if (typeof seq !== "number" || seq <= this.seq) return false;
-    this.seq = seq;
-    return typeof (item as Envelope).event?.type === "string";
+  /** A hub restored from an older backup counts from further back than we do. */
+  #greet(hello: { seq: number; after: number }): void {
+    if (this.seq < 0) this.seq = hello.after;
+    if (hello.seq < this.seq) this.seq = hello.seq;
   }
 }

@@ -20,14 +20,14 @@ export function signed(value: number, digits = 5): string {
   return Number(text) === 0 ? text : (value > 0 ? "+" : MINUS) + text;
 }
 
-export type Direction = "minimize" | "maximize";
+export type Direction = "min" | "max";
 export type Judgement = "better" | "worse" | "within noise" | "no change";
 
 /** Whether a difference is a gain: noise is whatever lies inside two standard errors or the floor. */
 export function judge(delta: number, sd: number | null, direction: Direction, floor = 0): Judgement {
   if (delta === 0) return "no change";
   if (Math.abs(delta) < Math.max(2 * (sd ?? 0), floor)) return "within noise";
-  return delta < 0 === (direction === "minimize") ? "better" : "worse";
+  return delta < 0 === (direction === "min") ? "better" : "worse";
 }
 
 /** A duration in the two largest units: `2 h 5 min`. */

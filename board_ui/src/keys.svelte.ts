@@ -1,4 +1,5 @@
 /** Single-key shortcuts: off while typing, off by choice (WCAG 2.1.4), all listed on the `?` sheet. */
+import { untrack } from "svelte";
 import { prefs } from "./prefs.svelte.ts";
 
 export interface Shortcut {
@@ -12,23 +13,20 @@ interface Group {
   shortcuts: Shortcut[];
 }
 
-const groups: Group[] = $state([]);
+let known = $state.raw<Group[]>([]);
 let pending = "";
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Add a group of shortcuts while a page or panel is on the screen; returns how to take it away. */
 export function shortcuts(name: string, list: Shortcut[]): () => void {
   const group = { name, shortcuts: list };
-  groups.push(group);
-  const mine = groups[groups.length - 1];
-  return () => {
-    const index = groups.indexOf(mine);
-    if (index >= 0) groups.splice(index, 1);
-  };
+  // Called from effects: reading the list there must not make them run again.
+  untrack(() => (known = [...known, group]));
+  return () => untrack(() => (known = known.filter((other) => other !== group)));
 }
 
 /** Everything that can be pressed here, for the sheet. */
-export const sheet = (): Group[] => groups;
+export const sheet = (): Group[] => known;
 
 /** Handle one key: the newest group that knows it wins, `g` waits for its second key. */
 export function press(event: KeyboardEvent): void {
@@ -44,7 +42,7 @@ export function press(event: KeyboardEvent): void {
 }
 
 function find(keys: string): Shortcut | undefined {
-  for (const group of groups.toReversed()) {
+  for (const group of known.toReversed()) {
     const found = group.shortcuts.find((shortcut) => shortcut.keys === keys);
     if (found) return found;
   }
@@ -52,7 +50,7 @@ function find(keys: string): Shortcut | undefined {
 }
 
 const isPrefix = (key: string): boolean =>
-  groups.some((group) => group.shortcuts.some((shortcut) => shortcut.keys.startsWith(`${key} `)));
+  known.some((group) => group.shortcuts.some((shortcut) => shortcut.keys.startsWith(`${key} `)));
 
 function wait(key: string): void {
   pending = key;

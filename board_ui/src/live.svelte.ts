@@ -1,17 +1,7 @@
 /** One socket for the whole page: events by cursor, reconnect with jitter, pause when nobody looks. */
-import { Follower } from "./follower.ts";
+import { Follower, type Envelope } from "./follower.ts";
 
-export interface LiveEvent {
-  type: string;
-  goal?: string | null;
-  [field: string]: unknown;
-}
-
-export interface Envelope {
-  seq: number;
-  at: string;
-  event: LiveEvent;
-}
+export type { Envelope, LiveEvent } from "./follower.ts";
 
 type Listener = (envelope: Envelope) => void;
 

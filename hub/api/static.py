@@ -4,7 +4,7 @@ import gzip
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +29,15 @@ class Asset:
     media_type: str
 
 
-@cache
-def load(folder: Path) -> Mapping[str, Asset]:
-    """Every file below a folder by its relative path."""
+@lru_cache(maxsize=2)
+def load(folder: Path, _built_at: int) -> Mapping[str, Asset]:
+    """Every file below a folder by its relative path; read again when it was built again."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): _asset(path) for path in files}
+
+
+def _built(folder: Path) -> int:
+    return (folder / "index.html").stat().st_mtime_ns
 
 
 def _asset(path: Path) -> Asset:
@@ -63,7 +67,7 @@ def icon(accept_encoding: Annotated[str, Header()] = "") -> Response:
 
 def _serve(path: str, accepted: str, lifetime: str) -> Response:
     folder = board_ui.assets()
-    found = load(folder).get(path) if folder else None
+    found = load(folder, _built(folder)).get(path) if folder else None
     if found is None:
         raise NotFound(f"The board has no file {path!r}; reload the page if the hub was updated.")
     headers = GUARD | {"Cache-Control": lifetime, "Vary": "Accept-Encoding"}

@@ -1,0 +1,72 @@
+/** Events as one line each, and bursts of the same by the same agent as one. */
+import type { Envelope, LiveEvent } from "./follower.ts";
+import { metric, plural } from "./format.ts";
+
+export interface Line {
+  sign: string;
+  text: string;
+  agent: string | null;
+  href: string | null;
+  /** Lines with the same group follow each other as one. */
+  group: string;
+}
+
+type Told = Omit<Line, "group">;
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+const link = (event: LiveEvent): string | null => (typeof event.sha === "string" ? `/e/${event.sha.slice(0, 7)}` : null);
+const number = (event: LiveEvent): string => (typeof event.number === "number" ? `#${event.number}` : "");
+const agent = (event: LiveEvent): string | null => (typeof event.agent === "string" ? event.agent : null);
+
+const TELL: Record<string, (event: LiveEvent) => Told> = {
+  "experiment.registered": (event) => ({ sign: "□", text: `${number(event)} proposed: ${text(event.title)}`, agent: agent(event), href: link(event) }),
+  "experiment.abandoned": (event) => ({ sign: "◌", text: `${number(event)} abandoned: ${text(event.reason)}`, agent: null, href: link(event) }),
+  "run.reported": (event) => ({
+    sign: event.failure ? "✕" : "◇",
+    text: event.failure ? `${number(event)} ended without a result: ${text(event.failure)}` : `${number(event)} ${text(event.kind)} run: ${metric(event.metric as number)}${event.late ? ", late" : ""}`,
+    agent: agent(event), href: link(event),
+  }),
+  "score.changed": (event) => ({ sign: event.kept ? "●" : "○", text: `${number(event)} scores ${metric(event.score as number)}, ${event.kept ? "kept" : "discarded"}, ${text(event.standing)}`, agent: null, href: link(event) }),
+  "champion.changed": (event) => ({ sign: "★", text: event.sha ? `${number(event)} is the new champion: ${metric(event.score as number)}` : "The goal has no champion now", agent: null, href: link(event) }),
+  "lease.claimed": (event) => ({ sign: "▷", text: `took work (${text(event.kind)}): ${text(event.why)}`, agent: agent(event), href: null }),
+  "lease.ended": (event) => ({ sign: "▪", text: `lease ${text(event.state)}${event.reason ? `: ${text(event.reason)}` : ""}`, agent: agent(event), href: null }),
+  "conflict.refused": (event) => ({ sign: "≠", text: `sent another ${text(event.what)} under a used id; refused`, agent: agent(event), href: null }),
+  "post.written": (event) => ({ sign: "✎", text: `${text(event.channel)} › ${text(event.topic)}: ${text(event.line)}`, agent: text(event.author), href: `/m/${encodeURIComponent(text(event.channel))}/${encodeURIComponent(text(event.topic))}` }),
+  "goal.changed": (event) => ({ sign: "◆", text: `goal ${text(event.state)}${event.reason ? `: ${text(event.reason)}` : ""}`, agent: null, href: null }),
+  "agent.joined": (event) => ({ sign: "+", text: `joined (${text(event.owner)})`, agent: agent(event), href: null }),
+  "operator.acted": (event) => ({ sign: "⚑", text: `${text(event.operator)}: ${text(event.action)} ${text(event.object)}. ${text(event.reason)}`, agent: null, href: null }),
+};
+
+/** One event in words; one from a newer hub is named by its type. */
+export function tell(event: LiveEvent): Line {
+  const told = TELL[event.type]?.(event) ?? { sign: "·", text: event.type, agent: null, href: null };
+  return { ...told, group: `${event.type}|${told.agent ?? ""}` };
+}
+
+export interface Burst extends Line {
+  seq: number;
+  at: string;
+  rest: Envelope[];
+}
+
+/** Newest first; three or more alike in a row become one line that says how many. */
+export function bursts(events: Envelope[]): Burst[] {
+  const out: Burst[] = [];
+  for (const envelope of events) {
+    const line = tell(envelope.event);
+    const last = out.at(-1);
+    if (last?.group === line.group) last.rest.push(envelope);
+    else out.push({ ...line, seq: envelope.seq, at: envelope.at, rest: [] });
+  }
+  return out;
+}
+
+export const more = (burst: Burst): string => (burst.rest.length > 0 ? `and ${plural(burst.rest.length, "more like it", "more like it")}` : "");
+
+/** What a filter chip shows. */
+export const FILTERS: Record<string, string[]> = {
+  results: ["run.reported", "score.changed", "champion.changed", "experiment.abandoned"],
+  proposals: ["experiment.registered"],
+  work: ["lease.claimed", "lease.ended"],
+  posts: ["post.written"],
+  operators: ["goal.changed", "operator.acted"],
+};

@@ -1,0 +1,62 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Follower } from "./follower.ts";
+import { ago, bytes, duration, identity, judge, metric, pieces, signed } from "./format.ts";
+import { match } from "./routes.ts";
+import { readView, writeView } from "./url.ts";
+
+const DEFAULTS = { q: "", view: "focus", sel: 0, all: false, open: [] as string[] };
+
+describe("the address", () => {
+  it("says the same view after a round trip", () => {
+    const views = fc.record({
+      q: fc.string(), view: fc.constantFrom("focus", "all", "outline"), sel: fc.integer(),
+      all: fc.boolean(), open: fc.array(fc.nat().map(String)),
+    });
+    fc.assert(fc.property(views, (view) => void expect(readView(writeView(view, DEFAULTS), DEFAULTS)).toEqual(view)));
+  });
+
+  it("leaves defaults out", () => expect(writeView(DEFAULTS, DEFAULTS)).toBe(""));
+  it("survives nonsense", () => expect(readView("?sel=abc&view=focus", DEFAULTS).sel).toBe(0));
+  it("finds pages, with or without a trailing slash", () => {
+    expect(match("/g/tiny_gpt/")).toEqual({ page: "goal", params: { goal: "tiny_gpt" } });
+    expect(match("/m/results/a%20topic").params.topic).toBe("a topic");
+    expect(match("/m/results/%E0%A4%A").params.topic).toBe("%E0%A4%A");
+    expect(match("/v1/goals").page).toBe("missing");
+  });
+});
+
+describe("numbers and words", () => {
+  it("say what is missing", () => expect([metric(null), metric(NaN), metric(0.97712)]).toEqual(["not reported", "NaN", "0.97712"]));
+  it("carry their sign", () => expect([signed(-0.0008), signed(0.1), signed(-0.000001)]).toEqual(["−0.00080", "+0.10000", "0.00000"]));
+  it("tell a gain from noise, in the goal's direction", () => {
+    expect(judge(-0.001, 0.0001, "min")).toBe("better");
+    expect(judge(-0.001, 0.0001, "max")).toBe("worse");
+    expect(judge(-0.001, 0.001, "min")).toBe("within noise");
+    expect(judge(-0.001, null, "min", 0.002)).toBe("within noise");
+  });
+  it("keep durations short", () => expect([duration(7.25), duration(59), duration(7500), duration(90000)]).toEqual(["7.3 s", "59 s", "2 h 5 min", "1 d 1 h"]));
+  it("tell ages", () => expect([ago(0, 2000), ago(0, 90_000)]).toEqual(["just now", "1 min ago"]));
+  it("tell sizes", () => expect([bytes(12), bytes(2048)]).toEqual(["12 B", "2.0 KB"]));
+  it("give a name one colour and two letters", () => expect(identity("ada-volta")).toEqual({ slot: expect.any(Number), initials: "AV" }));
+  it("show hidden characters and lose no others", () => {
+    expect(pieces("a\u202eb")).toEqual([{ text: "a", hidden: false }, { text: "U+202E", hidden: true }, { text: "b", hidden: false }]);
+    fc.assert(fc.property(fc.string(), (text) => pieces(text).every((piece) => piece.hidden || text.includes(piece.text))));
+  });
+});
+
+describe("the cursor", () => {
+  const envelope = (seq: number): string => JSON.stringify({ seq, at: "", event: { type: "run.reported" } });
+  it("drops what it has seen and goes on from there", () => {
+    const follower = new Follower();
+    expect([5, 6, 6, 5, 7].flatMap((seq) => follower.take(envelope(seq))).map((each) => each.seq)).toEqual([5, 6, 7]);
+    expect(follower.seq).toBe(7);
+  });
+  it("starts where the hub's greeting says, and from there again after a hub that lost its past", () => {
+    const follower = new Follower();
+    follower.take('{"hello":{"seq":40,"after":40}}');
+    expect(follower.seq).toBe(40);
+    follower.take('{"hello":{"seq":3,"after":40}}');
+    expect(follower.seq).toBe(3);
+  });
+});
