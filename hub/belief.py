@@ -30,6 +30,8 @@ NOISE_OF_LEVEL = 2e-4
 """Noise as a share of the metric's level, until the goal says otherwise (search.md 7: 1.6e-4)."""
 PERIOD_OF_NOISE, DEVICE_OF_NOISE, STEP_OF_NOISE, CLASS_OF_NOISE = 2.5, 1.5, 5.0, 60.0
 """The other spreads in units of the noise; periods: 5.6e-4, steps: 1e-3 (search.md 7)."""
+ENOUGH = 8
+"""Steps from which the goal's own spread of steps replaces the usual one."""
 SESSION_OF_NOISE = float(np.hypot(PERIOD_OF_NOISE, DEVICE_OF_NOISE))
 ROUNDS = 3
 
@@ -49,7 +51,8 @@ class Belief:
 
     `loss` is the same turned so that smaller is better, with a prior guess where nothing was
     measured. `delta` compares with the (first) parent. Per reading, in the snapshot's order: `z`,
-    its residual in standard deviations, and `offset`, what its device and period added (as loss).
+    its residual in standard deviations, and `rest` ± `rest_sd`, what its device and period add to a
+    loss according to all the other readings.
     """
 
     score: Floats
@@ -65,7 +68,8 @@ class Belief:
     step_mean: float
     step_sd: float
     z: Floats
-    offset: Floats
+    rest: Floats
+    rest_sd: Floats
     devices: dict[str, Offset] = field(default_factory=dict)
     periods: dict[tuple[str, str], Offset] = field(default_factory=dict)
     classes: dict[str, Offset] = field(default_factory=dict)
@@ -113,7 +117,8 @@ def _blank(snapshot: Snapshot) -> Belief:
         step_mean=0.0,
         step_sd=noise * STEP_OF_NOISE,
         z=np.zeros(0),
-        offset=np.zeros(0),
+        rest=np.zeros(0),
+        rest_sd=np.zeros(0),
     )
 
 
@@ -209,7 +214,7 @@ def _unit(snapshot: Snapshot, node: Ints, value: Floats) -> float:
     """
     if snapshot.rules.noise_sd:
         return float(snapshot.rules.noise_sd)
-    guess = NOISE_OF_LEVEL * float(np.median(np.abs(value))) or NOISE_OF_LEVEL
+    guess = NOISE_OF_LEVEL * float(np.median(np.abs(value[:20]))) or NOISE_OF_LEVEL
     count = np.bincount(node)
     mean = np.bincount(node, value) / np.maximum(count, 1)
     repeated = count[node] > 1
@@ -224,23 +229,27 @@ def _unit(snapshot: Snapshot, node: Ints, value: Floats) -> float:
 
 def _start(table: _Table) -> Spreads:
     """Spreads before any learning, in units of the noise."""
-    first = table.value[np.sort(np.unique(table.node, return_index=True)[1])]
     wide = max(float(np.ptp(table.value)), STEP_OF_NOISE) * 3
-    steps = max(STEP_OF_NOISE, _typical_step(table)) if len(first) > 8 else STEP_OF_NOISE
+    steps = _typical_step(table)
     together = PERIOD_OF_NOISE if (table.kind == 1).any() else SESSION_OF_NOISE
     offsets = (max(CLASS_OF_NOISE, wide), DEVICE_OF_NOISE, together)
     return Spreads(noise=1.0, step=steps, drift=0.0, root=wide, offsets=offsets)
 
 
 def _typical_step(table: _Table) -> float:
-    """Median absolute step between measured children and parents, as a standard deviation."""
+    """Spread of the steps from measured parents to measured children, noise and periods taken out.
+
+    The median is robust to jumps; half of it is left when noise explains it all.
+    """
     raw = np.bincount(table.node, table.value, len(table.parent)) / np.maximum(table.n, 1)
     both = (table.parent >= 0) & (table.n > 0)
     both[both] &= table.n[table.parent[both]] > 0
-    if both.sum() < 4:
-        return 0.0
+    if both.sum() < ENOUGH:
+        return STEP_OF_NOISE
     steps = raw[both] - raw[table.parent[both]]
-    return float(1.4826 * np.median(np.abs(steps - np.median(steps)))) / 2
+    spread = 1.4826 * float(np.median(np.abs(steps - np.median(steps))))
+    apart = 1 + (PERIOD_OF_NOISE**2 if len(np.unique(table.columns[:, 2])) > 1 else 0)
+    return max(np.sqrt(max(spread**2 - apart, 0.0)), spread / 2, 0.5)
 
 
 @dataclass(frozen=True)
@@ -329,7 +338,8 @@ def _told(table: _Table, found: Posterior, spreads: Spreads) -> Belief:
         step_mean=table.sign * spreads.drift * unit,
         step_sd=spreads.step * unit,
         z=(table.value - found.fitted) / np.sqrt(variance),
-        offset=(found.fitted - found.mean[table.node]) * unit,
+        rest=found.rest * unit,
+        rest_sd=found.rest_sd * unit,
         classes=classes,
         devices=devices,
         periods=periods,

@@ -55,7 +55,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Posterior:
-    """Means and standard deviations of nodes, steps to the parent, offsets and fitted readings."""
+    """Means and standard deviations of nodes, steps to the parent, offsets and fitted readings.
+
+    `rest` and `rest_sd` are each reading's summed offset as all the other readings tell it.
+    """
 
     mean: Floats
     sd: Floats
@@ -64,6 +67,8 @@ class Posterior:
     offset_sd: Floats
     fitted: Floats
     fitted_sd: Floats
+    rest: Floats
+    rest_sd: Floats
 
 
 class _Tree:
@@ -165,7 +170,7 @@ def solve(problem: Problem, spreads: Spreads) -> Posterior:
     offsets = (_dense if dense else _sparse)(problem, spreads, tree, carried, right)
     couple = _coupling(problem, spreads, carried)
     mean = tree.solve(right - couple @ offsets.mean)
-    return _posterior(problem, tree, carried, offsets, mean)
+    return _posterior(problem, spreads.noise, tree, carried, offsets, mean)
 
 
 def _carried(problem: Problem) -> sparse.csr_matrix:
@@ -227,7 +232,12 @@ def _sparse(
 
 
 def _posterior(
-    problem: Problem, tree: _Tree, carried: sparse.csr_matrix, offsets: _Offsets, mean: Floats
+    problem: Problem,
+    noise: float,
+    tree: _Tree,
+    carried: sparse.csr_matrix,
+    offsets: _Offsets,
+    mean: Floats,
 ) -> Posterior:
     """Add to the tree's own variances what the offsets bring, from one product of matrices."""
     load, pulled, inner, up = offsets.load, offsets.spread(offsets.load), tree.inner, tree.up
@@ -236,15 +246,21 @@ def _posterior(
     steps[inner] += nodes[up] - 2 * _rowwise(load[inner], pulled[up])
     own = _rowwise(carried, offsets.spread(carried))
     shared = _rowwise(carried, pulled[problem.node])
-    fitted = (tree.variance + nodes)[problem.node] + own - 2 * shared
+    fitted = np.maximum((tree.variance + nodes)[problem.node] + own - 2 * shared, 0.0)
+    summed = carried @ offsets.mean
+    guess = mean[problem.node] + summed
+    left = np.maximum(noise**2 - fitted, 1e-6 * noise**2)
+    gain = (own - shared) / left  # taking one reading out again: Rue & Held 2005, 2.3.3
     return Posterior(
         mean=mean,
         sd=np.sqrt(tree.variance + nodes),
         step_sd=np.sqrt(np.maximum(steps, 0.0)),
         offset=offsets.mean,
         offset_sd=np.sqrt(offsets.variance),
-        fitted=mean[problem.node] + carried @ offsets.mean,
-        fitted_sd=np.sqrt(np.maximum(fitted, 0.0)),
+        fitted=guess,
+        fitted_sd=np.sqrt(fitted),
+        rest=summed - gain * (problem.value - guess),
+        rest_sd=np.sqrt(own + gain * (own - shared)),
     )
 
 

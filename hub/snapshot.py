@@ -9,7 +9,8 @@ class Node:
     """An experiment; `parent` and `second` are positions of earlier nodes of the same snapshot.
 
     `status` is running, finished, failed or abandoned. `boost` multiplies how often it is branched
-    from; frozen nodes get no children, forbidden ones are no candidates for anything.
+    from; frozen nodes get no children, forbidden ones are no candidates for anything. `brought`
+    lists the experiments whose own change a merge took over (the second parent among them).
     """
 
     key: str
@@ -26,6 +27,7 @@ class Node:
     boost: float = 1.0
     frozen: bool = False
     forbidden: bool = False
+    brought: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Pending:
     node: int | None = None
     operator: str = "tweak"
     agent: str = ""
+    brought: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,12 @@ class Snapshot:
             return None if alive is None else moved[alive]
 
         nodes = tuple(
-            replace(node, parent=at(node.parent), second=_moved(node.second, moved))
+            replace(
+                node,
+                parent=at(node.parent),
+                second=_moved(node.second, moved),
+                brought=_all_moved(node.brought, moved),
+            )
             for node in (self.nodes[place] for place in kept)
         )
         readings = tuple(
@@ -112,7 +120,7 @@ class Snapshot:
             if one.owner != owner and one.node in moved
         )
         pending = tuple(
-            replace(one, parent=at(one.parent), second=at(one.second), node=at(one.node))
+            _pending(one, at(one.parent), moved)
             for one in self.pending
             if one.owner != owner and (one.node is None or one.node in moved)
         )
@@ -121,6 +129,16 @@ class Snapshot:
 
 def _moved(place: int | None, moved: dict[int, int]) -> int | None:
     return None if place is None else moved.get(place)
+
+
+def _pending(one: Pending, parent: int | None, moved: dict[int, int]) -> Pending:
+    second, node = _moved(one.second, moved), _moved(one.node, moved)
+    brought = _all_moved(one.brought, moved)
+    return replace(one, parent=parent, second=second, node=node, brought=brought)
+
+
+def _all_moved(places: tuple[int, ...], moved: dict[int, int]) -> tuple[int, ...]:
+    return tuple(moved[place] for place in places if place in moved)
 
 
 def _survivors(nodes: tuple[Node, ...], kept: set[int]) -> list[int | None]:

@@ -1,0 +1,112 @@
+"""Which gains to bring together: the swarm's own operator, which no single climber has."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hub.policies import Ints, View
+
+LEADERS, DONORS = 6, 24
+"""How many of the best take part as first parent, and how many sure gains as the other side."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A first parent, and experiments whose own change against their parent it should take over."""
+
+    parent: int
+    others: tuple[int, ...]
+    why: str
+
+
+def propose(view: View) -> Merge | None:
+    """The merge that promises most, if it promises more than the best has and is affordable.
+
+    The promise is the parent's score plus each donor's own gain over its own parent, all of them
+    posterior means, so a lucky reading promises little.
+    """
+    best = view.belief.best
+    if best is None or not _affordable(view):
+        return None
+    donors = _donors(view)
+    found: tuple[float, int, tuple[int, ...]] | None = None
+    for leader in _leaders(view):
+        sides = _sides(view, leader, donors)
+        if sides:
+            promised = float(view.belief.loss[leader] - sum(view.steps[0][one] for one in sides))
+            found = min(found or (math.inf, 0, ()), (promised, leader, sides))
+    if found is None:
+        return None
+    promised, leader, sides = found
+    margin = view.tuning.merge_margin * view.belief.noise_sd
+    if promised > view.belief.loss[best] - margin:
+        return None
+    return Merge(leader, sides, _why(view, leader, sides, promised))
+
+
+def _affordable(view: View) -> bool:
+    merges = sum(one.second is not None for one in view.snapshot.nodes)
+    under_way = sum(one.kind == "merge" for one in view.snapshot.pending)
+    total = len(view.parent) + len(view.snapshot.pending)
+    return merges + under_way < view.tuning.merge_share * total
+
+
+def _leaders(view: View) -> list[int]:
+    nodes = view.candidates
+    order = np.argsort(view.belief.loss[nodes], kind="stable")
+    return [int(node) for node in nodes[order][:LEADERS]]
+
+
+def _donors(view: View) -> Ints:
+    """Sure gains of their own, the largest first; a merge itself donates nothing new."""
+    step, spread = view.steps
+    usable = np.zeros(len(step), dtype=bool)
+    usable[view.candidates] = True
+    single = np.array([one.second is None for one in view.snapshot.nodes])
+    sure = np.flatnonzero(usable & single & (step > spread))
+    return sure[np.argsort(-step[sure], kind="stable")][:DONORS]
+
+
+def _sides(view: View, leader: int, donors: Ints) -> tuple[int, ...]:
+    """Donors that the leader does not hold yet, and with which it was not merged before."""
+    held = contents(view, leader)
+    barred = held | _tried_with(view, leader)
+    return tuple(int(one) for one in donors if int(one) not in barred)[: view.tuning.merge_sides]
+
+
+def contents(view: View, node: int) -> set[int]:
+    """All experiments whose change is in a node: its ancestors, by either parent of merges."""
+    seen: set[int] = set()
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        row = view.snapshot.nodes[one]
+        todo += [] if row.parent is None else [row.parent]
+        todo += list(row.brought) if row.brought else []
+    return seen
+
+
+def _tried_with(view: View, leader: int) -> set[int]:
+    """What was merged, or is being merged, with this leader or with a line through it."""
+    line = contents(view, leader)
+    tried: set[int] = set()
+    for one in view.snapshot.nodes:
+        if one.parent in line and one.brought:
+            tried |= set(one.brought)
+    for under_way in view.snapshot.pending:
+        if under_way.kind == "merge" and under_way.parent in line:
+            tried |= set(under_way.brought)
+    return tried
+
+
+def _why(view: View, leader: int, sides: tuple[int, ...], promised: float) -> str:
+    names = ", ".join(view.name(one) for one in sides)
+    score = view.snapshot.sign * promised
+    return (
+        f"Bring {names} over to {view.told(leader)}: each gained on its own line, and together "
+        f"they promise {score:.6f}."
+    )

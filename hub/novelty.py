@@ -1,0 +1,206 @@
+"""Tried before? Three questions, cheapest first, answered before any GPU time is spent.
+
+1. Is the code the same once comments, docstrings, layout and constant arithmetic are set aside?
+2. Is it the same change of the same parent: the same statements altered to the same effect?
+3. Do diff and hypothesis read like those of an earlier experiment?
+
+Strangers' source is parsed and never run; whatever cannot be parsed falls back to its tokens.
+"""
+
+import ast
+import hashlib
+import operator
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+
+MAX_SOURCE = 512 * 1024
+"""Longer sources are compared by their tokens alone."""
+MAX_DEPTH = 200
+"""Brackets nested deeper than this are not handed to the parser, which could exhaust the stack."""
+MAX_FOLDED = 10**18
+"""Larger results of constant arithmetic stay as written: 9**9**9 must not be computed."""
+
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+_TOKENS = re.compile(r"#[^\n]*|\w+|[^\w\s]")
+
+
+def canonical(source: str) -> str:
+    """Hash of what the code says: equal for edits that change nothing; never raises."""
+    return _hash(_meaning(source))
+
+
+def canonical_tree(files: Mapping[str, str]) -> str:
+    """Hash of several files together; files that are not Python count as they are."""
+    parts = [
+        f"{path}\0{canonical(text) if path.endswith('.py') else _hash(text)}"
+        for path, text in sorted(files.items())
+    ]
+    return _hash("\n".join(parts))
+
+
+def effect_key(parent: str, child: str) -> str:
+    """Hash of the parent's meaning and of what the child alters; never raises.
+
+    Statements are told apart by their path of enclosing functions and classes, and by the name
+    they assign to, so that the same constant set to the same value is the same effect.
+    """
+    before, after = _statements(parent), _statements(child)
+    gone = sorted(before.items() - after.items())
+    come = sorted(after.items() - before.items())
+    return _hash(repr((canonical(parent), gone, come)))
+
+
+def effect_keys(parent: Mapping[str, str], child: Mapping[str, str]) -> str:
+    """Hash of what several files alter together."""
+    changed = sorted(path for path in {*parent, *child} if parent.get(path) != child.get(path))
+    parts = [(path, effect_key(parent.get(path, ""), child.get(path, ""))) for path in changed]
+    return _hash(repr((canonical_tree(parent), parts)))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _meaning(source: str) -> str:
+    tree = parse(source)
+    if tree is None:
+        return "tokens " + _tokens(source)
+    try:
+        return "tree " + ast.dump(_Plain().visit(tree))
+    except (RecursionError, MemoryError, ValueError, OverflowError):
+        return "tokens " + _tokens(source)
+
+
+def _tokens(source: str) -> str:
+    found = (match[0] for match in _TOKENS.finditer(source))
+    return " ".join(token for token in found if not token.startswith("#"))
+
+
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree, or None for what Python would not take or what is too large or deep."""
+    if len(source) > MAX_SOURCE or _nesting(source) > MAX_DEPTH:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return None
+
+
+def _nesting(source: str) -> int:
+    """How deeply brackets nest, or unary operators chain (each costs the parser a frame)."""
+    deepest = depth = run = 0
+    for char in source:
+        if char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth = max(depth - 1, 0)
+        run = run + 1 if char in "-+~" else 0 if not char.isspace() else run
+        deepest = max(deepest, depth + run)
+    return deepest
+
+
+class _Plain(ast.NodeTransformer):
+    """Drops docstrings and type comments, folds arithmetic of constants."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """A bare string or number does nothing."""
+        if isinstance(node.value, ast.Constant):
+            return None
+        return self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        """-1 is a constant too."""
+        self.generic_visit(node)
+        value = _number(node.operand)
+        if value is not None and isinstance(node.op, ast.USub):
+            return ast.Constant(-value)
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """2 * 3 is 6; what would be huge, or raise, stays."""
+        self.generic_visit(node)
+        folded = _folded(node)
+        return node if folded is None else ast.Constant(folded)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """1.0 and 1e0 are one number; 1 and 1.0 are not."""
+        return ast.Constant(node.value)
+
+
+def _folded(node: ast.BinOp) -> float | None:
+    left, right = _number(node.left), _number(node.right)
+    if left is None or right is None:
+        return None
+    if isinstance(node.op, ast.Pow):
+        return _power(left, right)
+    if type(node.op) not in _OPERATORS:
+        return None
+    try:
+        result = _OPERATORS[type(node.op)](left, right)
+    except (ArithmeticError, ValueError):
+        return None
+    return result if abs(result) <= MAX_FOLDED else None
+
+
+def _power(base: float, exponent: float) -> float | None:
+    if abs(exponent) > 64 or abs(base) > 1024 or (base < 0 and exponent != int(exponent)):
+        return None
+    try:
+        result = base**exponent
+    except ArithmeticError:
+        return None
+    return (
+        float(result)
+        if isinstance(result, float)
+        else (int(result) if abs(result) <= MAX_FOLDED else None)
+    )
+
+
+def _number(node: ast.AST) -> float | None:
+    if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
+        return None
+    if not isinstance(node.value, int | float) or abs(node.value) > MAX_FOLDED:
+        return None
+    return node.value
+
+
+def _statements(source: str) -> dict[str, str]:
+    """Each simple statement's canonical text by its place; tokens of lines where nothing parses."""
+    tree = parse(source)
+    if tree is None:
+        return {f"line {place}": _tokens(line) for place, line in enumerate(source.splitlines())}
+    found: dict[str, str] = {}
+    try:
+        for path, node in _walk(_Plain().visit(tree), ""):
+            key = f"{path}{_assigned(node)}"
+            while key in found:
+                key += "+"
+            found[key] = ast.dump(node)
+    except (RecursionError, MemoryError, ValueError, OverflowError):
+        return {"whole": _tokens(source)}
+    return found
+
+
+def _walk(node: ast.AST, path: str) -> Iterator[tuple[str, ast.stmt]]:
+    for child in getattr(node, "body", []):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from _walk(child, f"{path}{child.name}/")
+            child.body = []
+        yield path, child
+
+
+def _assigned(node: ast.stmt) -> str:
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    names = [ast.dump(target) for target in targets if isinstance(target, ast.AST)]
+    name = getattr(node, "name", "")
+    return f"{type(node).__name__} {name}{names}"

@@ -1,0 +1,209 @@
+"""How a parent is chosen: each policy scores every node of the tree, not only its leaves."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from hub.belief import Belief
+from hub.snapshot import Snapshot
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What the bake-off in benchmarks/swarm chose; shares are of all orders."""
+
+    kappa: float = 0.5
+    prior_tries: float = 10.0
+    puct: float = 1.0
+    merge_share: float = 0.25
+    merge_margin: float = 0.5
+    merge_sides: int = 3
+    replicate_share: float = 0.08
+    promote_sigmas: float = 4.0
+    ablate_share: float = 0.02
+    anchor_share: float = 0.02
+    least_operator: float = 0.1
+
+
+@dataclass(frozen=True)
+class View:
+    """A snapshot with its belief, and what policies ask of the two, worked out once."""
+
+    snapshot: Snapshot
+    belief: Belief
+    tuning: Tuning = field(default_factory=Tuning)
+
+    @cached_property
+    def parent(self) -> Ints:
+        """Each node's first parent, -1 at roots."""
+        up = [-1 if node.parent is None else node.parent for node in self.snapshot.nodes]
+        return np.array(up, dtype=np.intp)
+
+    @cached_property
+    def candidates(self) -> Ints:
+        """Nodes that may be branched from: measured, neither frozen nor forbidden.
+
+        Where nothing was measured yet, the roots.
+        """
+        free = np.array([not (one.frozen or one.forbidden) for one in self.snapshot.nodes], bool)
+        measured = np.flatnonzero(free & (self.belief.n > 0))
+        return measured if len(measured) else np.flatnonzero(free & (self.parent < 0))
+
+    @cached_property
+    def tried(self) -> Floats:
+        """Children per node, those under way counted as well."""
+        count = np.bincount(self.parent[self.parent >= 0], minlength=len(self.parent))
+        for one in self.snapshot.pending:
+            if one.parent is not None:
+                count[one.parent] += 1
+        return count.astype(np.float64)
+
+    @cached_property
+    def successes(self) -> Floats:
+        """Children per node that are better than it with 84 % belief (one sigma)."""
+        step, spread = self.steps
+        good = np.flatnonzero(step > spread)
+        return np.bincount(self.parent[good], minlength=len(self.parent)).astype(np.float64)
+
+    @cached_property
+    def steps(self) -> tuple[Floats, Floats]:
+        """What each measured node gained over its measured parent, and the spread; else 0, inf."""
+        gain = -self.snapshot.sign * self.belief.delta
+        known = np.isfinite(gain)
+        return np.where(known, gain, 0.0), np.where(known, self.belief.delta_sd, np.inf)
+
+    @cached_property
+    def usual_gain(self) -> float:
+        """Median of the last hundred gains that are surely gains; before any, half a usual step."""
+        step, spread = self.steps
+        gains = step[step > spread][-100:]
+        floor = max(self.belief.noise_sd, 1e-12)
+        return max(float(np.median(gains)) if len(gains) else self.belief.step_sd / 2, floor)
+
+    @cached_property
+    def raw(self) -> Floats:
+        """Mean reading per node as it came, turned so that smaller is better."""
+        node = np.array([one.node for one in self.snapshot.readings], dtype=np.intp)
+        value = np.array([one.value for one in self.snapshot.readings]) * self.snapshot.sign
+        count = np.bincount(node, minlength=len(self.parent))
+        return np.bincount(node, value, len(self.parent)) / np.maximum(count, 1)
+
+    def name(self, node: int) -> str:
+        """An experiment as people call it."""
+        return f"#{self.snapshot.nodes[node].number}"
+
+    def told(self, node: int) -> str:
+        """An experiment with its score."""
+        if not self.belief.n[node]:
+            return f"{self.name(node)} (not measured yet)"
+        score, sd, n = self.belief.of(node)
+        return f"{self.name(node)} ({score:.6f} ± {sd:.6f}, {n} run{'s' if n > 1 else ''})"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a policy scores: these nodes of a view, for this agent, with this luck."""
+
+    view: View
+    nodes: Ints
+    random: Generator
+    agent: str
+
+
+Scores = Callable[[Choice], Floats]
+
+
+def greedy(choice: Choice) -> Floats:
+    """The lowest raw reading, believed as it is; a baseline."""
+    raw = choice.view.raw[choice.nodes]
+    return -raw if choice.view.snapshot.readings else np.zeros(len(raw))
+
+
+def believed(choice: Choice) -> Floats:
+    """The best posterior mean."""
+    return -choice.view.belief.loss[choice.nodes]
+
+
+def rank_puct(choice: Choice) -> Floats:
+    """ERA's flat UCB tree search on raw readings: rank + c sqrt(T) / (N (1 + visits))."""
+    view, nodes, loss = choice.view, choice.nodes, greedy(choice)
+    rank = np.empty(len(nodes))
+    rank[np.argsort(loss, kind="stable")] = np.arange(len(nodes))
+    visits = _visits(view)[nodes]
+    many = len(nodes)
+    bonus = view.tuning.puct / many * math.sqrt(visits.sum()) / (1 + visits)
+    scores: Floats = rank / max(many - 1, 1) + bonus
+    return scores
+
+
+def _visits(view: View) -> Floats:
+    """How many measured experiments descend from each node, itself included."""
+    visits = (view.belief.n > 0).astype(np.float64)
+    for node in range(len(visits) - 1, 0, -1):
+        if view.parent[node] >= 0:
+            visits[view.parent[node]] += visits[node]
+    return visits
+
+
+def expected_improvement(choice: Choice) -> Floats:
+    """log(fertility) - (loss - best loss) / g.
+
+    That is the expected gain over the best when gains are exponential with mean g (search.md
+    11.2); fertility is shrunk to the swarm's own rate.
+    """
+    view, nodes, best = choice.view, choice.nodes, choice.view.belief.best
+    tuning = view.tuning
+    tried, successes = view.tried[nodes], view.successes[nodes]
+    usual = (view.successes.sum() + 1) / (view.tried.sum() + 5)
+    fertility = (tuning.prior_tries * usual + successes) / (tuning.prior_tries + tried)
+    if best is None:
+        return np.zeros(len(nodes))
+    behind = view.belief.loss[nodes] - view.belief.loss[best]
+    scores: Floats = np.log(fertility) - behind / (tuning.kappa * view.usual_gain)
+    return scores
+
+
+def thompson(choice: Choice) -> Floats:
+    """The best of one draw from each node's belief."""
+    belief, nodes = choice.view.belief, choice.nodes
+    spread = np.where(np.isfinite(belief.loss_sd[nodes]), belief.loss_sd[nodes], 0.0)
+    return -choice.random.normal(belief.loss[nodes], spread)
+
+
+def uniform(choice: Choice) -> Floats:
+    """Any node as likely as any other; a baseline."""
+    return choice.random.random(len(choice.nodes))
+
+
+def independent(choice: Choice) -> Floats:
+    """Each agent climbs alone from the root by its own raw readings; the baseline of no swarm."""
+    view = choice.view
+    mine = np.array(
+        [
+            view.parent[node] < 0 or view.snapshot.nodes[node].agent == choice.agent
+            for node in choice.nodes
+        ]
+    )
+    scores: Floats = np.where(mine, greedy(choice), -np.inf)
+    return scores
+
+
+POLICIES: dict[str, Scores] = {
+    "greedy": greedy,
+    "believed": believed,
+    "rank-puct": rank_puct,
+    "expected-improvement": expected_improvement,
+    "thompson": thompson,
+    "uniform": uniform,
+    "independent": independent,
+}
+PLAIN = frozenset({"greedy", "rank-puct", "uniform", "independent"})
+"""Baselines: they explore and nothing else, so that they are what their papers say."""

@@ -1,0 +1,132 @@
+"""Which experiment deserves another run by somebody else, and why: on demand, never by quota."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hub.policies import View
+from hub.verification import Verdict, champion, posterior_better, surely_better
+
+SURE = 0.95
+"""Belief from which a claim of a new best is worth other people's time."""
+STALLED = 60
+"""Results without a sure gain over the best after which the top is sorted out by repeats."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An experiment to run again, with the reason."""
+
+    node: int
+    why: str
+
+
+def due(view: View, verdicts: Sequence[Verdict], owner: str) -> Wanted | None:
+    """The replication that matters most and that this owner may do."""
+    if not affordable(view):
+        return None
+    for wanted in _wishes(view, verdicts):
+        if open_to(view, wanted.node, owner):
+            return wanted
+    return None
+
+
+def affordable(view: View) -> bool:
+    """Whether repeats have stayed below their share of all runs."""
+    repeats = sum(one.kind == "replicate" for one in view.snapshot.readings)
+    under_way = sum(one.kind == "replicate" for one in view.snapshot.pending)
+    total = len(view.snapshot.readings) + len(view.snapshot.pending)
+    return repeats + under_way < 1 + view.tuning.replicate_share * total
+
+
+def open_to(view: View, node: int, owner: str) -> bool:
+    """Nobody confirms an own claim, twice, or what another is confirming right now."""
+    if view.snapshot.nodes[node].owner == owner:
+        return False
+    if any(one.node == node for one in view.snapshot.pending):
+        return False
+    return all(one.owner != owner for one in view.snapshot.readings if one.node == node)
+
+
+def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
+    wishes = _half_tested(view, verdicts)
+    best = _claimed_best(view, verdicts)
+    if best is not None:
+        gain = _over(view, verdicts, best)
+        wishes.append(Wanted(best, f"{view.told(best)} is claimed as a new best{gain}; check it."))
+    if _stalled(view):
+        wishes += _top(view)
+    return wishes
+
+
+def _half_tested(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
+    """Claims whose test began, the best first, as long as they still look like a new best."""
+    crowned = champion(view.snapshot, view.belief, verdicts)
+    open_ = [node for node, one in enumerate(verdicts) if one.state == "provisional" and one.n]
+    open_ = [
+        node
+        for node in open_
+        if crowned is None or posterior_better(view.belief, node, crowned) > 0.5
+    ]
+    open_.sort(key=lambda node: float(view.belief.loss[node]))
+    best = view.belief.best
+    return [
+        Wanted(node, f"The test of {view.told(node)} is not decided yet; one more run may do.")
+        for node in open_[:2]
+        if best is not None and not surely_better(view.belief, best, node, 3.0)
+    ]
+
+
+def _claimed_best(view: View, verdicts: Sequence[Verdict]) -> int | None:
+    """The best measured claim, when it beats the champion by enough to be worth a test."""
+    best = view.belief.best
+    if best is None or verdicts[best].state not in ("claimed", "none"):
+        return None
+    crowned = champion(view.snapshot, view.belief, verdicts)
+    than = _root(view) if crowned is None else crowned
+    if than == best or posterior_better(view.belief, best, than) < SURE:
+        return None
+    gap = float(view.belief.loss[than] - view.belief.loss[best])
+    least = max(view.snapshot.rules.min_gain, view.tuning.promote_sigmas * view.belief.noise_sd)
+    return best if gap >= least else None
+
+
+def _over(view: View, verdicts: Sequence[Verdict], best: int) -> str:
+    crowned = champion(view.snapshot, view.belief, verdicts)
+    than = _root(view) if crowned is None else crowned
+    gap = float(view.belief.loss[than] - view.belief.loss[best])
+    return f", {gap:.6f} ahead of {view.name(than)}"
+
+
+def _root(view: View) -> int:
+    return int(np.flatnonzero(view.parent < 0)[0])
+
+
+def _stalled(view: View) -> bool:
+    """No sure gain over the best for a while: now repeats buy more than another guess."""
+    best = view.belief.best
+    return best is not None and len(view.parent) - best > STALLED
+
+
+def _top(view: View) -> list[Wanted]:
+    """The leaders that cannot be told apart, least measured first."""
+    best = view.belief.best
+    if best is None:
+        return []
+    order = view.candidates[np.argsort(view.belief.loss[view.candidates], kind="stable")][:4]
+    close = [int(node) for node in order if not surely_better(view.belief, best, int(node), 2.0)]
+    counts = Counter(one.node for one in view.snapshot.readings)
+    close = [node for node in close if counts[node] < view.snapshot.rules.max_runs]
+    close.sort(key=lambda node: counts[node])
+    why = "Progress has stalled and the leaders cannot be told apart; measure"
+    return [Wanted(node, f"{why} {view.told(node)} again.") for node in close]
+
+
+def unverified_best(view: View, verdicts: Sequence[Verdict], owner: str) -> int | None:
+    """The best experiment that this owner may still measure, decided ones last."""
+    order = view.candidates[np.argsort(view.belief.loss[view.candidates], kind="stable")][:32]
+    free = [int(node) for node in order if open_to(view, int(node), owner)]
+    undecided = [node for node in free if verdicts[node].state in ("claimed", "provisional")]
+    return next(iter([*undecided, *free]), None)

@@ -1,0 +1,237 @@
+"""When a claim counts: a sequential test on offset-corrected differences, by at least two owners.
+
+The claim is "better than my reference", the nearest ancestor that is verified (or the root). The
+author's own runs select the claim, so they never test it (winner's curse); only other owners' runs
+do. With gain d = reference - confirmations and variance V, both from the belief,
+LLR = (d1 - d0)(2 d - d0 - d1) / 2V, accepted above ln((1-beta)/alpha), refused below
+ln(beta/(1-alpha)) (Wald 1945; Fishtest's LLR_alt2). The state is recomputed from all readings each
+time, so whatever falls takes down all that hung on it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hub.belief import Belief
+from hub.snapshot import Rules, Snapshot
+
+WORTH = 2.0
+"""The least gain tested for, in units of the noise, where the goal names no smaller one."""
+DISAGREE = 5.0
+"""Two owners this many standard deviations apart on one experiment make it disputed."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where a claim stands; `llr` runs between `lower` (refused) and `upper` (accepted).
+
+    `reference` is the node it must beat, `gain` ± `gain_sd` what the confirming runs say it gains,
+    `n` how many those are, `owners` how many owners measured the experiment at all.
+    """
+
+    state: str
+    llr: float
+    lower: float
+    upper: float
+    n: int
+    owners: int
+    reference: int | None
+    gain: float
+    gain_sd: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Confirmation:
+    owner: str
+    loss: float
+    variance: float
+
+
+def bounds(rules: Rules) -> tuple[float, float]:
+    """The lower and upper bound of the log-likelihood ratio (Wald): ±2.944 at 5 % and 5 %."""
+    upper = math.log((1 - rules.beta) / rules.alpha)
+    return math.log(rules.beta / (1 - rules.alpha)), upper
+
+
+def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
+    """A verdict for every node, ancestors before descendants."""
+    runs = _confirmations(snapshot, belief)
+    owners = _owners(snapshot)
+    verdicts: list[Verdict] = []
+    for node in range(len(snapshot.nodes)):
+        verdicts.append(_one(snapshot, belief, node, runs.get(node, []), owners, verdicts))
+    return verdicts
+
+
+def champion(snapshot: Snapshot, belief: Belief, verdicts: Sequence[Verdict]) -> int | None:
+    """The best verified experiment: a later one takes over when it is better with 95 % belief."""
+    crowned: int | None = None
+    for node, verdict in enumerate(verdicts):
+        if verdict.state != "verified" or snapshot.nodes[node].forbidden or not belief.n[node]:
+            continue
+        if crowned is None or surely_better(belief, node, crowned, 1.645):
+            crowned = node
+    return crowned
+
+
+def surely_better(belief: Belief, node: int, than: int, sigmas: float) -> bool:
+    """Whether a node's loss is below another's by so many standard deviations."""
+    gap = belief.loss[than] - belief.loss[node]
+    return bool(gap > sigmas * math.hypot(belief.loss_sd[node], belief.loss_sd[than]))
+
+
+def _confirmations(snapshot: Snapshot, belief: Belief) -> dict[int, list[_Confirmation]]:
+    """Per node, what owners other than its author measured, offsets taken off."""
+    found: dict[int, list[_Confirmation]] = {}
+    for place, one in enumerate(snapshot.readings):
+        if one.owner != snapshot.nodes[one.node].owner:
+            loss = snapshot.sign * one.value - float(belief.rest[place])
+            variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
+            found.setdefault(one.node, []).append(_Confirmation(one.owner, loss, variance))
+    return found
+
+
+def _owners(snapshot: Snapshot) -> dict[int, set[str]]:
+    owners: dict[int, set[str]] = {}
+    for one in snapshot.readings:
+        owners.setdefault(one.node, set()).add(one.owner)
+    return owners
+
+
+def _one(
+    snapshot: Snapshot,
+    belief: Belief,
+    node: int,
+    runs: list[_Confirmation],
+    owners: dict[int, set[str]],
+    verdicts: Sequence[Verdict],
+) -> Verdict:
+    reference = _reference(snapshot, node, verdicts)
+    seen = len(owners.get(node, ()))
+    if reference is None or not belief.n[node]:
+        return _unclaimed(snapshot, seen, int(belief.n[node]))
+    worth = _worth(snapshot, belief, node, reference)
+    path = [_llr(belief, reference, worth, runs[: count + 1]) for count in range(len(runs))]
+    gain, gain_sd = _gain(belief, reference, runs) if runs else (0.0, 0.0)
+    state = _state(snapshot.rules, path, seen, runs)
+    low, high = bounds(snapshot.rules)
+    llr = path[-1] if path else 0.0
+    return Verdict(
+        state=state,
+        llr=llr,
+        lower=low,
+        upper=high,
+        n=len(runs),
+        owners=seen,
+        reference=reference,
+        gain=gain,
+        gain_sd=gain_sd,
+        sentence=_sentence(snapshot, state, reference, gain, gain_sd, seen),
+    )
+
+
+def _reference(snapshot: Snapshot, node: int, verdicts: Sequence[Verdict]) -> int | None:
+    above = snapshot.nodes[node].parent
+    while above is not None and snapshot.nodes[above].parent is not None:
+        if verdicts[above].state == "verified":
+            return above
+        above = snapshot.nodes[above].parent
+    return above
+
+
+def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:
+    """A root claims nothing: it is verified as soon as enough owners measured it."""
+    low, high = bounds(snapshot.rules)
+    if n == 0:
+        state, said = "none", "Nothing was measured yet."
+    elif owners >= snapshot.rules.owners:
+        state, said = "verified", f"The starting point, measured by {owners} owners."
+    else:
+        state, said = "provisional", "The starting point, measured by one owner so far."
+    return Verdict(state, 0.0, low, high, n, owners, None, 0.0, 0.0, said)
+
+
+def _worth(snapshot: Snapshot, belief: Belief, node: int, reference: int) -> float:
+    """The gain tested for: the goal's, or half of what is believed, never below the noise."""
+    believed = float(belief.loss[reference] - belief.loss[node]) / 2
+    least = max(snapshot.rules.min_gain, WORTH * belief.noise_sd)
+    return max(least, believed)
+
+
+def _gain(belief: Belief, reference: int, runs: Sequence[_Confirmation]) -> tuple[float, float]:
+    precision = sum(1 / run.variance for run in runs)
+    mean = sum(run.loss / run.variance for run in runs) / precision
+    variance = 1 / precision + float(belief.loss_sd[reference]) ** 2
+    return float(belief.loss[reference]) - mean, math.sqrt(variance)
+
+
+def _llr(belief: Belief, reference: int, worth: float, runs: Sequence[_Confirmation]) -> float:
+    gain, gain_sd = _gain(belief, reference, runs)
+    return worth * (2 * gain - worth) / (2 * gain_sd**2)
+
+
+def _state(rules: Rules, path: Sequence[float], owners: int, runs: Sequence[_Confirmation]) -> str:
+    """Accepted once is accepted until the evidence as a whole turns against the claim."""
+    low, high = bounds(rules)
+    if not path:
+        return "claimed"
+    if path[-1] <= low:
+        return "rejected"
+    if _disagree(runs):
+        return "disputed"
+    if owners >= rules.owners and max(path) >= high:
+        return "verified" if path[-1] > 0 else "disputed"
+    if len(path) >= rules.max_runs:
+        return "disputed"
+    return "provisional"
+
+
+def _disagree(runs: Sequence[_Confirmation]) -> bool:
+    """Whether some owner's confirmations lie far from another's."""
+    if len({run.owner for run in runs}) < 2:
+        return False
+    low, high = min(runs, key=_loss), max(runs, key=_loss)
+    return high.loss - low.loss > DISAGREE * math.sqrt(high.variance + low.variance)
+
+
+def _loss(run: _Confirmation) -> float:
+    return run.loss
+
+
+def _sentence(
+    snapshot: Snapshot, state: str, reference: int, gain: float, gain_sd: float, owners: int
+) -> str:
+    name = f"#{snapshot.nodes[reference].number}"
+    told = f"{gain:+.6f} ± {gain_sd:.6f} over {name}"
+    by = "1 owner" if owners == 1 else f"{owners} owners"
+    return {
+        "claimed": f"Claimed by its author; nobody else has measured it against {name} yet.",
+        "provisional": f"Others measured a gain of {told}; not enough to be sure.",
+        "verified": f"Verified by {by}: a gain of {told}.",
+        "disputed": f"The owners' runs do not agree; together they say {told}.",
+        "rejected": f"Others could not repeat it: a gain of {told}.",
+    }[state]
+
+
+def posterior_better(belief: Belief, node: int, than: int) -> float:
+    """Probability that a node's true loss is below another's, taken as independent."""
+    gap = float(belief.loss[than] - belief.loss[node])
+    spread = math.hypot(float(belief.loss_sd[node]), float(belief.loss_sd[than]))
+    return 0.5 * (1 + math.erf(gap / (spread * math.sqrt(2)))) if spread > 0 else float(gap > 0)
+
+
+def waiting(verdicts: Sequence[Verdict]) -> list[int]:
+    """Nodes whose test is under way: some evidence, no decision."""
+    return [node for node, one in enumerate(verdicts) if one.state == "provisional" and one.n]
+
+
+__all__ = [
+    "Verdict",
+    "bounds",
+    "champion",
+    "judge",
+    "posterior_better",
+    "surely_better",
+    "waiting",
+]

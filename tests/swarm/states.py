@@ -1,0 +1,58 @@
+"""Builders of goal states for the tests of belief, verification and scheduling."""
+
+import numpy as np
+
+from hub.snapshot import Node, Pending, Reading, Rules, Snapshot
+
+NOISE, PERIOD, STEP, LEVEL = 1.6e-4, 5.6e-4, 1e-3, 0.9979
+
+
+def a_reading(
+    node: int = 0, value: float = LEVEL, owner: str = "ada", period: str = "p"
+) -> Reading:
+    return Reading(node, value, owner, f"{owner}-gpu", period, "H100")
+
+
+def a_goal(
+    *values: float | None, direction: str = "min", noise_sd: float | None = None
+) -> Snapshot:
+    """A root and children of it; the value of each (None: it failed), all by one owner."""
+    nodes = [Node("root", 0)]
+    nodes += [
+        Node(f"n{place}", place, 0, owner="ada", status="failed" if value is None else "finished")
+        for place, value in enumerate(values[1:], 1)
+    ]
+    readings = [a_reading(place, value) for place, value in enumerate(values) if value is not None]
+    rules = Rules(direction=direction, noise_sd=noise_sd)
+    return Snapshot(rules=rules, nodes=tuple(nodes), readings=tuple(readings))
+
+
+def a_random_goal(size: int, periods: int, seed: int = 0) -> tuple[Snapshot, np.ndarray]:
+    """A tree grown half from the best, measured once each in drifting periods, and the truth."""
+    random = np.random.default_rng(seed)
+    truth, nodes = [LEVEL], [Node("root", 0)]
+    for number in range(1, size):
+        greedy = random.random() < 0.5
+        parent = int(np.argmin(truth)) if greedy else int(random.integers(number))
+        nodes.append(Node(f"n{number}", number, parent, owner=f"owner{number % 7}"))
+        truth.append(truth[parent] + 6e-4 + STEP * float(random.standard_t(4)))
+    shift = random.normal(0, PERIOD, periods)
+    readings = []
+    for node in range(size):
+        when = int(random.integers(periods))
+        value = truth[node] + shift[when] + random.normal(0, NOISE)
+        who = f"owner{when % 7}"
+        readings.append(Reading(node, float(value), who, f"gpu{when % 16}", f"p{when}", "H100"))
+    return Snapshot(nodes=tuple(nodes), readings=tuple(readings)), np.array(truth)
+
+
+__all__ = [
+    "Node",
+    "Pending",
+    "Reading",
+    "Rules",
+    "Snapshot",
+    "a_goal",
+    "a_random_goal",
+    "a_reading",
+]

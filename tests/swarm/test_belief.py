@@ -1,0 +1,189 @@
+"""Belief: scores with their uncertainty, from readings that differ by device, day and luck."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.linalg import inv
+
+from hub import belief
+from hub.belief_solver import Problem, Spreads, solve
+from hub.snapshot import Node, Reading, Snapshot
+from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading
+
+
+def test_no_run_at_all_is_no_score() -> None:
+    found = belief.fit(Snapshot(nodes=(Node("root", 0),)))
+
+    assert np.isnan(found.score[0])
+    assert found.best is None
+
+
+def test_one_run_is_a_score_with_an_honest_spread() -> None:
+    found = belief.fit(a_goal(LEVEL))
+
+    score, sd, n = found.of(0)
+    assert score == pytest.approx(LEVEL)
+    assert sd > found.noise_sd
+    assert n == 1
+
+
+def test_the_solver_agrees_with_dense_algebra() -> None:
+    snapshot, _ = a_random_goal(40, 5, seed=3)
+    table = belief._Table.of(snapshot)
+    problem = table.problem(np.linspace(0.5, 2, 40), np.linspace(-1, 1, 40))
+    spreads = Spreads(noise=1.1, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
+
+    found = solve(problem, spreads)
+
+    mean, covariance = densely(problem, spreads)
+    assert found.mean == pytest.approx(mean[:40], abs=1e-6)
+    assert found.sd == pytest.approx(np.sqrt(np.diag(covariance)[:40]))
+    assert found.offset == pytest.approx(mean[40:], abs=1e-6)
+    inner = np.flatnonzero(problem.parent >= 0)
+    up = problem.parent[inner]
+    variance = np.diag(covariance)
+    steps = variance[inner] + variance[up] - 2 * covariance[inner, up]
+    assert found.step_sd[inner] == pytest.approx(np.sqrt(steps))
+
+
+def test_a_reading_s_offset_is_judged_by_the_other_readings_alone() -> None:
+    snapshot, _ = a_random_goal(30, 4, seed=4)
+    table = belief._Table.of(snapshot)
+    problem = table.problem(np.ones(30), np.zeros(30))
+    spreads = Spreads(noise=1.0, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
+
+    found = solve(problem, spreads)
+
+    others = np.arange(1, 30)
+    without = replace(
+        problem,
+        node=problem.node[others],
+        value=problem.value[others],
+        columns=problem.columns[others],
+    )
+    left = solve(without, spreads)
+    columns = problem.columns[0][problem.columns[0] >= 0]
+    assert found.rest[0] == pytest.approx(left.offset[columns].sum(), abs=1e-6)
+
+
+def test_large_goals_are_solved_sparsely_to_the_same_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snapshot, _ = a_random_goal(300, 20)
+    table = belief._Table.of(snapshot)
+    problem = table.problem(np.ones(300), np.zeros(300))
+    spreads = Spreads(noise=1.0, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
+    exact = solve(problem, spreads)
+
+    monkeypatch.setattr("hub.belief_solver.DENSE", 1)
+    found = solve(problem, spreads)
+
+    assert found.mean == pytest.approx(exact.mean, abs=1e-3)
+    assert np.median(found.sd / exact.sd) == pytest.approx(1, abs=0.15)
+
+
+def test_scores_are_nearer_to_the_truth_than_readings_and_say_how_near() -> None:
+    snapshot, truth = a_random_goal(400, 40, seed=5)
+
+    found = belief.fit(snapshot)
+
+    raw = np.array([one.value for one in snapshot.readings])
+    error, off = found.score - truth, raw - truth
+    assert np.std(error) < 0.75 * np.std(off)
+    assert 0.7 < np.std((error - error.mean()) / found.sd) < 1.4
+
+
+def test_the_best_of_many_lucky_readings_is_not_believed() -> None:
+    random = np.random.default_rng(1)
+    rerolls = LEVEL + random.normal(0, 3.7e-4, 60)
+
+    found = belief.fit(a_goal(LEVEL, *map(float, rerolls), noise_sd=3.7e-4))
+
+    assert found.score[found.best] > rerolls.min() + 2e-4
+
+
+def test_a_device_that_reads_low_gives_nobody_an_advantage() -> None:
+    nodes = (Node("root", 0), Node("a", 1, 0, owner="ada"), Node("b", 2, 0, owner="bo"))
+    steady = [a_reading(0, LEVEL, "ada"), a_reading(1, LEVEL - 2e-3, "ada")]
+    low = [a_reading(0, LEVEL - 5e-3, "bo"), a_reading(2, LEVEL - 6e-3, "bo")]
+
+    found = belief.fit(Snapshot(nodes=nodes, readings=tuple(steady + low)))
+
+    assert found.best == 1
+    assert found.devices["bo-gpu"].mean < found.devices["ada-gpu"].mean
+
+
+def test_unlike_device_classes_are_compared_by_what_both_measured() -> None:
+    nodes = (Node("root", 0), Node("a", 1, 0), Node("b", 2, 0))
+    big = [Reading(0, 1.0, "ada", "x", "p", "H100"), Reading(1, 0.998, "ada", "x", "p", "H100")]
+    small = [Reading(0, 1.2, "bo", "y", "q", "T4"), Reading(2, 1.19, "bo", "y", "q", "T4")]
+
+    found = belief.fit(Snapshot(nodes=nodes, readings=(*big, *big, *small)))
+
+    assert found.classes["T4"].mean == pytest.approx(0.2, abs=0.005)
+    assert found.best == 2
+
+
+def test_to_maximise_mirrors_to_minimise() -> None:
+    values = (-0.3, -0.302, -0.299)
+
+    down = belief.fit(a_goal(*values))
+    up = belief.fit(a_goal(*[-value for value in values], direction="max"))
+
+    assert up.score == pytest.approx(-down.score)
+    assert up.delta[1:] == pytest.approx(-down.delta[1:])
+    assert up.best == down.best == 1
+
+
+def test_ties_and_zeros_and_failures_are_defined() -> None:
+    found = belief.fit(a_goal(0.0, 0.0, None, 0.0))
+
+    assert np.isfinite(found.score[[0, 1, 3]]).all()
+    assert np.isnan(found.score[2])
+    assert np.isfinite(found.loss).all()
+
+
+def test_a_goal_where_everything_crashes_has_no_scores() -> None:
+    found = belief.fit(a_goal(None, None, None))
+
+    assert np.isnan(found.score).all()
+
+
+def test_one_node_may_have_thousands_of_children() -> None:
+    random = np.random.default_rng(2)
+
+    found = belief.fit(a_goal(LEVEL, *map(float, LEVEL + random.normal(0, 4e-4, 12_707))))
+
+    assert np.isfinite(found.score).all()
+
+
+def test_the_same_readings_give_the_same_belief() -> None:
+    snapshot, _ = a_random_goal(50, 5)
+
+    assert (belief.fit(snapshot).score == belief.fit(snapshot).score).all()
+
+
+def densely(problem: Problem, spreads: Spreads) -> tuple[np.ndarray, np.ndarray]:
+    """The posterior by inverting the whole precision matrix."""
+    size, width = len(problem.parent), len(problem.kind)
+    precision = np.zeros((size + width, size + width))
+    right = np.zeros(size + width)
+    for node, up in enumerate(problem.parent):
+        row = np.zeros(size + width)
+        row[node] = 1
+        weight = 1 / spreads.root**2
+        if up >= 0:
+            row[up] = -1
+            weight = problem.weight[node] / spreads.step**2
+        precision += weight * np.outer(row, row)
+        right += weight * problem.shift[node] * row
+    precision[size:, size:] += np.diag(1 / np.array(spreads.offsets)[problem.kind] ** 2)
+    for node, value, columns in zip(problem.node, problem.value, problem.columns, strict=True):
+        row = np.zeros(size + width)
+        row[node] = 1
+        row[size + columns[columns >= 0]] = 1
+        precision += np.outer(row, row) / spreads.noise**2
+        right += value * row / spreads.noise**2
+    covariance = inv(precision)
+    return covariance @ right, covariance
