@@ -9,6 +9,7 @@ replicates. Nothing is carried over between fits, so the same readings always gi
 Sources: search.md 7 and 11; Lange, Little & Taylor 1989 (t errors by EM); Rue & Held 2005, ch. 2.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -249,7 +250,7 @@ def _typical_step(table: _Table) -> float:
     steps = raw[both] - raw[table.parent[both]]
     spread = 1.4826 * float(np.median(np.abs(steps - np.median(steps))))
     apart = 1 + (PERIOD_OF_NOISE**2 if len(np.unique(table.columns[:, 2])) > 1 else 0)
-    return max(np.sqrt(max(spread**2 - apart, 0.0)), spread / 2, 0.5)
+    return max(math.sqrt(max(spread**2 - apart, 0.0)), spread / 2, 0.5)
 
 
 @dataclass(frozen=True)
