@@ -12,6 +12,7 @@ from typing import Any
 
 import pygit2
 
+from tests.faults.client_process import ClientProcess
 from tests.faults.ledger import Ledger
 from tests.faults.orphans import processes_of
 
@@ -26,7 +27,7 @@ class Site:
 
     data: Path
     ledgers: Sequence[Ledger] = ()
-    logs: Sequence[Path] = ()
+    clients: Sequence[ClientProcess] = ()
 
     def rows(self, query: str, *values: Any) -> list[Row]:
         """Read the database without the hub's help."""
@@ -41,7 +42,17 @@ class Site:
 
 def violations(site: Site) -> list[str]:
     """Every broken invariant as a line that begins with its number; empty is good."""
-    checks = (results_once, counts, claims, storage, tree, event_log, leftovers, no_traceback)
+    checks = (
+        results_once,
+        journals,
+        counts,
+        claims,
+        storage,
+        tree,
+        event_log,
+        leftovers,
+        no_traceback,
+    )
     return [f"{check.__name__}: {line}" for check in checks for line in check(site)]
 
 
@@ -59,6 +70,14 @@ def results_once(site: Site) -> Iterator[str]:
         for identity, receipts in ledger.receipts.items():
             if len({receipt.credit for receipt in receipts}) > 1:
                 yield f"I1 run {identity} got receipts that differ"
+
+
+def journals(site: Site) -> Iterator[str]:
+    """I1 again, for real clients: a finished run is on the hub or still in the journal."""
+    known = set(_dashed(site.column("SELECT id FROM runs")))
+    for client in site.clients:
+        for run in client.finished - known - client.unsent():
+            yield f"I1 run {run} of {client.name} is neither on the hub nor in its journal"
 
 
 def counts(site: Site) -> Iterator[str]:
@@ -174,7 +193,8 @@ def leftovers(site: Site) -> Iterator[str]:
 
 def no_traceback(site: Site) -> Iterator[str]:
     """I8: nobody met an error that nobody had thought of."""
-    for log in (site.data.parent / f"{site.data.name}.log", *site.logs):
+    logs = [site.data.parent / f"{site.data.name}.log", *(each.log for each in site.clients)]
+    for log in logs:
         text = log.read_text(errors="replace") if log.exists() else ""
         if "Traceback" in text:
             where = text.index("Traceback")

@@ -1,0 +1,115 @@
+"""A real `agent_client run` in a process of its own, and a record of what it finished."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PATIENCE = 120.0
+LOOK = 0.01
+"""Seconds between two looks at a journal; an entry lives at least one round trip to the hub."""
+
+
+@dataclass
+class ClientProcess:
+    """One client in one folder, over any number of lives; `finished` are the runs it wrote down."""
+
+    folder: Path
+    url: str
+    name: str
+    owner: str
+    finished: set[str] = field(default_factory=set)
+    process: subprocess.Popen[bytes] | None = None
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def log(self) -> Path:
+        """Everything it printed, in all its lives."""
+        return self.folder.parent / f"{self.folder.name}.out"
+
+    @property
+    def journal(self) -> Path:
+        """Where finished runs wait for their receipt."""
+        return self.folder / "journal"
+
+    def join(self) -> "ClientProcess":
+        """Get a token, and begin to watch the journal."""
+        argv = ("join", self.url, "--folder", str(self.folder))
+        done = subprocess.run(
+            self._argv(*argv, "--name", self.name, "--owner", self.owner, "--gpus", "cpu"),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def start(self) -> None:
+        """Begin to work, with the mutator that needs no key."""
+        argv = ("run", "--folder", str(self.folder), "--mutator", "offline")
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self._argv(*argv),
+                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send one signal to the client alone."""
+        if self.running and self.process is not None:
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL the client alone; its children must end by themselves."""
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def stop(self) -> int:
+        """What one Ctrl-C does; returns the exit code."""
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGINT)
+        code = self.process.wait(PATIENCE) if self.process is not None else 0
+        self._over.set()
+        return code
+
+    def unsent(self) -> set[str]:
+        """The ids of the runs in the journal."""
+        found = set()
+        for path in self.journal.glob("*.json"):
+            with contextlib.suppress(OSError):
+                if '\\"kind\\": \\"run\\"' in path.read_text():
+                    found.add(path.stem.partition("-")[2])
+        return found
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK):
+            self.finished |= self.unsent()
+
+    def _argv(self, *arguments: str) -> list[str]:
+        return [str(Path(sys.executable).parent / "agent_client"), *arguments]
+
+
+def eventually(holds: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Wait until a condition holds; fails when it takes longer than `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)

@@ -1,0 +1,138 @@
+"""F4 to F6, F8: real clients are killed, frozen and left alone by their hub."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from threading import Event
+
+import httpx
+import pytest
+
+from protocol.work import Lease
+from tests.faults.client_process import ClientProcess, eventually
+from tests.faults.hub_process import HubProcess
+from tests.faults.invariants import Site, violations
+from tests.faults.orphans import processes_of
+from tests.faults.seeds import every_seed
+
+pytestmark = pytest.mark.faults
+LEASE = 4.0
+Clients = Callable[[int], list[ClientProcess]]
+
+
+@pytest.fixture
+def clients(hub: HubProcess, tmp_path: Path) -> Iterator[Clients]:
+    """Real clients that have joined the hub, which is started with short leases."""
+    hub.settings["AGENTHUB_LEASE_SECONDS"] = str(LEASE)
+    hub.start()
+    made: list[ClientProcess] = []
+
+    def make(count: int) -> list[ClientProcess]:
+        for number in range(count):
+            folder = tmp_path / f"client{number}"
+            client = ClientProcess(folder, hub.url, f"agent{number}", f"owner{number}")
+            made.append(client.join())
+        return made
+
+    yield make
+    for client in made:
+        client.kill()
+
+
+def leases(hub: HubProcess) -> list[Lease]:
+    answer = httpx.get(f"{hub.url}/v1/leases", timeout=30)
+    return [Lease.model_validate(each) for each in answer.json()]
+
+
+def trains(hub: HubProcess, client: ClientProcess) -> bool:
+    held = [each for each in leases(hub) if each.agent == client.name]
+    return any(each.phase == "training" and each.step > 0 for each in held)
+
+
+def runs_of(hub: HubProcess, client: ClientProcess) -> int:
+    agent = httpx.get(f"{hub.url}/v1/agents/{client.name}", timeout=30).json()
+    return int(agent["runs"])
+
+
+def assert_all_is_well(hub: HubProcess, clients: list[ClientProcess]) -> None:
+    """Stop everybody politely and check I1 to I8."""
+    for client in clients:
+        if client.running:
+            assert client.stop() == 0, client.log.read_text()[-2000:]
+    assert hub.stop() in {0, -signal.SIGTERM}
+    assert violations(Site(hub.data, clients=clients)) == []
+
+
+@every_seed
+def test_f4_a_client_killed_while_it_trains_leaves_nothing_and_its_work_is_done_by_others(
+    hub: HubProcess, clients: Clients, seed: int
+) -> None:
+    victim, other = clients(2)
+    victim.start()
+    eventually(lambda: trains(hub, victim))
+    Event().wait(Random(seed).random())
+
+    victim.kill()
+    eventually(lambda: processes_of(victim.folder) == [])
+    other.start()
+    eventually(lambda: runs_of(hub, other) >= 2)
+    victim.start()
+    eventually(lambda: runs_of(hub, victim) >= 1)
+
+    assert_all_is_well(hub, [victim, other])
+
+
+@every_seed
+def test_f5_a_run_that_was_finished_before_the_client_was_killed_arrives(
+    hub: HubProcess, clients: Clients, seed: int
+) -> None:
+    (client,) = clients(1)
+    client.start()
+    eventually(lambda: trains(hub, client))
+    hub.kill()
+    eventually(client.unsent)
+    client.kill()
+    (client.journal / ".torn.json.tmp").write_text('{"sha256": "12')
+
+    hub.start()
+    client.start()
+    eventually(lambda: not client.unsent() and runs_of(hub, client) >= 1)
+
+    assert_all_is_well(hub, [client])
+
+
+@every_seed
+def test_f6_clients_work_through_an_outage_and_everything_arrives(
+    hub: HubProcess, clients: Clients, seed: int
+) -> None:
+    everybody = clients(3)
+    for client in everybody:
+        client.start()
+    eventually(lambda: any(trains(hub, each) for each in everybody))
+    hub.stop()
+    Event().wait(LEASE + Random(seed).uniform(0, 4))
+
+    hub.start()
+    eventually(lambda: all(runs_of(hub, each) >= 2 for each in everybody))
+
+    assert all(client.running for client in everybody)
+    assert_all_is_well(hub, everybody)
+
+
+@every_seed
+def test_f8_a_frozen_client_finishes_late_and_overwrites_nothing(
+    hub: HubProcess, clients: Clients, seed: int
+) -> None:
+    sleeper, other = clients(2)
+    sleeper.start()
+    eventually(lambda: trains(hub, sleeper))
+    sleeper.signal(signal.SIGSTOP)
+    other.start()
+    eventually(lambda: runs_of(hub, other) >= 3)
+
+    sleeper.signal(signal.SIGCONT)
+    eventually(lambda: runs_of(hub, sleeper) >= 1)
+
+    assert sleeper.running
+    assert_all_is_well(hub, [sleeper, other])
