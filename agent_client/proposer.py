@@ -24,6 +24,7 @@ from agent_client.mutators.base import (
     Unavailable,
     changed,
 )
+from agent_client.mutators.handed import Handed
 from agent_client.sandbox import Job
 from agent_client.setup import VERSION, Kit, KnownGoal
 from agent_client.state import Held
@@ -199,8 +200,8 @@ class Proposer:
         contents = dict(kit.workspace.tree(order.parent, kit.hub.files))
         parent = kit.hub.experiment(order.parent)
         task = self._task(order, goal, contents)
-        mutator = self._mutator()
-        for _ in range(PROPOSALS_PER_PARENT):
+        for turn in range(PROPOSALS_PER_PARENT):
+            mutator = Handed(order) if order.prepared and turn == 0 else self._mutator()
             waiting(f"{mutator.name} writes a proposal on #{parent.number}")
             grip.report(phase="writing a proposal")
             idea = self._ask(mutator, task)

@@ -13,6 +13,7 @@ from hub.gitstore import GitStore
 from hub.heartbeats import Heartbeats
 from hub.limits import Limits
 from hub.live import Live
+from hub.minds import Mind
 from hub.rebuild import Recall
 from hub.settings import Settings
 
@@ -35,6 +36,7 @@ class Hub:
     live: Live
     heartbeats: Heartbeats
     believer: Believer
+    mind: Mind
     claim_slots: BoundedSemaphore
     limits: Limits
     signing_key: str
@@ -72,6 +74,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         live=Live(database),
         heartbeats=Heartbeats(database),
         believer=Believer(database),
+        mind=Mind(),
         claim_slots=BoundedSemaphore(settings.claim_slots),
         limits=Limits(settings),
         signing_key=values.signing_key(database),

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import belief, experiments, goals, states
+from hub import experiments, goals, minds, verification
 from hub.belief import Belief
 from hub.db import Work
-from hub.states import State
+from hub.minds import Thoughts
 from hub.tables import ExperimentRow, GoalRow, RunRow
+from hub.verification import Verdict
 from protocol.events import ChampionChanged, ScoreChanged
 from protocol.experiments import Standing
 from protocol.goals import GoalSpec
@@ -86,26 +87,29 @@ class Fitted:
 
     told: dict[str, Told]
     noise_sd: float
+    champion: str | None
 
 
 def believe(session: Session, goal: GoalRow) -> Fitted:
     """Fit the goal's belief; only reads, so that it may take its time."""
-    state = states.read(session, goal)
-    believed = belief.fit(state.snapshot)
-    told = tell(state, believed, goals.spec(session, goal))
-    return Fitted(told, believed.noise_sd)
+    thoughts = minds.think(session, goal)
+    crowned = verification.champion(thoughts.state.snapshot, thoughts.belief, thoughts.verdicts)
+    return Fitted(
+        told=tell(thoughts, goals.spec(session, goal)),
+        noise_sd=thoughts.belief.noise_sd,
+        champion=None if crowned is None else thoughts.state.sha(crowned),
+    )
 
 
-def tell(state: State, believed: Belief, spec: GoalSpec) -> dict[str, Told]:
+def tell(thoughts: Thoughts, spec: GoalSpec) -> dict[str, Told]:
     """What every measured experiment's row should say."""
-    snapshot = state.snapshot
-    owners: dict[int, set[str]] = {}
-    for reading in snapshot.readings:
-        owners.setdefault(reading.node, set()).add(reading.owner)
-    kept = _stairs(believed)
+    kept = _stairs(thoughts.belief)
     return {
-        state.sha(place): _one(believed, place, len(owners[place]), place in kept, spec)
-        for place in sorted(owners)
+        thoughts.state.sha(place): _one(
+            thoughts.belief, place, thoughts.verdicts[place], place in kept, spec
+        )
+        for place in range(len(thoughts.belief.n))
+        if thoughts.belief.n[place] > 0
     }
 
 
@@ -119,19 +123,19 @@ def _stairs(believed: Belief) -> set[int]:
     return kept
 
 
-def _one(believed: Belief, place: int, owners: int, kept: bool, spec: GoalSpec) -> Told:
+def _one(believed: Belief, place: int, verdict: Verdict, kept: bool, spec: GoalSpec) -> Told:
     score, sd, runs = believed.of(place)
     delta, delta_sd = _finite(believed.delta[place]), _finite(believed.delta_sd[place])
-    standing = Standing.CLAIMED.value
+    said = sentence(spec, score, delta, delta_sd, runs=runs, standing=verdict.state)
     return Told(
         score=score,
         score_sd=sd,
         delta=delta,
         delta_sd=delta_sd,
-        n_owners=owners,
+        n_owners=verdict.owners,
         kept=kept,
-        standing=standing,
-        verdict=sentence(spec, score, delta, delta_sd, runs=runs, standing=standing),
+        standing=verdict.state,
+        verdict=f"{said}. {verdict.sentence}"[:300],
     )
 
 
@@ -151,7 +155,7 @@ def write(work: Work, goal: GoalRow, fitted: Fitted) -> None:
     work.session.expire_all()
     for sha in loud:
         _announce(work, experiments.find(work.session, sha))
-    _crown(work, goal, fitted.told)
+    _crown(work, goal, fitted)
 
 
 def _differences(
@@ -198,11 +202,9 @@ def _announce(work: Work, row: ExperimentRow) -> int:
     )
 
 
-def _crown(work: Work, goal: GoalRow, told: dict[str, Told]) -> None:
+def _crown(work: Work, goal: GoalRow, fitted: Fitted) -> None:
     """The champion is the best verified experiment, or nobody."""
-    verified = [sha for sha, one in told.items() if one.standing == Standing.VERIFIED.value]
-    sign = -1.0 if goal.direction == "max" else 1.0
-    champion = min(verified, key=lambda sha: sign * (told[sha].score or 0.0), default=None)
+    champion, told = fitted.champion, fitted.told
     if champion == goal.champion:
         return
     goal.champion = champion

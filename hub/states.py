@@ -32,7 +32,7 @@ def read(session: Session, goal: GoalRow) -> State:
         rules=rules(goals.spec(session, goal)),
         nodes=nodes,
         readings=_readings(session, goal, place),
-        pending=_pending(session, goal, place),
+        pending=pending(session, goal, place),
         goal=goal.slug,
     )
     return State(snapshot, place)
@@ -104,7 +104,8 @@ def _readings(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tupl
     )
 
 
-def _pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:
+def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:
+    """The goal's open orders and leases, as positions of a snapshot."""
     query = sa.select(OrderRow).where(
         col(OrderRow.goal) == goal.slug, col(OrderRow.state).in_(("open", "leased"))
     )

@@ -1,7 +1,5 @@
 """Work orders: the hub decides what is worth doing, and leases it to one agent until a deadline."""
 
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,12 +7,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import briefing, experiments, goals
+from hub import briefing, experiments, goals, preparing, scheduling
 from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import NotYours
+from hub.gitstore import GitStore
+from hub.minds import Mind
 from hub.settings import VERSION, Settings
-from hub.tables import AgentRow, ExperimentRow, GoalRow, NoticeRow, OrderRow, RunRow
+from hub.tables import AgentRow, ExperimentRow, GoalRow, NoticeRow, OrderRow
 from protocol.events import ExperimentAbandoned, LeaseClaimed, LeaseEnded
 from protocol.experiments import Operator, Status
 from protocol.work import (
@@ -42,7 +42,9 @@ class Idle:
     retry_after: float
 
 
-def claim(work: Work, settings: Settings, agent: AgentRow, request: WorkRequest) -> OrderRow | Idle:
+def claim(
+    work: Work, settings: Settings, mind: Mind, agent: AgentRow, request: WorkRequest
+) -> OrderRow | Idle:
     """Hand out one order, or say why there is none.
 
     An order that this agent already holds but does not list is handed out again as it is: its
@@ -63,11 +65,14 @@ def claim(work: Work, settings: Settings, agent: AgentRow, request: WorkRequest)
     most = settings.max_open_leases_per_agent if request.prefetch else 1
     if len(mine) >= most:
         return Idle("holding", f"You hold {len(mine)} of {most} leases; finish one first.", 5.0)
-    open_goals = _open_goals(work.session, request.goals)
+    open_goals = scheduling.open_goals(work.session, request)
     if not open_goals:
-        return Idle("no_goal", "No goal is open for you on this hub; operators open them.", 60.0)
-    order = _waiting(work, settings, agent, open_goals) or _new(work, agent, open_goals)
-    return _lease(work, settings, order, agent)
+        return Idle("no_goal", scheduling.NO_GOAL, 60.0)
+    found = _waiting(work, settings, agent, open_goals)
+    found = found or scheduling.choose(work, mind, agent, request, open_goals)
+    if found is None:
+        return Idle("nothing_to_do", scheduling.NOTHING, 30.0)
+    return _lease(work, settings, found, agent)
 
 
 def _held_by(session: Session, agent: AgentRow) -> list[OrderRow]:
@@ -79,13 +84,6 @@ def _held_by(session: Session, agent: AgentRow) -> list[OrderRow]:
 
 def _silent(work: Work, order: OrderRow) -> bool:
     return order.deadline is not None and order.deadline < work.now - GRACE
-
-
-def _open_goals(session: Session, wanted: Sequence[str]) -> list[GoalRow]:
-    query = select(GoalRow).where(col(GoalRow.state) == "open")
-    if wanted:
-        query = query.where(col(GoalRow.slug).in_(wanted))
-    return list(session.exec(query.order_by(col(GoalRow.weight).desc(), col(GoalRow.slug))).all())
 
 
 def _waiting(
@@ -143,64 +141,6 @@ def _abandon(work: Work, order: OrderRow, reason: str) -> None:
         row.changed_seq = work.announce(
             ExperimentAbandoned(goal=row.goal, sha=row.sha, number=row.number, reason=reason)
         )
-
-
-def _new(work: Work, agent: AgentRow, open_goals: list[GoalRow]) -> OrderRow:
-    """Choose what is worth doing now, and write it down as an order."""
-    goal = open_goals[0]
-    root = experiments.find(work.session, str(goal.root))
-    anchored = select(RunRow.id).where(
-        col(RunRow.goal) == goal.slug, col(RunRow.agent) == agent.name, col(RunRow.kind) == "anchor"
-    )
-    if work.session.exec(anchored.limit(1)).first() is None:
-        why = f"{agent.name} is new here: run the baseline once, so that its numbers can be read."
-        return order_new(work, goal, Kind.ANCHOR, Operator.BASELINE, why, experiment=root.sha)
-    best = _best(work.session, goal) or root
-    why = f"#{best.number} is the best so far ({best.score}); try one change on it."
-    return order_new(work, goal, Kind.EXPLORE, Operator.TWEAK, why, parent=best.sha)
-
-
-def _best(session: Session, goal: GoalRow) -> ExperimentRow | None:
-    score = col(ExperimentRow.score)
-    order = score.asc() if goal.direction == "min" else score.desc()
-    query = select(ExperimentRow).where(
-        col(ExperimentRow.goal) == goal.slug, score.is_not(None), ~col(ExperimentRow.forbidden)
-    )
-    return session.exec(query.order_by(order).limit(1)).first()
-
-
-def order_new(
-    work: Work,
-    goal: GoalRow,
-    kind: Kind,
-    operator: Operator,
-    why: str,
-    *,
-    parent: str | None = None,
-    second_parent: str | None = None,
-    experiment: str | None = None,
-) -> OrderRow:
-    """Write an order that any agent may claim."""
-    order = OrderRow(
-        id=UUID(bytes=secrets.token_bytes(16), version=4),
-        goal=goal.slug,
-        kind=kind.value,
-        state="open",
-        operator=operator.value,
-        parent=parent,
-        second_parent=second_parent,
-        experiment=experiment,
-        why=why,
-        seed=secrets.randbelow(2**31),
-        nonce=secrets.token_hex(16),
-        holders={},
-        tried_owners=[],
-        reasons=[],
-        created_at=work.now,
-    )
-    work.session.add(order)
-    work.session.flush()
-    return order
 
 
 def _lease(work: Work, settings: Settings, order: OrderRow, agent: AgentRow) -> OrderRow:
@@ -265,7 +205,7 @@ def release(work: Work, lease: UUID, by: AgentRow, said: Release) -> None:
         order.tries -= 1
 
 
-def tell(session: Session, settings: Settings, order: OrderRow) -> WorkOrder:
+def tell(session: Session, settings: Settings, git: GitStore, order: OrderRow) -> WorkOrder:
     """An order as the agent reads it."""
     goal = goals.find(session, order.goal)
     return WorkOrder(
@@ -286,6 +226,7 @@ def tell(session: Session, settings: Settings, order: OrderRow) -> WorkOrder:
         digest=briefing.brief(session, goal, order),
         notices=notices(session, order.goal),
         suggestion=order.suggestion,
+        prepared=preparing.prepare(session, git, order),
     )
 
 
@@ -310,13 +251,20 @@ def leases(session: Session, goal: str | None = None, state: str = "leased") -> 
     return [Lease.model_validate(row.model_dump()) for row in rows]
 
 
-def reply(work: Work, settings: Settings, agent: AgentRow, request: WorkRequest) -> WorkReply:
+def reply(
+    work: Work,
+    settings: Settings,
+    mind: Mind,
+    git: GitStore,
+    agent: AgentRow,
+    request: WorkRequest,
+) -> WorkReply:
     """The answer to an ask for work: an order with its digest, or why there is none."""
     mine = work.session.get_one(AgentRow, agent.name)
-    given = claim(work, settings, mine, request)
+    given = claim(work, settings, mind, mine, request)
     versions = {"minimum_client": settings.minimum_client, "latest_client": VERSION}
     if isinstance(given, Idle):
         return WorkReply(
             code=given.code, reason=given.reason, retry_after=given.retry_after, **versions
         )
-    return WorkReply(order=tell(work.session, settings, given), **versions)
+    return WorkReply(order=tell(work.session, settings, git, given), **versions)

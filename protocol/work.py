@@ -41,6 +41,14 @@ class Notice(Wire):
     created_at: Time
 
 
+class Prepared(Wire):
+    """A proposal that the hub wrote itself, such as a clean merge; it needs no mutator."""
+
+    files: dict[str, str]
+    title: str
+    hypothesis: str
+
+
 class WorkOrder(Wire):
     """One thing to do. `parent` is set for explore, merge and ablate; `experiment` otherwise.
 
@@ -64,6 +72,7 @@ class WorkOrder(Wire):
     digest: str = ""
     notices: list[Notice] = Field(default_factory=list)
     suggestion: str = ""
+    prepared: Prepared | None = None
 
 
 class WorkReply(Wire):

@@ -34,7 +34,7 @@ def _slot(hub: TheHub) -> Iterator[None]:
 )
 def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, unit: Work) -> WorkReply:
     """Ask for work; the reply is an order, or the reason why there is none."""
-    return work.reply(unit, hub.settings, agent, request)
+    return work.reply(unit, hub.settings, hub.mind, hub.git, agent, request)
 
 
 @router.post(

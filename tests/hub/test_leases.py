@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
-from hub import experiments, work
+from hub import experiments, scheduling
 from hub.core import Hub
+from hub.scheduling import Wish
 from hub.tables import GoalRow, OrderRow
 from protocol.experiments import Operator
 from protocol.work import Kind, Progress, Release
@@ -18,9 +19,8 @@ def a_replicate(hub: Hub) -> str:
     """An order to run the baseline again, waiting for anybody."""
     with hub.database.work() as unit:
         goal = unit.session.get_one(GoalRow, "toy")
-        order = work.order_new(
-            unit, goal, Kind.REPLICATE, Operator.BASELINE, "Is it so?", experiment=goal.root
-        )
+        wish = Wish(Kind.REPLICATE, Operator.BASELINE, "Is it so?", experiment=goal.root)
+        order = scheduling.put(unit, scheduling.new_order(unit.now, goal, wish))
         return str(order.id)
 
 
