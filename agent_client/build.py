@@ -19,7 +19,7 @@ from agent_client.loop import Loop
 from agent_client.mutators.base import Mutator
 from agent_client.mutators.offline import Offline
 from agent_client.sandbox import NoSandbox as NoWalls
-from agent_client.sandbox import Sandbox, choose
+from agent_client.sandbox import Sandbox, SandboxError, choose, self_test
 from agent_client.sender import Sender
 from agent_client.settings import Settings
 from agent_client.setup import Kit
@@ -82,6 +82,23 @@ def choose_sandbox(settings: Settings) -> Sandbox:
         return choose(allow_unsafe=settings.unsafe_no_sandbox)
     except NoWalls as problem:
         raise NoSandbox(problem.detail) from None
+
+
+def prove(sandbox: Sandbox) -> str:
+    """Attack the sandbox before anything foreign runs in it; a sentence about what it keeps out.
+
+    Raises NoSandbox naming the attack when one got out.
+    """
+    if sandbox.strength == 0:
+        return "No sandbox, as you said: strangers' code can read and send what you can."
+    try:
+        report = self_test(sandbox)
+        report.insist()
+    except SandboxError as problem:
+        raise NoSandbox(problem.detail) from None
+    seen = ", ".join(one.attack for one in report.nuisances)
+    held = f"Sandbox: {sandbox.name}; {len(report.findings)} attacks from inside failed."
+    return f"{held} What it cannot hide: {seen}." if seen else held
 
 
 def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stopping) -> Kit:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from agent_client import control, joining, settings, versions
 from agent_client.backoff import Stopping
-from agent_client.build import kit_for, loop_for
+from agent_client.build import kit_for, loop_for, prove
 from agent_client.doctor import doctor
 from agent_client.errors import ClientError
 from agent_client.limits import FINISH
@@ -116,7 +116,8 @@ def _introduce(kit: Kit) -> None:
     say = kit.telemetry.say
     say(f"{kit.settings.agent} works for {info.name} on {kit.device.name} ({kit.device.kind}).")
     say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
-    say(f"Sandbox: {kit.sandbox.name}. Ctrl-C finishes the run; twice stops at once.")
+    say(prove(kit.sandbox))
+    say("Ctrl-C finishes the run; twice stops at once.")
     if advice:
         say(advice)
 

@@ -16,6 +16,7 @@ from agent_client.errors import ClientError, NotJoined
 from agent_client.gpu import gauge
 from agent_client.hub_api import Hub
 from agent_client.options import HOME, Folder
+from agent_client.sandbox import Report, backends, self_test
 from agent_client.setup import VERSION
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
@@ -114,7 +115,26 @@ def _device() -> Iterator[Finding]:
 
 
 def _sandbox() -> Iterator[Finding]:
-    yield Finding("sandbox", BAD, "There is none yet.")
+    """Each kind of sandbox: usable or not and why, and what an attacker inside it achieved."""
+    works = False
+    for sandbox in backends():
+        reason = sandbox.available()
+        if reason is not None:
+            yield Finding(f"sandbox {sandbox.name}", NOTE, f"Cannot be used: {reason}.")
+            continue
+        report = self_test(sandbox)
+        works = works or not report.escapes
+        yield Finding(f"sandbox {sandbox.name}", BAD if report.escapes else GOOD, _matrix(report))
+    if not works:
+        yield Finding("sandbox", BAD, "None holds, so strangers' code is not run here.")
+
+
+def _matrix(report: Report) -> str:
+    if report.escapes:
+        return "Got out: " + ", ".join(one.attack for one in report.escapes) + "."
+    said = f"{len(report.findings)} attacks from inside failed."
+    remains = ", ".join(f"{one.attack} ({one.got})" for one in report.nuisances)
+    return f"{said} What remains: {remains}." if remains else said
 
 
 def _key(key: str | None) -> Finding:

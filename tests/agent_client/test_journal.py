@@ -1,0 +1,193 @@
+"""The journal: on disk before it is sent, whole or not at all, in order, never lost."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from agent_client import files
+from agent_client.errors import HubBusy, HubRefused, HubUnreachable
+from agent_client.hub_api import Hub
+from agent_client.journal import Entry, Journal
+from agent_client.sender import Sender
+
+Answer = Callable[[str, dict[str, object]], dict[str, object]]
+
+
+class ScriptedHub(Hub):
+    """A hub that answers PUTs by a function."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.got: list[str] = []
+
+    def send_raw(self, path: str, body: object) -> dict[str, object]:
+        """Answer one journalled body."""
+        assert isinstance(body, dict)
+        reply = self.answer(path, body)
+        self.got.append(path.rsplit("/", 1)[1])
+        return reply
+
+
+def named(path: str, body: dict[str, object]) -> dict[str, object]:
+    """Acknowledge by name."""
+    return {"run": path.rsplit("/", 1)[1]}
+
+
+def a_journal(folder: Path) -> Journal:
+    journal = Journal(folder / "journal")
+    journal.open()
+    return journal
+
+
+def an_entry(number: int = 0) -> Entry:
+    return Entry("run", uuid4(), {"number": number, "log": "ä" * 100})
+
+
+def test_entries_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    entries = [an_entry(number) for number in range(12)]
+    for entry in entries:
+        journal.add(entry)
+
+    found = [entry for _, entry in a_journal(tmp_path).entries()]
+
+    assert found == entries
+
+
+def test_the_same_entry_written_twice_is_one(tmp_path: Path) -> None:
+    journal, entry = a_journal(tmp_path), an_entry()
+
+    journal.add(entry)
+    journal.add(entry)
+
+    assert len(journal) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"sha256": "0", "said": "{}"}', b"\xff\xfe"])
+def test_a_corrupt_entry_is_set_aside_and_the_rest_is_sent(tmp_path: Path, damage: bytes) -> None:
+    journal = a_journal(tmp_path)
+    first, second = an_entry(1), an_entry(2)
+    journal.add(first)
+    journal.add(second)
+    next(journal.folder.glob(f"*{first.id}.json")).write_bytes(damage)
+    hub = ScriptedHub(named)
+
+    done = Sender(hub, journal).attempt()
+
+    assert done
+    assert hub.got == [str(second.id)]
+    assert len(list(journal.folder.glob("*.corrupt"))) == 1
+
+
+def test_a_torn_temporary_file_is_ignored(tmp_path: Path) -> None:
+    journal, entry = a_journal(tmp_path), an_entry()
+    journal.add(entry)
+    (journal.folder / "00000002-x.json.7.tmp").write_text('{"sha')
+
+    found = [each for _, each in a_journal(tmp_path).entries()]
+
+    assert found == [entry]
+    assert not list(journal.folder.glob("*.tmp"))
+
+
+def test_an_entry_stays_until_the_hub_names_it(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    journal.add(an_entry())
+    hub = ScriptedHub(lambda path, body: {"run": str(UUID(int=0))})
+
+    done = Sender(hub, journal).attempt()
+
+    assert not done
+    assert len(journal) == 1
+
+
+@pytest.mark.parametrize("problem", [HubUnreachable(), HubBusy(retry_after=7.0)])
+def test_a_hub_that_is_away_changes_nothing(tmp_path: Path, problem: Exception) -> None:
+    journal = a_journal(tmp_path)
+    for number in range(3):
+        journal.add(an_entry(number))
+
+    def away(path: str, body: dict[str, object]) -> dict[str, object]:
+        raise problem
+
+    sender = Sender(ScriptedHub(away), journal)
+
+    assert not sender.attempt()
+    assert len(journal) == 3
+    assert sender.trouble
+
+
+def test_what_the_hub_never_takes_is_kept_aside_with_the_reason(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    refused, good = an_entry(1), an_entry(2)
+    journal.add(refused)
+    journal.add(good)
+
+    def strict(path: str, body: dict[str, object]) -> dict[str, object]:
+        if body["number"] == 1:
+            raise HubRefused("body_changed", "Another body.", 409, {})
+        return named(path, body)
+
+    hub = ScriptedHub(strict)
+
+    assert Sender(hub, journal).attempt()
+    assert hub.got == [str(good.id)]
+    kept = list(journal.folder.glob("*.refused"))
+    assert "body_changed" in kept[0].read_text()
+
+
+def test_a_full_disk_gives_up_the_reserve_for_a_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = a_journal(tmp_path)
+    real = files.write_durably
+
+    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
+        if (journal.folder / "reserve").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, content, mode)
+
+    monkeypatch.setattr(files, "write_durably", full)
+
+    assert journal.add(an_entry())
+    assert journal.safe
+
+
+def test_without_any_room_the_entry_waits_in_memory_and_is_still_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, entry = a_journal(tmp_path), an_entry()
+
+    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_durably", full)
+        assert not journal.add(entry)
+        assert not journal.safe
+        assert len(journal) == 1
+    hub = ScriptedHub(named)
+
+    assert Sender(hub, journal).attempt()
+    assert hub.got == [str(entry.id)]
+    assert len(journal) == 0
+
+
+def test_a_crash_in_the_middle_of_a_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.json"
+    files.write_durably(path, b"old")
+
+    def power_cut(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_durably(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert not list(tmp_path.glob("*.tmp"))

@@ -1,0 +1,157 @@
+"""Every way in which a train.py can go wrong, run for real in this machine's sandbox, and named."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from agent_client.sandbox import Sandbox, choose
+from agent_client.trainer import Outcome, Patience, Plan, Training
+from protocol.runs import Failure
+from tests.builders import a_spec
+
+GOOD = """
+import os
+for step in range(1, 4):
+    print(f"step {step:05d} ({step / 3:.1%}) | loss: {4 / step:.4f} | tok/s: 1,000", flush=True)
+print("---")
+print("score: 1.250000")
+print("seed: " + os.environ["AGENTHUB_SEED"])
+"""
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Sandbox:
+    """The strongest sandbox of this machine."""
+    return choose()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A laid-out run folder."""
+    for name in ("work", "work/out", "work/tmp", "data"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def train(
+    sandbox: Sandbox, folder: Path, code: str, *, warm: bool = False, seconds: float = 60.0
+) -> Outcome:
+    (folder / "work" / "train.py").write_text(textwrap.dedent(code))
+    limits = {"log_mb": 1, "memory_mb": 512, "disk_mb": 64, "processes": 64}
+    spec = a_spec(timeout_seconds=seconds, limits=limits)
+    plan = Plan(spec, folder / "work", folder / "data", 7, "steps=3")
+    training = Training.start(sandbox, plan, warm=warm)
+    patience = Patience(first_word=20.0, silence=2.0)
+    return training.watch(patience, lambda: False, lambda _, __: None)
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_a_good_run_gives_its_block_and_its_curve(
+    sandbox: Sandbox, folder: Path, warm: bool
+) -> None:
+    outcome = train(sandbox, folder, GOOD, warm=warm)
+
+    assert outcome.failure is None, outcome
+    assert outcome.metrics == {"score": 1.25, "seed": 7}
+    assert [(point.step, point.loss) for point in outcome.curve] == [
+        (1, 4.0),
+        (2, 2.0),
+        (3, 1.3333),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "failure", "fact"),
+    [
+        ("def f(:\n", Failure.SYNTAX, "SyntaxError"),
+        ("raise ValueError('boom')", Failure.CRASH, "ValueError: boom"),
+        ("import sys; sys.exit(3)", Failure.CRASH, "exit status 3"),
+        ("raise MemoryError", Failure.OOM, "MemoryError"),
+        ("x = bytearray(2 << 30)\nx[::4096] = x[::4096]", Failure.OOM, ""),
+        ("print('step 1 (1%) | loss: nan', flush=True)\nwhile True: pass", Failure.NAN, ""),
+        ("print('---'); print('score: nan')", Failure.NAN, "score"),
+        (
+            "import time\nprint('hello', flush=True)\ntime.sleep(60)",
+            Failure.HANG,
+            "nothing for 2 s",
+        ),
+        ("while True: print('x' * 1000)", Failure.LOG_FLOOD, ""),
+        (
+            "for i in range(40): print(f'step {i} | loss: {2 + i * 5}', flush=True)\nwhile 1: 1",
+            Failure.DIVERGED,
+            "",
+        ),
+        ("import os\nos.close(1); os.close(2)\nwhile True: pass", Failure.HANG, ""),
+        (
+            "import os, signal\nprint('x', flush=True)\nos.kill(os.getpid(), signal.SIGSEGV)",
+            Failure.KILLED,
+            "signal 11",
+        ),
+    ],
+    ids=[
+        *("syntax", "exception", "exit status", "out of memory", "too much memory", "nan loss"),
+        *("nan metric", "hang", "flood", "diverged", "closed output", "segfault"),
+    ],
+)
+def test_a_bad_run_is_ended_and_named(
+    sandbox: Sandbox, folder: Path, code: str, failure: Failure, fact: str
+) -> None:
+    outcome = train(sandbox, folder, code)
+
+    assert outcome.failure is failure, outcome
+    assert fact in outcome.detail
+
+
+def test_a_run_that_ignores_sigterm_ends_at_its_time_limit(sandbox: Sandbox, folder: Path) -> None:
+    code = """
+    import signal, time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        print("still here", flush=True)
+        time.sleep(0.2)
+    """
+
+    outcome = train(sandbox, folder, code, seconds=2.0)
+
+    assert outcome.failure is Failure.TIMEOUT
+
+
+def test_the_log_keeps_its_head_and_its_tail_and_no_escapes(sandbox: Sandbox, folder: Path) -> None:
+    code = """
+    print("first \\x1b[31mred\\x1b[0m \\u202ereversed")
+    for i in range(8000): print(f"line {i} " + "y" * 40)
+    raise KeyError("last")
+    """
+
+    outcome = train(sandbox, folder, code)
+
+    lines = outcome.log.splitlines()
+    assert lines[0] == "first red reversed"
+    assert lines[-1] == "KeyError: 'last'"
+    assert "lines left out" in outcome.log
+    assert len(outcome.log.encode()) < 64 * 1024
+
+
+def test_the_environment_holds_nothing_of_the_owners(
+    sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "canary")
+    code = "import os\nfor item in sorted(os.environ.items()): print(item)\nprint('---\\nscore: 1')"
+
+    outcome = train(sandbox, folder, code)
+
+    assert outcome.failure is None
+    assert "canary" not in outcome.log
+    assert "AGENTHUB_BUDGET', 'steps=3'" in outcome.log
+
+
+def test_the_owner_can_stop_a_run(sandbox: Sandbox, folder: Path) -> None:
+    (folder / "work" / "train.py").write_text("while True: pass")
+    plan = Plan(a_spec(), folder / "work", folder / "data", 7, "steps=3")
+    training = Training.start(sandbox, plan)
+
+    outcome = training.watch(Patience(), lambda: True, lambda _, __: None)
+
+    assert outcome.aborted
+    assert training.running.wait(1.0).clean
