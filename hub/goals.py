@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from hub import prior
 from hub.db import Work
 from hub.errors import HubError, NotFound
 from hub.gitstore import CommitDraft, GitStore, author_of
@@ -187,6 +188,7 @@ def _baseline(work: Work, git: GitStore, spec: GoalSpec, files: Mapping[str, str
         message=message,
         operator=Operator.BASELINE.value,
         patch={"files": dict(files)},
+        canonical=prior.keys(spec, None, files).canonical,
         tree=written.tree,
         created_at=work.now,
         status=Status.RUNNING.value,

@@ -126,7 +126,7 @@ def _stairs(believed: Belief) -> set[int]:
 def _one(believed: Belief, place: int, verdict: Verdict, kept: bool, spec: GoalSpec) -> Told:
     score, sd, runs = believed.of(place)
     delta, delta_sd = _finite(believed.delta[place]), _finite(believed.delta_sd[place])
-    said = sentence(spec, score, delta, delta_sd, runs=runs, standing=verdict.state)
+    said = sentence(spec, score, delta, delta_sd, runs)
     return Told(
         score=score,
         score_sd=sd,
@@ -220,22 +220,13 @@ def _crown(work: Work, goal: GoalRow, fitted: Fitted) -> None:
 
 
 def sentence(
-    spec: GoalSpec,
-    score: float,
-    delta: float | None,
-    delta_sd: float | None,
-    *,
-    runs: int,
-    standing: str,
+    spec: GoalSpec, score: float, delta: float | None, delta_sd: float | None, runs: int
 ) -> str:
     """The verdict in words: value, delta to the parent, and how sure the hub is."""
     counted = "1 run" if runs == 1 else f"{runs} runs"
     if delta is None:
-        return f"{score:.5f} ({counted}, {standing})"
+        return f"{score:.5f} ({counted})"
     word = "better" if spec.metric.better(delta, 0.0) else "worse"
     spread = f" ± {delta_sd:.5f}" if delta_sd else ""
     noise = ", within noise" if delta_sd and abs(delta) < 2 * delta_sd else ""
-    return (
-        f"{score:.5f}, {word} than its parent by {abs(delta):.5f}{spread} "
-        f"({counted}, {standing}{noise})"
-    )
+    return f"{score:.5f}, {word} than its parent by {abs(delta):.5f}{spread} ({counted}{noise})"

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from hub import experiments, runs
+from hub import experiments, prior, proposals, runs
 from hub.api.deps import ProposingAgent, Read, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
@@ -24,20 +24,20 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
         NotYours,
         BodyChanged,
         experiments.StaleLease,
-        experiments.TriedBefore,
-        experiments.ProtectedFile,
-        experiments.FileTooLarge,
-        experiments.UnsafeText,
-        experiments.SyntaxBroken,
-        experiments.NothingChanged,
-        experiments.WrongParent,
+        prior.TriedBefore,
+        proposals.ProtectedFile,
+        proposals.FileTooLarge,
+        proposals.UnsafeText,
+        proposals.SyntaxBroken,
+        proposals.NothingChanged,
+        proposals.WrongParent,
     ),
 )
 def propose(
     identity: UUID, proposal: Proposal, agent: ProposingAgent, work: Work, hub: TheHub
 ) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
-    return experiments.register(work, hub.git, identity, agent, proposal)
+    return proposals.register(work, hub.git, identity, agent, proposal)
 
 
 @router.get("/{sha}", responses=refusals(NotFound, Ambiguous))

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from protocol.work import WorkReply
+from protocol.work import Release, WorkReply
 from tests.builders import Order, a_join, a_proposal, a_report, a_work_request, an_id
 
 
@@ -65,12 +65,22 @@ class Volunteer:
         """Report a run."""
         return self.send("PUT", f"/v1/runs/{identity or an_id()}", a_report(order, **changes))
 
-    def explore(self, learning_rate: float, metric: float | None) -> Order:
-        """Claim, anchor first if asked, propose, report."""
+    def exploring(self) -> Order:
+        """Claim until an order wants a proposal, running what is asked for before."""
         order = self.claim()
-        while order.experiment is not None:
+        while order.parent is None:
             assert self.report(order, metric=0.9).status_code == 200
             order = self.claim()
+        return order
+
+    def release(self, order: Order, reason: str = "test") -> None:
+        """Give a lease back."""
+        said = Release(epoch=order.epoch, reason=reason)
+        assert self.send("POST", f"/v1/leases/{order.lease}/release", said).status_code == 204
+
+    def explore(self, learning_rate: float, metric: float | None) -> Order:
+        """Claim, anchor first if asked, propose, report."""
+        order = self.exploring()
         assert self.propose(order, learning_rate=learning_rate).status_code == 200
         assert self.report(order, metric=metric).status_code == 200
         return order

@@ -1,0 +1,49 @@
+"""Tried before: the earlier result is the answer."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.builders import TRAIN
+from tests.hub.volunteer import Volunteer
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        TRAIN.replace("0.1", "0.2"),
+        TRAIN.replace("0.1", "0.20") + "\n# a comment makes no difference\n",
+        TRAIN.replace("0.1", "1 / 5"),
+    ],
+)
+def test_the_same_change_is_answered_with_its_result(
+    http: TestClient, volta: Volunteer, tesla: Volunteer, again: str
+) -> None:
+    first = volta.explore(learning_rate=0.2, metric=0.95)
+    order = tesla.exploring()
+
+    answer = tesla.propose(order, files={"train.py": again})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "tried_before")
+    assert answer.json()["data"]["earlier"]["sha"] == first.experiment
+    assert "worse than its parent" in answer.json()["detail"]
+    assert http.get("/v1/goals/toy").json()["experiments"] == 2
+
+
+def test_what_was_abandoned_unmeasured_may_be_tried_again(volta: Volunteer) -> None:
+    order = volta.exploring()
+    assert volta.propose(order, learning_rate=0.3).status_code == 200
+    volta.release(order)
+
+    again = volta.exploring()
+    assert volta.propose(again, learning_rate=0.3).status_code == 200
+
+
+def test_after_three_repeats_the_agent_gets_other_work(volta: Volunteer, tesla: Volunteer) -> None:
+    volta.explore(learning_rate=0.2, metric=0.95)
+    order = tesla.exploring()
+    for _ in range(3):
+        assert tesla.propose(order, learning_rate=0.2).json()["code"] == "tried_before"
+    tesla.release(order)
+
+    reply = tesla.ask()
+    assert reply.order is None or reply.order.kind.value in ("replicate", "anchor", "merge")
