@@ -158,7 +158,7 @@ def _write(
     changed: Mapping[str, str],
 ) -> ExperimentRow:
     goal = work.session.get_one(GoalRow, parent.goal, with_for_update=True)
-    message = commit_message(proposal, by)
+    message = commit_message(identity, proposal, by)
     parents = (parent.sha, *([proposal.second_parent] if proposal.second_parent else []))
     draft = CommitDraft(parents, changed, *author_of(by.name, by.owner), message, work.now)
     written = git.write(goal.slug, draft)
@@ -219,9 +219,10 @@ def _announce(work: Work, row: ExperimentRow) -> int:
     )
 
 
-def commit_message(proposal: Proposal, by: AgentRow) -> str:
-    """Title, hypothesis and machine-readable trailers."""
+def commit_message(identity: UUID, proposal: Proposal, by: AgentRow) -> str:
+    """Title, hypothesis and machine-readable trailers; the id keeps equal trees apart."""
     trailers = {
+        "Experiment": str(identity),
         "Operator": proposal.operator.value,
         "Agent": by.name,
         "Owner": by.owner,

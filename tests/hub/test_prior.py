@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.builders import TRAIN
+from tests.builders import TRAIN, Clock
 from tests.hub.volunteer import Volunteer
 
 
@@ -38,8 +38,12 @@ def test_what_was_abandoned_unmeasured_may_be_tried_again(volta: Volunteer) -> N
     assert volta.propose(again, learning_rate=0.3).status_code == 200
 
 
-def test_after_three_repeats_the_agent_gets_other_work(volta: Volunteer, tesla: Volunteer) -> None:
+def test_after_three_repeats_the_agent_gets_other_work(
+    clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
     volta.explore(learning_rate=0.2, metric=0.95)
+    tesla.release(tesla.exploring())
+    clock.forward(1)
     order = tesla.exploring()
     for _ in range(3):
         assert tesla.propose(order, learning_rate=0.2).json()["code"] == "tried_before"
