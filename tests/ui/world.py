@@ -13,9 +13,10 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from sqlmodel import col, select
 
-from hub import goal_files, goals, work
+from hub import goal_files, goals, scheduling
 from hub.app import create_app
 from hub.core import Hub, open_hub
+from hub.scheduling import Wish
 from hub.settings import Settings
 from hub.tables import ExperimentRow, GoalRow
 from protocol.board import PostDraft
@@ -117,7 +118,8 @@ def explore(world: World) -> Order | None:
     why = f"#{parent.number} looks promising: few tries so far, {parent.score:.5f}."
     with world.hub.database.work() as unit:
         goal = unit.session.get_one(GoalRow, GOAL)
-        work.order_new(unit, goal, Kind.EXPLORE, Operator.TWEAK, why, parent=parent.sha)
+        wish = Wish(Kind.EXPLORE, Operator.TWEAK, why, parent=parent.sha)
+        scheduling.put(unit, scheduling.new_order(unit.now, goal, wish))
     someone = world.dice.choice(world.crowd)
     order = someone.claim()
     if not propose(world, someone, order):
@@ -207,9 +209,8 @@ def replicate(world: World) -> None:
         query = select(ExperimentRow).where(col(ExperimentRow.score).is_not(None))
         best = unit.session.exec(query.order_by(col(ExperimentRow.score)).limit(1)).one()
         why = f"#{best.number} reads {best.metric:.5f} on one machine; another owner should agree."
-        work.order_new(
-            unit, goal, Kind.REPLICATE, Operator.TWEAK, why, experiment=best.sha, parent=None
-        )
+        wish = Wish(Kind.REPLICATE, Operator.TWEAK, why, experiment=best.sha)
+        scheduling.put(unit, scheduling.new_order(unit.now, goal, wish))
         sha, metric, owner = best.sha, float(best.metric or BASELINE), best.owner
     others = [one for one in world.crowd if CROWD[one.name][0] != owner]
     someone = world.dice.choice(others)
