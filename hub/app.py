@@ -16,6 +16,7 @@ from hub.api import (
     goals,
     health,
     live,
+    operators,
     overview,
     pages,
     problems,
@@ -32,7 +33,7 @@ from hub.settings import VERSION
 
 ROUTERS = (
     *(agents, sessions, overview, goals, experiments, runs, work, board, live, git, health),
-    *(search, static, pages),
+    *(search, operators, static, pages),
 )
 
 
@@ -64,6 +65,7 @@ def create_app(hub: Hub) -> FastAPI:
     app.state.hub = hub
     for module in ROUTERS:
         app.include_router(module.router)
+    app.include_router(operators.flags)
     problems.install(app)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)

@@ -1,6 +1,6 @@
 """One hub, put together: settings, clock, database, git, blobs, live events and heartbeats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 
@@ -39,7 +39,7 @@ class Hub:
     mind: Mind
     claim_slots: BoundedSemaphore
     limits: Limits
-    signing_key: str
+    signing_key: str = field(repr=False)
 
 
 def utc_now() -> datetime:

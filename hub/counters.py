@@ -33,8 +33,12 @@ class Wrong:
 def wrong(session: Session) -> Iterator[Wrong]:
     """Every counter that is off: children, runs, depth, parents' numbers, credit, next numbers."""
     made, run = ExperimentRow, RunRow
-    yield from _counted(session, "n_children", _tally(made.parent, sa.func.count()))
-    yield from _counted(session, "n_runs", _tally(run.experiment, sa.func.count()))
+    yield from _counted(
+        session, "n_children", _tally(made.parent, sa.func.count(), ~col(made.hidden))
+    )
+    yield from _counted(
+        session, "n_runs", _tally(run.experiment, sa.func.count(), col(run.counted))
+    )
     yield from _against_parent(session)
     yield from _credit(session)
     yield from _next_numbers(session)
@@ -60,8 +64,8 @@ def _counted(session: Session, column: str, tally: sa.Subquery) -> Iterator[Wron
         yield Wrong(made, key, column, was, should)
 
 
-def _tally(by: Any, what: Any) -> sa.Subquery:
-    query = sa.select(col(by).label("of"), what.label("n")).where(col(by).is_not(None))
+def _tally(by: Any, what: Any, only: Any) -> sa.Subquery:
+    query = sa.select(col(by).label("of"), what.label("n")).where(col(by).is_not(None), only)
     return query.group_by(col(by)).subquery()
 
 
@@ -76,7 +80,7 @@ def _against_parent(session: Session) -> Iterator[Wrong]:
 
 
 def _credit(session: Session) -> Iterator[Wrong]:
-    given = _tally(RunRow.owner, sa.func.sum(col(RunRow.credit)))
+    given = _tally(RunRow.owner, sa.func.sum(col(RunRow.credit)), col(RunRow.counted))
     real = sa.func.coalesce(given.c.n, 0.0)
     query = sa.select(col(OwnerRow.name), col(OwnerRow.credit), real)
     query = query.outerjoin(given, given.c.of == col(OwnerRow.name))

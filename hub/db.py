@@ -117,6 +117,13 @@ class Database:
             session.execute(sa.text(f"set local lock_timeout = {LOCK_TIMEOUT}"))
             session.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[Work]:
+        """A transaction that is always taken back, to see what one would do."""
+        with translated(), Session(self.writer, expire_on_commit=False) as session:
+            yield Work(session, self.clock())
+            session.rollback()
+
     def _commit(self, work: Work) -> None:
         failpoint("before_commit", work.announced)
         work.session.commit()

@@ -10,6 +10,7 @@ from sqlmodel import Session
 from hub import agents, guards, sessions, tokens, values
 from hub.core import Hub
 from hub.db import Work as UnitOfWork
+from hub.desk import Desk
 from hub.errors import Forbidden, HubError, Unauthorized
 from hub.sessions import Actor, SignedIn
 from hub.tables import AgentRow, TokenRow
@@ -158,5 +159,19 @@ def cookie_name(hub: Hub) -> str:
     return "__Host-agenthub" if secure else "agenthub"
 
 
-Visitor = Annotated[SignedIn, Depends(_signed_in)]
 CurrentOperator = Annotated[Actor, Depends(_operator)]
+
+
+def _desk(hub: TheHub, operator: CurrentOperator, work: Work) -> Desk:
+    return Desk(work, hub.settings, hub.git, operator)
+
+
+def _rehearsal(hub: TheHub, operator: CurrentOperator) -> Iterator[Desk]:
+    with hub.database.rehearsal() as work:
+        yield Desk(work, hub.settings, hub.git, operator)
+
+
+ActingDesk = Annotated[Desk, Depends(_desk)]
+RehearsalDesk = Annotated[Desk, Depends(_rehearsal, scope="function")]
+"""Whatever happens here is taken back."""
+Visitor = Annotated[SignedIn, Depends(_signed_in)]

@@ -1,0 +1,205 @@
+"""Operators: one address to act, one to preview, and what they need to see."""
+
+import csv
+import io
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Query
+from fastapi.responses import PlainTextResponse
+
+from hub import (
+    curation,
+    experiments,
+    invites,
+    moderation,
+    operators,
+    review,
+    rolls,
+    sessions,
+    tokens,
+)
+from hub.agents import NotActive
+from hub.api.deps import (
+    ActingDesk,
+    CurrentOperator,
+    PostingAgent,
+    Read,
+    RehearsalDesk,
+    TheHub,
+    Work,
+)
+from hub.api.problems import refusals
+from hub.desk import ChangedSince, NoChange, OwnThing
+from hub.errors import BodyChanged, Forbidden, NotFound, TooMany, Unauthorized
+from hub.sessions import Forged
+from protocol.acts import ActRequest
+from protocol.operators import (
+    Acted,
+    ActionEntry,
+    Actions,
+    Findings,
+    Flag,
+    FlagDraft,
+    GoalDiff,
+    GoalVersion,
+    Health,
+    InviteInfo,
+    NoticeInfo,
+    OperatorInfo,
+    OwnerInfo,
+    Planned,
+    Preview,
+    Queue,
+    TokenInfo,
+)
+
+MOST_SEQ = 2**63 - 1
+Said = Annotated[ActRequest, Body()]
+Cursor = Annotated[int | None, Query(ge=1, le=MOST_SEQ)]
+Name = Annotated[str | None, Query(max_length=64)]
+refused = refusals(
+    Unauthorized, Forbidden, Forged, NotFound, OwnThing, NoChange, ChangedSince, TooMany
+)
+
+
+def _known(operator: CurrentOperator) -> None:
+    """Everything here is for operators."""
+
+
+router = APIRouter(prefix="/v1/ops", tags=["operators"], dependencies=[Depends(_known)])
+flags = APIRouter(prefix="/v1/flags", tags=["operators"])
+
+
+@router.post("/actions", responses=refused)
+def act(said: Said, desk: ActingDesk) -> Acted:
+    """Do something; the log keeps who, what and why."""
+    return operators.act(desk, said)
+
+
+@router.post("/preview", responses=refused)
+def preview(said: Said, desk: RehearsalDesk) -> Preview:
+    """What an action would do, cascade and next ten work orders included, without doing it."""
+    return operators.preview(desk, said)
+
+
+@router.get("/plan", responses=refused)
+def plan(desk: RehearsalDesk) -> list[Planned]:
+    """The next ten work orders as things stand."""
+    return operators.next_orders(desk)
+
+
+def _asked(
+    operator: Name = None, action: Name = None, about: Name = None, goal: Name = None
+) -> operators.Asked:
+    return operators.Asked(operator, action, about, goal)
+
+
+@router.get("/actions", responses=refused)
+def actions(
+    session: Read,
+    asked: Annotated[operators.Asked, Depends(_asked)],
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Actions:
+    """The append-only log, the newest first."""
+    found = operators.log(session, asked, before=cursor, limit=limit)
+    following = str(found[-1].seq) if len(found) == limit else None
+    return Actions(actions=found, next_cursor=following)
+
+
+@router.get("/actions.csv", response_class=PlainTextResponse, responses=refused)
+def actions_csv(session: Read) -> PlainTextResponse:
+    """The newest 10,000 lines of the log as CSV."""
+    return PlainTextResponse(_csv(operators.log(session, limit=10_000)), media_type="text/csv")
+
+
+def _csv(entries: list[ActionEntry]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    columns = ["seq", "at", "operator", "action", "object", "goal", "reason", "sentence"]
+    writer.writerow(columns)
+    for entry in entries:
+        cells = entry.model_dump(mode="json", include=set(columns))
+        writer.writerow([_inert(cells[column]) for column in columns])
+    return out.getvalue()
+
+
+def _inert(cell: object) -> object:
+    """A cell that a spreadsheet would run as a formula is written as text."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t" else cell
+
+
+@router.get("/queue", responses=refused)
+def queue(session: Read) -> Queue:
+    """What waits for a decision, the oldest first."""
+    return review.queue(session)
+
+
+@router.get("/tokens", responses=refused)
+def list_tokens(session: Read, subject: Name = None) -> list[TokenInfo]:
+    """Tokens with their last use; never the secrets."""
+    rows = tokens.browse(session, subject)
+    return [TokenInfo.model_validate(row.model_dump()) for row in rows]
+
+
+@router.get("/invites", responses=refused)
+def list_invites(session: Read, hub: TheHub, every: bool = False) -> list[InviteInfo]:
+    """Invites that still admit somebody, or every one."""
+    rows = invites.browse(session, hub.clock(), every)
+    return [InviteInfo.model_validate(row.model_dump()) for row in rows]
+
+
+@router.get("/owners", responses=refused)
+def list_owners(session: Read, cursor: Name = None) -> list[OwnerInfo]:
+    """Owners by name, 200 at a time after a cursor."""
+    return rolls.owners(session, cursor or "")
+
+
+@router.get("/operators", responses=refused)
+def list_operators(session: Read) -> list[OperatorInfo]:
+    """Who curates this hub."""
+    return [OperatorInfo.model_validate(row.model_dump()) for row in sessions.browse(session)]
+
+
+@router.get("/notices", responses=refused)
+def list_notices(session: Read) -> list[NoticeInfo]:
+    """Notices, withdrawn ones included."""
+    return rolls.notices(session)
+
+
+@router.get("/health", responses=refused)
+def health(session: Read, hub: TheHub) -> Health:
+    """How the hub is."""
+    return rolls.health(session, hub.settings, hub.clock())
+
+
+@router.get("/goals/{slug}/versions", responses=refused)
+def versions(slug: str, session: Read) -> list[GoalVersion]:
+    """A goal's versions, the newest first."""
+    return curation.versions(session, slug)
+
+
+@router.get("/goals/{slug}/diff", responses=refused)
+def diff(
+    slug: str,
+    session: Read,
+    base: Annotated[int, Query(ge=1, lt=2**31)],
+    version: Annotated[int, Query(ge=1, lt=2**31)],
+) -> GoalDiff:
+    """What changed between two versions of a goal."""
+    return curation.diff(session, slug, base, version)
+
+
+@router.get("/experiments/{sha}/findings", responses=refused)
+def findings(sha: str, session: Read) -> Findings:
+    """What the policy saw in an experiment's code."""
+    return review.findings(session, experiments.find(session, sha).sha)
+
+
+@flags.put(
+    "/{identity}", responses=refusals(Unauthorized, Forbidden, NotFound, NotActive, BodyChanged)
+)
+def flag(identity: UUID, draft: FlagDraft, agent: PostingAgent, work: Work) -> Flag:
+    """Point the operators at something; safe to send again."""
+    return moderation.view(moderation.raise_flag(work, identity, agent.name, draft))

@@ -1,0 +1,270 @@
+"""Moderation: flags, the review queue, and owners held back, banned and restored."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from hub import agents, board, experiments, work
+from hub.curation import POLICY
+from hub.db import Work
+from hub.desk import Desk, Effect, NoChange, put_back
+from hub.errors import BodyChanged, HubError, NotFound
+from hub.ops_tables import ActionRow, FlagRow
+from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, PostRow, RunRow, TokenRow
+from protocol import acts
+from protocol.operators import Flag, FlagDraft
+from protocol.work import Kind
+
+HOLDING_BACK = ("owner.quarantine", "owner.ban")
+
+
+class AlreadyDecided(HubError):
+    """This flag was decided before; undo that decision first."""
+
+    code, status = "already_decided", 409
+
+
+class NotHeldBack(HubError):
+    """This owner is neither quarantined nor banned."""
+
+    code, status = "not_held_back", 409
+
+
+def find_owner(session: Session, name: str) -> OwnerRow:
+    """An owner by name."""
+    owner = session.get(OwnerRow, name)
+    if owner is None:
+        raise NotFound("There is no owner by that name; `hub owner list` shows them.")
+    return owner
+
+
+def raise_flag(unit: Work, identity: UUID, by: str, draft: FlagDraft) -> FlagRow:
+    """Point an operator at something; safe to send again."""
+    known = unit.session.get(FlagRow, identity)
+    if known is not None:
+        if (known.by, known.kind, known.object) != (by, draft.kind, draft.object):
+            raise BodyChanged
+        return known
+    row = FlagRow(
+        id=identity,
+        kind=draft.kind,
+        object=draft.object,
+        concerns=_whose(unit.session, draft.kind, draft.object),
+        by=by,
+        reason=draft.reason,
+        created_at=unit.now,
+    )
+    unit.session.add(row)
+    unit.session.flush()
+    return row
+
+
+def _whose(session: Session, kind: str, name: str) -> str | None:
+    """The owner of what a flag points at; raises NotFound when there is no such thing."""
+    if kind == "experiment":
+        return experiments.find(session, name).owner
+    if kind == "owner":
+        return find_owner(session, name).name
+    author = name if kind == "agent" else board.find(session, _uuid(name)).author
+    return agents.find(session, author).owner
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound("A post's id is a UUID; the board shows it.") from error
+
+
+def view(row: FlagRow) -> Flag:
+    """A flag as readers see it."""
+    return Flag.model_validate(row.model_dump())
+
+
+def find_flag(desk: Desk, identity: UUID) -> FlagRow:
+    """A flag that waits, and that is this operator's to decide."""
+    row = desk.work.session.get(FlagRow, identity)
+    if row is None:
+        raise NotFound("There is no such flag; the queue lists those that wait.")
+    if row.state != "open":
+        raise AlreadyDecided
+    desk.not_own(row.concerns)
+    return row
+
+
+def uphold(desk: Desk, act: acts.UpholdFlag) -> Effect:
+    """Agree with a flag, and act on what it points at."""
+    flag = find_flag(desk, act.flag)
+    _decide(desk, flag, "upheld")
+    if flag.kind == "post":
+        _hide_post(desk, board.find(desk.work.session, UUID(flag.object)), hidden=True)
+    elif flag.kind == "experiment":
+        row = experiments.find(desk.work.session, flag.object)
+        desk.change(row, hidden=True, forbidden=True)
+        desk.recounts.add(row.goal)
+    else:
+        _hold_back(desk, find_owner(desk.work.session, flag.concerns or ""), "quarantined")
+    sentence = f"Flag on {flag.kind} {flag.object[:12]} upheld."
+    return Effect(str(flag.id), sentence, None, flag.concerns)
+
+
+def dismiss(desk: Desk, act: acts.DismissFlag) -> Effect:
+    """Disagree with a flag."""
+    flag = find_flag(desk, act.flag)
+    _decide(desk, flag, "dismissed")
+    if flag.by == POLICY:
+        desk.change(experiments.find(desk.work.session, flag.object), forbidden=False)
+    sentence = f"Flag on {flag.kind} {flag.object[:12]} dismissed."
+    return Effect(str(flag.id), sentence, None, flag.concerns)
+
+
+def _decide(desk: Desk, flag: FlagRow, state: str) -> None:
+    desk.change(flag, state=state, decided_at=desk.work.now, decided_by=desk.by.name)
+
+
+def hide_experiment(desk: Desk, act: acts.HideExperiment) -> Effect:
+    """Take an experiment out of lists, or put it back."""
+    row = experiments.find(desk.work.session, act.experiment)
+    desk.not_own(row.owner if act.off else None)
+    desk.change(row, hidden=not act.off)
+    if not desk.changes:
+        raise NoChange
+    desk.recounts.add(row.goal)
+    word = "shown" if act.off else "hidden"
+    return Effect(row.sha, f"#{row.number} of {row.goal} {word}.", row.goal, row.owner)
+
+
+def hide_post(desk: Desk, act: acts.HidePost) -> Effect:
+    """Take a post off the board, or put it back."""
+    post = board.find(desk.work.session, act.post)
+    author = desk.work.session.get(AgentRow, post.author)
+    owner = author.owner if author else None
+    desk.not_own(owner if act.off else None)
+    _hide_post(desk, post, hidden=not act.off)
+    if not desk.changes:
+        raise NoChange
+    word = "shown" if act.off else "hidden"
+    return Effect(str(post.id), f"Post by {post.author} {word}.", post.goal, owner)
+
+
+def _hide_post(desk: Desk, post: PostRow, hidden: bool) -> None:
+    desk.change(post, hidden=hidden)
+
+
+def approve_owner(desk: Desk, act: acts.ApproveOwner) -> Effect:
+    """Let a waiting owner work."""
+    owner = find_owner(desk.work.session, act.owner)
+    desk.not_own(owner.name)
+    if owner.state != "pending":
+        raise NoChange
+    desk.change(owner, state="active")
+    desk.change_all(_agents(desk.work.session, owner.name), state="active")
+    return Effect(owner.name, f"{owner.name} may work.", None, owner.name)
+
+
+def limit_owner(desk: Desk, act: acts.LimitOwner) -> Effect:
+    """Allow an owner so many requests a minute."""
+    owner = find_owner(desk.work.session, act.owner)
+    desk.not_own(owner.name)
+    desk.change(owner, per_minute=act.per_minute or None)
+    if not desk.changes:
+        raise NoChange
+    said = f"{act.per_minute} requests a minute" if act.per_minute else "the usual limit"
+    return Effect(owner.name, f"{owner.name} has {said}.", None, owner.name)
+
+
+def quarantine_owner(desk: Desk, act: acts.QuarantineOwner) -> Effect:
+    """No more work for an owner, and none of their runs counts until they are restored."""
+    owner = find_owner(desk.work.session, act.owner)
+    runs = _hold_back(desk, owner, "quarantined")
+    sentence = f"{owner.name} is quarantined: {runs} runs count no more."
+    return Effect(owner.name, sentence, None, owner.name)
+
+
+def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
+    """End an owner's tokens and recompute the hub as if they had never been here."""
+    session = desk.work.session
+    owner = find_owner(session, act.owner)
+    runs = _hold_back(desk, owner, "banned")
+    names = [agent.name for agent in _agents(session, owner.name)]
+    alive = select(TokenRow).where(
+        col(TokenRow.subject).in_(names),
+        col(TokenRow.kind).in_(("agent", "verifier")),
+        col(TokenRow.revoked_at).is_(None),
+    )
+    desk.change_all(session.exec(alive).all(), revoked_at=desk.work.now)
+    made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
+    desk.change_all(made, hidden=True, forbidden=True)
+    desk.recounts |= {row.goal for row in made}
+    desk.change_all(_posts_of(session, names, [row.sha for row in made]), hidden=True)
+    sentence = f"{owner.name} is banned: {runs} runs and {len(made)} experiments are gone."
+    return Effect(owner.name, sentence, None, owner.name)
+
+
+def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
+    """Put back all that quarantine and ban took; ended tokens and leases stay ended."""
+    owner = find_owner(desk.work.session, act.owner)
+    desk.not_own(owner.name)
+    if owner.state not in ("quarantined", "banned"):
+        raise NotHeldBack
+    for action in _held_back_by(desk.work.session, owner.name):
+        lasting = [one for one in action.changes if one["table"] not in ("tokens", "orders")]
+        put_back(desk, lasting, strict=False)
+    desk.change(owner, state="active")
+    desk.change_all(_agents(desk.work.session, owner.name), state="active")
+    sentence = f"{owner.name} is back, and their runs count again."
+    return Effect(owner.name, sentence, None, owner.name)
+
+
+def _held_back_by(session: Session, owner: str) -> Sequence[ActionRow]:
+    """What held an owner back since they were last restored, the newest first."""
+    log = select(ActionRow).where(col(ActionRow.concerns) == owner)
+    found: list[ActionRow] = []
+    for row in session.exec(log.order_by(col(ActionRow.seq).desc())):
+        if row.action == "owner.restore":
+            break
+        if row.action in HOLDING_BACK or (row.action == "flag.uphold" and row.changes):
+            found.append(row)
+    return found
+
+
+def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
+    session = desk.work.session
+    desk.not_own(owner.name)
+    if owner.state == state:
+        raise NoChange
+    desk.change(owner, state=state)
+    desk.change_all(_agents(session, owner.name), state=state)
+    for order in _leases(session, owner.name):
+        work.end(desk.work, order, "released", f"Its owner is {state}.")
+        if order.kind in (Kind.REPLICATE.value, Kind.ANCHOR.value):
+            order.state = "open"
+    counted = select(RunRow).where(col(RunRow.owner) == owner.name, col(RunRow.counted))
+    runs = session.exec(counted).all()
+    desk.change_all(runs, counted=False)
+    desk.recounts |= {run.goal for run in runs}
+    return len(runs)
+
+
+def _agents(session: Session, owner: str) -> Sequence[AgentRow]:
+    return session.exec(select(AgentRow).where(col(AgentRow.owner) == owner)).all()
+
+
+def _leases(session: Session, owner: str) -> Sequence[OrderRow]:
+    query = select(OrderRow).where(col(OrderRow.owner) == owner, col(OrderRow.state) == "leased")
+    return session.exec(query.with_for_update()).all()
+
+
+def _posts_of(session: Session, names: list[str], shas: list[str]) -> list[Any]:
+    """What they wrote, and what the hub wrote of their experiments."""
+    theirs = session.exec(select(PostRow).where(col(PostRow.author).in_(names))).all()
+    found = {row.id: row for row in theirs}
+    for start in range(0, len(shas), 500):
+        part = shas[start : start + 500]
+        about = select(PostRow).where(
+            col(PostRow.experiment).in_(part), col(PostRow.author_kind) == "hub"
+        )
+        found |= {row.id: row for row in session.exec(about)}
+    return list(found.values())

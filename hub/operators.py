@@ -1,0 +1,262 @@
+"""What operators do: one way in for every action, which is logged, previewed and undone alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from hub import curation, moderation, people, plan, recount
+from hub.desk import TABLES, Desk, Effect, put_back
+from hub.errors import HubError, NotFound
+from hub.ops_tables import ActionRow
+from hub.tables import ExperimentRow, GoalRow
+from protocol import acts
+from protocol.events import Curated
+from protocol.operators import Acted, ActionEntry, Change, Planned, Preview
+
+Rule = Callable[[Desk, Any], Effect]
+MOST_CHANGES = 20
+
+
+class NotUndoable(HubError):
+    """This action cannot be undone; its log line says what was done."""
+
+    code, status = "not_undoable", 409
+
+
+class AlreadyUndone(HubError):
+    """This action was undone before."""
+
+    code, status = "already_undone", 409
+
+
+def act(desk: Desk, said: acts.Act) -> Acted:
+    """Do it, recompute what hangs on it, and write down who did what to what, and why."""
+    effect = perform(desk, said)
+    seq = _log(desk, said, effect)
+    return Acted(
+        seq=seq,
+        action=said.action,
+        object=effect.object,
+        sentence=effect.sentence,
+        secret=effect.secret,
+    )
+
+
+def perform(desk: Desk, said: acts.Act) -> Effect:
+    """The rule of an action, and the recounts that it asks for."""
+    effect = RULES[type(said)](desk, said)
+    for goal in sorted(desk.recounts):
+        recount.goal(desk.work, goal)
+    return effect
+
+
+def preview(desk: Desk, said: acts.Act) -> Preview:
+    """What an action would do; the caller takes the transaction back."""
+    champions = _champions(desk.work.session)
+    before = plan.next_orders(desk.work, desk.settings)
+    effect = perform(desk, said)
+    desk.work.session.flush()
+    crowned = _crowned(desk.work.session, champions)
+    cascade = desk.counts() | ({"champions": len(crowned)} if crowned else {})
+    cascade_changes = [*crowned, *_in_words(desk)][:MOST_CHANGES]
+    after = plan.next_orders(desk.work, desk.settings)
+    return Preview(
+        sentence=effect.sentence,
+        cascade=cascade,
+        changes=cascade_changes,
+        orders_before=before,
+        orders_after=after,
+    )
+
+
+def next_orders(desk: Desk) -> list[Planned]:
+    """The next ten work orders as things stand."""
+    return plan.next_orders(desk.work, desk.settings)
+
+
+def _log(desk: Desk, said: acts.Act, effect: Effect) -> int:
+    seq = desk.work.announce(
+        Curated(
+            goal=effect.goal,
+            operator=desk.by.name,
+            action=said.action,
+            object=effect.object,
+            reason=said.reason,
+        )
+    )
+    desk.work.session.add(
+        ActionRow(
+            seq=seq,
+            at=desk.work.now,
+            operator=desk.by.name,
+            action=said.action,
+            object=effect.object,
+            concerns=effect.concerns,
+            goal=effect.goal,
+            reason=said.reason,
+            sentence=effect.sentence[:400],
+            changes=desk.packed() if effect.undoable else [],
+            undoes=said.seq if isinstance(said, acts.Undo) else None,
+        )
+    )
+    _show_changes(desk, seq)
+    return seq
+
+
+def _show_changes(desk: Desk, seq: int) -> None:
+    """Readers of the tree's deltas see the experiments that changed."""
+    ids = [key for one in desk.changes if one.table == "experiments" for key in one.keys]
+    if ids:
+        change = sa.update(ExperimentRow).where(col(ExperimentRow.id).in_(ids))
+        desk.work.session.execute(change.values(changed_seq=seq))
+
+
+def undo(desk: Desk, said: acts.Undo) -> Effect:
+    """Put back what an action changed."""
+    row = desk.work.session.get(ActionRow, said.seq)
+    if row is None:
+        raise NotFound("There is no action with that number; the log lists them.")
+    desk.not_own(row.concerns)
+    if _undone_by(desk.work.session, [row.seq]):
+        raise AlreadyUndone
+    if row.action in ("goal.edit", "goal.brief"):
+        return _undo_edit(desk, row, said.reason)
+    if row.action in moderation.HOLDING_BACK:
+        whom = acts.RestoreOwner(owner=row.object, reason=said.reason)
+        return moderation.restore_owner(desk, whom)
+    if not row.changes:
+        raise NotUndoable
+    put_back(desk, row.changes, strict=True)
+    return Effect(row.object, f"Undone: {row.sentence}"[:400], row.goal, row.concerns)
+
+
+def _undo_edit(desk: Desk, row: ActionRow, reason: str) -> Effect:
+    made = int(row.sentence.split()[1])
+    return curation.put_version_back(desk, row.object, made - 1, reason)
+
+
+def _undone_by(session: Session, seqs: list[int]) -> dict[int, int]:
+    query = select(ActionRow.undoes, ActionRow.seq).where(col(ActionRow.undoes).in_(seqs))
+    return {undone: seq for undone, seq in session.exec(query) if undone is not None}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which lines of the log somebody wants."""
+
+    operator: str | None = None
+    action: str | None = None
+    about: str | None = None
+    goal: str | None = None
+
+
+def log(
+    session: Session, asked: Asked = Asked(), before: int | None = None, limit: int = 100
+) -> list[ActionEntry]:
+    """The log, the newest first."""
+    query = select(ActionRow)
+    wanted = {
+        ActionRow.operator: asked.operator,
+        ActionRow.action: asked.action,
+        ActionRow.object: asked.about,
+        ActionRow.goal: asked.goal,
+    }
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(col(column) == value)
+    if before is not None:
+        query = query.where(col(ActionRow.seq) < before)
+    rows = session.exec(query.order_by(col(ActionRow.seq).desc()).limit(limit)).all()
+    undone = _undone_by(session, [row.seq for row in rows])
+    return [_entry(row, undone.get(row.seq)) for row in rows]
+
+
+def _entry(row: ActionRow, undone_by: int | None) -> ActionEntry:
+    edits = row.action in ("goal.edit", "goal.brief")
+    return ActionEntry(
+        **row.model_dump(include={"seq", "at", "operator", "action", "object", "goal", "reason"}),
+        sentence=row.sentence,
+        undoable=undone_by is None and (edits or bool(row.changes)),
+        undone_by=undone_by,
+    )
+
+
+def _champions(session: Session) -> dict[str, str | None]:
+    return dict(session.exec(select(GoalRow.slug, GoalRow.champion)).all())
+
+
+def _crowned(session: Session, before: dict[str, str | None]) -> list[Change]:
+    after = _champions(session)
+    numbers = _numbers(session, [*before.values(), *after.values()])
+    return [
+        Change(
+            what=f"champion of {goal}",
+            before=numbers.get(before.get(goal), "none"),
+            after=numbers.get(champion, "none"),
+        )
+        for goal, champion in sorted(after.items())
+        if champion != before.get(goal)
+    ]
+
+
+def _numbers(session: Session, shas: list[str | None]) -> dict[str | None, str]:
+    query = select(ExperimentRow.sha, ExperimentRow.number).where(col(ExperimentRow.sha).in_(shas))
+    return {sha: f"#{number}" for sha, number in session.exec(query)}
+
+
+def _in_words(desk: Desk) -> list[Change]:
+    return [
+        Change(what=_what(one), before=str(one["old"]), after=str(one["new"]))
+        for one in desk.packed()
+    ]
+
+
+def _what(change: dict[str, Any]) -> str:
+    keys, noun = change["keys"], TABLES[change["table"]].__name__.removesuffix("Row").lower()
+    whom = f"{len(keys)} {change['table']}" if len(keys) > 1 else f"{noun} {keys[0]}"
+    return f"{change['column']} of {whom}"
+
+
+RULES: dict[type[acts.Act], Rule] = {
+    acts.CreateGoal: curation.create_goal,
+    acts.EditGoal: curation.edit_goal,
+    acts.EditBrief: curation.edit_brief,
+    acts.PauseGoal: curation.pause_goal,
+    acts.ResumeGoal: curation.resume_goal,
+    acts.CloseGoal: curation.close_goal,
+    acts.WeighGoal: curation.weigh_goal,
+    acts.PinExperiment: curation.pin,
+    acts.BoostExperiment: curation.boost,
+    acts.FreezeExperiment: curation.freeze,
+    acts.ForbidExperiment: curation.forbid,
+    acts.HideExperiment: moderation.hide_experiment,
+    acts.ReplicateExperiment: curation.replicate,
+    acts.MergeExperiment: curation.merge,
+    acts.ClearExperiment: curation.clear,
+    acts.HidePost: moderation.hide_post,
+    acts.FeaturePost: curation.feature,
+    acts.WriteNotice: curation.write_notice,
+    acts.WithdrawNotice: curation.withdraw_notice,
+    acts.ApproveOwner: moderation.approve_owner,
+    acts.LimitOwner: moderation.limit_owner,
+    acts.QuarantineOwner: moderation.quarantine_owner,
+    acts.BanOwner: moderation.ban_owner,
+    acts.RestoreOwner: moderation.restore_owner,
+    acts.IssueToken: people.issue_token,
+    acts.RotateToken: people.rotate_token,
+    acts.RevokeToken: people.revoke_token,
+    acts.CreateInvite: people.create_invite,
+    acts.RevokeInvite: people.revoke_invite,
+    acts.AddOperator: people.add_operator,
+    acts.LinkOperator: people.link_operator,
+    acts.KeyOperator: people.key_operator,
+    acts.RemoveOperator: people.remove_operator,
+    acts.SetRegistration: people.set_registration,
+    acts.FreezePosts: people.freeze_posts,
+    acts.UpholdFlag: moderation.uphold,
+    acts.DismissFlag: moderation.dismiss,
+    acts.Undo: undo,
+}

@@ -1,0 +1,197 @@
+"""Operators shape goals and the tree; every act is in the log with its reason."""
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import DatabaseError
+
+from hub.core import Hub
+from tests.builders import FILES, a_spec
+from tests.hub.operating import Curator
+from tests.hub.volunteer import Volunteer
+
+
+@pytest.fixture
+def grace(hub: Hub, http: TestClient) -> Curator:
+    return Curator.of(hub, http)
+
+
+def said(answer: object) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]  # type: ignore[attr-defined]
+
+
+def test_a_goal_is_opened_edited_and_compared(http: TestClient, grace: Curator) -> None:
+    spec = a_spec("other").model_dump(mode="json")
+    grace.acts("goal.create", spec=spec, files=FILES)
+
+    grace.acts("goal.edit", goal="other", spec={**spec, "title": "A better toy"}, files={})
+
+    assert http.get("/v1/goals/other").json()["spec"]["title"] == "A better toy"
+    versions = grace.send("GET", "goals/other/versions").json()
+    assert [(each["version"], each["by"]) for each in versions] == [(2, "grace"), (1, "grace")]
+    changes = grace.send("GET", "goals/other/diff?base=1&version=2").json()["files"]
+    assert list(changes) == ["goal.json"]
+    assert '+ "title": "A better toy"' in "\n".join(changes["goal.json"])
+
+
+def test_agents_read_a_new_brief_with_their_next_order(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    grace.acts("goal.brief", goal="toy", text="# Only try small models\n")
+    assert volta.ask().order is not None
+
+    goal = http.get("/v1/goals/toy?files=true").json()
+
+    assert goal["version"] == 2
+    assert {file["path"]: file["text"] for file in goal["files"]}["program.md"].startswith("# Only")
+
+
+def test_a_goals_metric_and_direction_stay(grace: Curator) -> None:
+    spec = a_spec(metric={"name": "score", "direction": "max"}).model_dump(mode="json")
+
+    assert said(grace.tries("goal.edit", goal="toy", spec=spec)) == (409, "direction_fixed")
+
+
+def test_a_goal_without_a_file_is_refused(grace: Curator) -> None:
+    spec = a_spec("other").model_dump(mode="json")
+
+    answer = grace.tries("goal.create", spec=spec, files={"train.py": "x = 1\n"})
+
+    assert said(answer) == (422, "files_missing")
+    assert "prepare.py" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("action", "state"), [("goal.pause", "paused"), ("goal.close", "closed")])
+def test_a_goal_that_is_not_open_hands_out_nothing_until_undone(
+    http: TestClient, volta: Volunteer, grace: Curator, action: str, state: str
+) -> None:
+    done = grace.acts(action, goal="toy")
+    assert http.get("/v1/goals/toy").json()["state"] == state
+    assert volta.ask().order is None
+
+    grace.acts("action.undo", seq=done["seq"])
+
+    assert volta.ask().order is not None
+
+
+def test_marks_reach_the_experiment_and_are_undone(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    pinned = grace.acts("experiment.pin", experiment=sha)
+    grace.acts("experiment.freeze", experiment=sha)
+    assert http.get(f"/v1/experiments/{sha}").json()["pinned"]
+
+    grace.acts("action.undo", seq=pinned["seq"])
+
+    shown = http.get(f"/v1/experiments/{sha}").json()
+    assert (shown["pinned"], shown["frozen"]) == (False, True)
+    assert said(grace.tries("action.undo", seq=pinned["seq"])) == (409, "already_undone")
+
+
+def test_what_changed_since_is_not_undone(volta: Volunteer, grace: Curator) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    first = grace.acts("experiment.boost", experiment=sha, factor=2.0)
+    grace.acts("experiment.boost", experiment=sha, factor=3.0)
+
+    assert said(grace.tries("action.undo", seq=first["seq"])) == (409, "changed_since")
+
+
+def test_what_is_so_already_is_no_action(grace: Curator) -> None:
+    assert said(grace.tries("goal.resume", goal="toy")) == (409, "no_change")
+    assert grace.send("GET", "actions").json()["actions"] == []
+
+
+def test_replications_go_to_others(volta: Volunteer, tesla: Volunteer, grace: Curator) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    grace.acts("experiment.replicate", experiment=sha, times=1)
+
+    assert volta.claim().experiment != sha
+    order = tesla.claim()
+    assert (order.extra["kind"], order.experiment) == ("replicate", sha)
+    assert "operators ask" in order.extra["why"]
+
+
+def test_a_duplicate_gives_its_runs_to_the_original(
+    http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    one = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    two = tesla.explore(learning_rate=0.21, metric=0.82).experiment
+
+    done = grace.acts("experiment.merge", experiment=two, into=one)
+
+    shown = http.get(f"/v1/experiments/{one}").json()
+    assert (shown["n_runs"], shown["n_owners"]) == (2, 2)
+    assert http.get("/v1/goals/toy/leaderboard").text.count(str(two)) == 0
+    grace.acts("action.undo", seq=done["seq"])
+    assert http.get(f"/v1/experiments/{two}").json()["n_runs"] == 1
+
+
+def test_notices_reach_agents_as_the_operators_words(volta: Volunteer, grace: Curator) -> None:
+    done = grace.acts("notice.write", text="Only small changes today.", goal="toy")
+    order = volta.ask().order
+    assert order is not None and [each.text for each in order.notices] == [
+        "Only small changes today."
+    ]
+
+    grace.acts("notice.withdraw", notice=int(done["object"]))
+
+    order = volta.ask().order
+    assert order is not None and order.notices == []
+
+
+def test_a_preview_shows_ten_orders_and_changes_nothing(
+    hub: Hub, http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    events = http.get("/v1/events").text
+
+    seen = grace.previews("goal.pause", goal="toy")
+
+    assert len(seen.orders_before) == 10 and seen.orders_after == []
+    assert all(order.why for order in seen.orders_before)
+    assert (seen.changes[0].what, seen.changes[0].after) == ("state of goal toy", "paused")
+    assert http.get("/v1/events").text == events
+    assert http.get("/v1/goals/toy").json()["state"] == "open"
+
+
+def test_the_log_says_who_what_and_why_and_cannot_be_changed(
+    hub: Hub, http: TestClient, grace: Curator
+) -> None:
+    grace.acts("goal.pause", goal="toy")
+
+    entry = grace.send("GET", "actions", params={"operator": "grace"}).json()["actions"][0]
+    assert (entry["action"], entry["object"], entry["reason"]) == (
+        "goal.pause",
+        "toy",
+        "a test wants it",
+    )
+    told = http.get("/v1/events").json()["events"][-1]["event"]
+    assert (told["type"], told["operator"]) == ("operator.acted", "grace")
+    assert "goal.pause" in grace.send("GET", "actions.csv").text
+    for statement in ("update actions set reason = 'other'", "delete from actions"):
+        with pytest.raises(DatabaseError), hub.database.work() as work:
+            work.session.execute(sa.text(statement))
+
+
+@pytest.mark.parametrize("reason", ["", "x", "a\nb", "y" * 401])
+def test_every_action_needs_a_reason(grace: Curator, reason: str) -> None:
+    assert grace.tries("goal.pause", goal="toy", reason=reason).status_code == 422
+
+
+def test_a_goals_edit_is_undone_by_another_version(http: TestClient, grace: Curator) -> None:
+    done = grace.acts("goal.brief", goal="toy", text="# Wrong\n")
+
+    grace.acts("action.undo", seq=done["seq"])
+
+    goal = http.get("/v1/goals/toy?files=true").json()
+    assert goal["version"] == 3
+    assert {file["path"]: file["text"] for file in goal["files"]}["program.md"] == FILES[
+        "program.md"
+    ]
+
+
+def test_a_spreadsheet_runs_nothing_of_the_log(grace: Curator) -> None:
+    grace.acts("goal.pause", goal="toy", reason="=HYPERLINK(1)")
+
+    assert ",'=HYPERLINK(1)," in grace.send("GET", "actions.csv").text

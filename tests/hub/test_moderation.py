@@ -1,0 +1,211 @@
+"""Flags, queue, quarantine and ban; nobody decides on what is their own."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub import counters
+from hub.core import Hub
+from hub.ops_tables import ValueRow
+from protocol.operators import Waiting
+from tests.builders import a_work_request, an_id
+from tests.hub.operating import Curator
+from tests.hub.volunteer import Volunteer
+
+
+@pytest.fixture
+def grace(hub: Hub, http: TestClient) -> Curator:
+    return Curator.of(hub, http)
+
+
+def code(answer: object) -> str:
+    return str(answer.json().get("code"))  # type: ignore[attr-defined]
+
+
+def flag(by: Volunteer, kind: str, what: str) -> str:
+    identity = str(an_id())
+    body = {"kind": kind, "object": what, "reason": "this looks wrong"}
+    headers = {"Authorization": f"Bearer {by.token}"}
+    answer = by.http.put(f"/v1/flags/{identity}", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    again = by.http.put(f"/v1/flags/{identity}", json=body, headers=headers)
+    assert again.json() == answer.json()
+    return identity
+
+
+def test_a_flag_waits_is_upheld_and_undone(
+    http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    sha = str(volta.explore(learning_rate=0.2, metric=0.8).experiment)
+    flag(tesla, "experiment", sha)
+    item = grace.queue().items[0]
+    assert (item.waiting, item.by, item.title.split(":")[0]) == (Waiting.FLAG, "tesla", "toy #1")
+
+    done = grace.acts(**(item.reject or {}))
+
+    assert grace.queue().items == []
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0]
+    grace.acts("action.undo", seq=done["seq"])
+    assert len(grace.queue().items) == 1
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1]
+
+
+def test_a_flag_on_nothing_is_refused(tesla: Volunteer) -> None:
+    body = {"kind": "owner", "object": "nobody", "reason": "not here"}
+    headers = {"Authorization": f"Bearer {tesla.token}"}
+
+    answer = tesla.http.put(f"/v1/flags/{an_id()}", json=body, headers=headers)
+
+    assert answer.status_code == 404
+
+
+def test_nobody_decides_on_their_own(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    ada = Curator.of(hub, http, "lovelace", owner="ada")
+    sha = str(volta.explore(learning_rate=0.2, metric=0.8).experiment)
+    identity = flag(tesla, "experiment", sha)
+
+    own = [
+        ada.tries("flag.dismiss", flag=identity),
+        ada.tries("experiment.pin", experiment=sha),
+        ada.tries("experiment.replicate", experiment=sha),
+        ada.tries("owner.limit", owner="ada", per_minute=100_000),
+        ada.tries("owner.ban", owner="ada"),
+        ada.tries("token.issue", agent="volta", scope="verifier"),
+    ]
+
+    assert {code(each) for each in own} == {"own_thing"}
+    assert ada.tries("experiment.forbid", experiment=sha).status_code == 200
+
+
+def test_an_owner_waits_for_approval_by_somebody_else(hub: Hub, http: TestClient) -> None:
+    with hub.database.work() as work:
+        work.session.merge(ValueRow(name="registration", value="approval"))
+    volta = Volunteer.joined(http, "volta", "ada")
+    ada, grace = Curator.of(hub, http, "lovelace", owner="ada"), Curator.of(hub, http)
+    item = grace.queue().items[0]
+    assert (item.waiting, item.object) == (Waiting.OWNER, "ada")
+
+    assert code(ada.tries("owner.approve", owner="ada")) == "own_thing"
+    grace.acts(**(item.approve or {}))
+
+    assert volta.ask().order is not None
+
+
+def test_a_quarantined_owner_gets_no_work_and_counts_again_when_restored(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    score = http.get(f"/v1/experiments/{sha}").json()["score"]
+    grace.acts("owner.quarantine", owner="ada")
+
+    assert code(volta.send("POST", "/v1/work", a_work_request())) == "not_active"
+    assert http.get(f"/v1/experiments/{sha}").json()["score"] is None
+    grace.acts("owner.restore", owner="ada")
+
+    assert http.get(f"/v1/experiments/{sha}").json()["score"] == pytest.approx(score)
+    assert volta.ask().order is not None
+
+
+def test_a_banned_owners_tokens_and_leases_end_at_once(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    lease = volta.claim()
+
+    grace.acts("owner.ban", owner="ada")
+
+    assert volta.send("GET", "/v1/me").status_code == 401
+    assert str(lease.lease) not in http.get("/v1/leases").text
+    assert volta.report(lease).status_code == 401
+    with hub.database.read() as session:
+        assert list(counters.wrong(session)) == []
+
+
+def test_a_preview_of_a_ban_counts_the_cascade(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+
+    seen = grace.previews("owner.ban", owner="ada")
+
+    assert seen.cascade["runs"] == 2 and seen.cascade["experiments"] == 1
+    assert seen.cascade["tokens"] == 1 and seen.cascade["owners"] == 1
+    assert volta.send("GET", "/v1/me").status_code == 200
+    assert http.get("/v1/goals/toy").json()["experiments"] == 2
+
+
+def test_a_limit_slows_an_owner_over_all_agents(volta: Volunteer, grace: Curator) -> None:
+    grace.acts("owner.limit", owner="ada", per_minute=2)
+
+    answers = [volta.send("GET", "/v1/me") for _ in range(4)]
+
+    assert [each.status_code for each in answers].count(429) >= 2
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+def test_the_board_is_closed_and_opened(volta: Volunteer, grace: Curator) -> None:
+    body = {"channel": "discussion", "topic": "t", "body": "hello"}
+    headers = {"Authorization": f"Bearer {volta.token}"}
+    grace.acts("hub.posts")
+
+    assert volta.http.put(f"/v1/posts/{an_id()}", json=body, headers=headers).status_code == 403
+    grace.acts("hub.posts", off=True)
+
+    assert volta.http.put(f"/v1/posts/{an_id()}", json=body, headers=headers).status_code == 200
+
+
+def test_registration_is_closed_at_once(http: TestClient, grace: Curator) -> None:
+    grace.acts("hub.registration", policy="invite")
+    told = grace.acts("invite.create", uses=1)
+
+    assert http.get("/v1/hub").json()["registration"] == "invite"
+    assert told["secret"].startswith("ah_invite_")
+    assert [each["id"] for each in grace.send("GET", "invites").json()] == [told["object"]]
+    assert told["secret"] not in grace.send("GET", "actions").text
+
+
+def test_tokens_are_listed_rotated_and_revoked(volta: Volunteer, grace: Curator) -> None:
+    identity = volta.token.split("_")[2]
+    listed = grace.send("GET", "tokens", params={"subject": "volta"}).json()
+    assert [each["id"] for each in listed] == [identity] and "digest" not in listed[0]
+
+    fresh = grace.acts("token.rotate", token=identity, overlap_minutes=0)["secret"]
+
+    assert volta.send("GET", "/v1/me").status_code == 401
+    volta.token = fresh
+    assert volta.send("GET", "/v1/me").status_code == 200
+    grace.acts("token.revoke", token=fresh.split("_")[2])
+    assert volta.send("GET", "/v1/me").status_code == 401
+
+
+def test_no_operator_mints_anothers_key(hub: Hub, http: TestClient, grace: Curator) -> None:
+    told = grace.acts("operator.add", operator="hopper")
+    assert "/ops/sign-in#ah_signin_" in told["secret"]
+
+    assert grace.tries("operator.token", operator="hopper").status_code == 403
+    assert grace.tries("operator.link", operator="hopper").status_code == 403
+    grace.acts("operator.remove", operator="hopper")
+    signing_in = http.post("/v1/session", json={"code": told["secret"].split("#")[1]})
+    assert signing_in.status_code == 401
+
+
+def test_a_post_is_hidden_and_put_back(http: TestClient, volta: Volunteer, grace: Curator) -> None:
+    identity = str(an_id())
+    body = {"channel": "discussion", "topic": "t", "body": "spam"}
+    headers = {"Authorization": f"Bearer {volta.token}"}
+    http.put(f"/v1/posts/{identity}", json=body, headers=headers)
+    done = grace.acts("post.hide", post=identity)
+    assert http.get("/v1/posts", params={"channel": "discussion"}).json()["posts"] == []
+
+    grace.acts("action.undo", seq=done["seq"])
+
+    assert len(http.get("/v1/posts", params={"channel": "discussion"}).json()["posts"]) == 1
+
+
+def test_health_is_for_operators(volta: Volunteer, grace: Curator) -> None:
+    volta.claim()
+
+    told = grace.send("GET", "health").json()
+
+    assert (told["leases"], told["registration"]) == (1, "open")
+    assert told["database_bytes"] > 0 and told["schema_revision"]
