@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from hub import board, experiments, goals, work
+from hub import board, experiments, goals, scheduling
 from hub.desk import Desk, Effect, NoChange
 from hub.errors import HubError, NotFound
 from hub.ops_tables import FlagRow
+from hub.scheduling import Wish
 from hub.tables import ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, RunRow
 from protocol import acts
 from protocol.experiments import Operator
@@ -185,12 +186,12 @@ def replicate(desk: Desk, act: acts.ReplicateExperiment) -> Effect:
     row = experiments.find(desk.work.session, act.experiment)
     desk.not_own(row.owner)
     goal = goals.find(desk.work.session, row.goal)
-    why = f"The hub's operators ask for #{row.number} to be run again: {act.reason}"[:600]
+    why = f"The hub's operators ask for #{row.number} to be run again: {act.reason}"
     for _ in range(act.times):
-        order = work.order_new(
-            desk.work, goal, Kind.REPLICATE, Operator(row.operator), why, experiment=row.sha
-        )
+        wish = Wish(Kind.REPLICATE, Operator(row.operator), why, experiment=row.sha)
+        order = scheduling.new_order(desk.work.now, goal, wish)
         order.tried_owners = [row.owner] if row.owner else []
+        scheduling.put(desk.work, order)
     sentence = f"{act.times} replications of #{row.number} ordered."
     return Effect(row.sha, sentence, row.goal, row.owner, undoable=False)
 

@@ -4,6 +4,7 @@ from sqlmodel import Session, col, select
 
 from hub import work
 from hub.db import Work
+from hub.minds import Mind
 from hub.settings import Settings
 from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow
 from protocol.agents import Device
@@ -20,7 +21,9 @@ def next_orders(unit: Work, settings: Settings, count: int = ORDERS) -> list[Pla
     with unit.session.begin_nested() as savepoint:
         rehearsal = Work(unit.session, unit.now)
         askers = _askers(rehearsal)
-        planned = [_ask(rehearsal, settings, askers[turn % len(askers)]) for turn in range(count)]
+        mind = Mind()  # the hub's own must not remember what is taken back
+        turns = [askers[turn % len(askers)] for turn in range(count)]
+        planned = [_ask(rehearsal, settings, mind, asker) for asker in turns]
         savepoint.rollback()
     unit.session.expire_all()
     return [one for one in planned if one is not None]
@@ -49,13 +52,13 @@ def _stand_in(unit: Work) -> AgentRow:
     return agent
 
 
-def _ask(unit: Work, settings: Settings, agent: AgentRow) -> Planned | None:
+def _ask(unit: Work, settings: Settings, mind: Mind, agent: AgentRow) -> Planned | None:
     """Claim as this agent would with empty hands: what it holds counts as pending, not as its."""
     for held in _held(unit.session, agent.name):
         held.agent = STAND_IN
     unit.session.flush()
     device = Device.model_validate(agent.device)
-    given = work.claim(unit, settings, agent, WorkRequest(device=device))
+    given = work.claim(unit, settings, mind, agent, WorkRequest(device=device))
     return _told(unit.session, given) if isinstance(given, OrderRow) else None
 
 
