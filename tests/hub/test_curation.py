@@ -118,10 +118,12 @@ def test_a_duplicate_gives_its_runs_to_the_original(
     one = volta.explore(learning_rate=0.2, metric=0.8).experiment
     two = tesla.explore(learning_rate=0.21, metric=0.82).experiment
 
+    before = http.get(f"/v1/experiments/{one}").json()["n_runs"]
+
     done = grace.acts("experiment.merge", experiment=two, into=one)
 
     shown = http.get(f"/v1/experiments/{one}").json()
-    assert (shown["n_runs"], shown["n_owners"]) == (2, 2)
+    assert (shown["n_runs"], shown["n_owners"]) == (before + 1, 2)
     assert http.get("/v1/goals/toy/leaderboard").text.count(str(two)) == 0
     grace.acts("action.undo", seq=done["seq"])
     assert http.get(f"/v1/experiments/{two}").json()["n_runs"] == 1
