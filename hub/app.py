@@ -28,6 +28,7 @@ from hub.api import (
 )
 from hub.core import Hub
 from hub.guards import Guards
+from hub.metrics import Measured, Metrics
 from hub.middleware import BodyLimit, RequestIds
 from hub.settings import VERSION
 
@@ -51,6 +52,7 @@ def create_app(hub: Hub) -> FastAPI:
         await hub.live.stop()
         hub.believer.stop()
         hub.heartbeats.stop()
+        hub.blobs.close()
         hub.database.dispose()
 
     app = FastAPI(
@@ -63,12 +65,14 @@ def create_app(hub: Hub) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.state.hub = hub
+    app.state.metrics = Metrics(hub)
     for module in ROUTERS:
         app.include_router(module.router)
     app.include_router(operators.flags)
     problems.install(app)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
+    app.add_middleware(Measured, metrics=app.state.metrics)
     app.add_middleware(RequestIds)
     return app
 

@@ -33,6 +33,9 @@ class Blobs(Protocol):
     def has(self, digest: str) -> bool:
         """Whether something is stored under this hash."""
 
+    def close(self) -> None:
+        """Let connections go."""
+
 
 class FolderBlobs:
     """Blobs in a folder, compressed, two levels deep."""
@@ -70,6 +73,9 @@ class FolderBlobs:
         """Whether the file is there."""
         return self._path(digest).exists()
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def _path(self, digest: str) -> Path:
         return self.root / digest[:2] / digest[2:]
 
@@ -102,6 +108,10 @@ class S3Blobs:
         except self.client.exceptions.ClientError:
             return False
         return True
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self.client.close()
 
     def _key(self, digest: str) -> str:
         return "/".join(part for part in (self.prefix, digest[:2], digest[2:]) if part)

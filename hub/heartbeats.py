@@ -53,6 +53,11 @@ class Heartbeats:
             self._seen[agent] = now
             self._used[token] = now
 
+    @property
+    def waiting(self) -> int:
+        """Renewals that are not written yet."""
+        return len(self._beats)
+
     def start(self) -> None:
         """Write behind until stopped."""
         self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeats")

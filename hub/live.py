@@ -55,7 +55,9 @@ class Live:
             self._listener.start()
 
     async def stop(self) -> None:
-        """End the tail and tell every socket to close."""
+        """End the tail and tell every socket to close; safe to call again."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         self.database.publish = lambda announced: None
         self._wake.set()
@@ -65,6 +67,23 @@ class Live:
             _offer(inbox, None)
         if self._listener is not None:
             await asyncio.to_thread(self._end_listening, self._listener)
+
+    @property
+    def sockets(self) -> int:
+        """How many listen now."""
+        return len(self._inboxes)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether goodbye was said."""
+        return self._stop.is_set()
+
+    async def emptied(self, seconds: float) -> None:
+        """Wait until every socket has had its goodbye, but no longer than this."""
+        for _ in range(int(seconds / 0.02)):
+            if not self._inboxes:
+                return
+            await asyncio.sleep(0.02)
 
     def wake(self) -> None:
         """Say from any thread that the log has grown."""

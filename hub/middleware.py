@@ -1,13 +1,18 @@
 """Around every request: an id for the logs, and a limit on what a body may hold."""
 
+import asyncio
 import json
 import time
 from uuid import uuid4
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("hub.http")
+SLOW_SECONDS = 20.0
+"""How long a client may take to send its body, or to read the next part of an answer."""
+TOO_SLOW = (408, "too_slow", "The body did not come; send it again.")
 
 
 class RequestIds:
@@ -23,6 +28,7 @@ class RequestIds:
             return
         identity = uuid4().hex[:16]
         scope.setdefault("state", {})["request_id"] = identity
+        structlog.contextvars.bind_contextvars(request_id=identity)
         started, status = time.perf_counter(), 0
 
         async def _send(message: Message) -> None:
@@ -33,10 +39,13 @@ class RequestIds:
                     *message.get("headers", []),
                     (b"x-request-id", identity.encode()),
                 ]
-            await send(message)
+            async with asyncio.timeout(SLOW_SECONDS):  # a reader who reads nothing is let go
+                await send(message)
 
         try:
             await self.app(scope, receive, _send)
+        except TimeoutError:
+            log.info("http.slow_reader", path=scope["path"])
         finally:
             log.info(
                 "http.request",
@@ -63,15 +72,7 @@ class BodyLimit:
         if (refused := self._at_once(scope)) is not None:
             await _refuse(send, *refused)
             return
-        read, started = 0, False
-
-        async def _receive() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self.limit:
-                raise _Flood
-            return message
+        started = False
 
         async def _send(message: Message) -> None:
             nonlocal started
@@ -79,10 +80,10 @@ class BodyLimit:
             await send(message)
 
         try:
-            await self.app(scope, _receive, _send)
-        except _Flood:
+            await self.app(scope, _Body(receive, self.limit), _send)
+        except (_Flood, _TooSlow) as error:
             if not started:
-                await _refuse(send, *self._too_large())
+                await _refuse(send, *(self._too_large() if isinstance(error, _Flood) else TOO_SLOW))
 
     def _at_once(self, scope: Scope) -> tuple[int, str, str] | None:
         headers = dict(scope["headers"])
@@ -95,6 +96,35 @@ class BodyLimit:
 
     def _too_large(self) -> tuple[int, str, str]:
         return 413, "too_large", f"This hub takes at most {self.limit} bytes a request."
+
+
+class _Body:
+    """A request's body as it comes: counted, and all of it within a limit of time."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self.receive = receive
+        self.left = limit
+        self.deadline = asyncio.get_running_loop().time() + SLOW_SECONDS
+        self.whole = False
+
+    async def __call__(self) -> Message:
+        """The next part; once the body is whole this only waits for the client to leave."""
+        if self.whole:
+            return await self.receive()
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                message = await self.receive()
+        except TimeoutError as error:
+            raise _TooSlow(408, TOO_SLOW[2]) from error
+        self.whole = not message.get("more_body", False)
+        self.left -= len(message.get("body", b""))
+        if self.left < 0:
+            raise _Flood
+        return message
+
+
+class _TooSlow(HTTPException):
+    """The body did not come in time; FastAPI passes this one on unchanged."""
 
 
 class _Flood(Exception):

@@ -1,11 +1,20 @@
-"""Whether the hub lives, and whether it can work."""
+"""Whether the hub lives, whether it can work, and its numbers."""
+
+import shutil
 
 import sqlalchemy as sa
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from hub.api.deps import Read, TheHub
+from hub.api.problems import refusals
+from hub.db import StorageFull
+from hub.errors import Busy
+from hub.metrics import Metrics
 
 router = APIRouter(tags=["health"])
+LEAST_FREE = 64 * 1024 * 1024
+"""Bytes of disk below which a hub says that it cannot work."""
 
 
 @router.get("/healthz")
@@ -14,10 +23,20 @@ async def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=refusals(Busy, StorageFull))
 def ready(session: Read, hub: TheHub) -> dict[str, str]:
-    """The database answers and the git folder is there."""
+    """The database answers, the data folder is there and its disk has room."""
     session.execute(sa.text("select 1"))
-    if not hub.git.root.exists():
-        hub.git.root.mkdir(parents=True, exist_ok=True)
+    hub.git.root.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(hub.settings.data).free < LEAST_FREE:
+        raise StorageFull
+    if hub.live.stopping:
+        raise Busy("The hub is stopping; connect again in a moment.")
     return {"status": "ready"}
+
+
+@router.get("/metrics", include_in_schema=False)
+def metrics(request: Request) -> Response:
+    """The hub's numbers for Prometheus."""
+    measured: Metrics = request.app.state.metrics
+    return Response(measured.text(), media_type="text/plain; version=0.0.4")

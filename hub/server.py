@@ -1,0 +1,93 @@
+"""The web server around the app: patient with nobody, and polite when it stops."""
+
+import asyncio
+import signal
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hub.app import create_app
+from hub.core import Hub
+
+HEADER_SECONDS = 10.0
+"""A client that has not said its request's headers by then is hung up on."""
+DRAIN_SECONDS = 20
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP that waits for headers only so long: uvicorn alone waits for ever (slowloris)."""
+
+    header_seconds = HEADER_SECONDS
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock with the connection."""
+        super().connection_made(transport)
+        self._start_clock()
+
+    def on_message_begin(self) -> None:
+        """Start it again with the first byte of each further request."""
+        super().on_message_begin()
+        if self._deadline is None:
+            self._start_clock()
+
+    def on_headers_complete(self) -> None:
+        """The client kept its side."""
+        self._stop_clock()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing to wait for any more."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _start_clock(self) -> None:
+        self._deadline = self.loop.call_later(self.header_seconds, self.transport.abort)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Server(uvicorn.Server):
+    """A server that tells sockets 1001 before it closes, and ends with exit code 0."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self.hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new connections, say goodbye to sockets, let requests finish."""
+        for each in self.servers:
+            each.close()
+        await self.hub.live.stop()
+        await self.hub.live.emptied(seconds=2.0)
+        await super().shutdown(sockets)
+
+
+def run(hub: Hub, listening: socket.socket) -> None:
+    """Serve until SIGTERM or Ctrl-C; what was acknowledged is on disk before this returns."""
+    config = uvicorn.Config(
+        create_app(hub),
+        http=PatientProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ws_max_size=64 * 1024,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_per_message_deflate=False,
+    )
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again once it has drained; a clean stop is no failure.
+        signal.signal(each, _drained)
+    Server(config, hub).run(sockets=[listening])
+
+
+def _drained(_number: int, _frame: Any) -> None:
+    """Nothing is left to do."""

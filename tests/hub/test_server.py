@@ -1,0 +1,108 @@
+"""A real `hub serve`: it stops politely, waits for nobody, and tells its numbers."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+
+from tests.builders import a_join
+from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub process with the goal `toy`, logging JSON."""
+    hub = HubProcess(a_data_folder_with_the_toy(tmp_path), settings={"AGENTHUB_LOG_JSON": "1"})
+    hub.start()
+    yield hub
+    hub.kill()
+
+
+@contextmanager
+def slow_clients(port: int, count: int, words: bytes) -> Iterator[list[socket.socket]]:
+    """Connections that say this and then nothing more."""
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+            for _ in range(count)
+        ]
+        for each in clients:
+            each.sendall(words)
+        yield clients
+
+
+def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
+    serving: HubProcess,
+) -> None:
+    async def listen() -> int | None:
+        address = serving.url.replace("http", "ws") + "/v1/live"
+        async with websockets.connect(address) as live:
+            await live.recv()
+            listening.set()
+            try:
+                while True:
+                    await live.recv()
+            except websockets.ConnectionClosed as closed:
+                return closed.rcvd.code if closed.rcvd else None
+
+    codes: list[int | None] = []
+    listening = threading.Event()
+    listener = threading.Thread(target=lambda: codes.append(asyncio.run(listen())))
+    listener.start()
+    listening.wait(20)
+
+    assert serving.stop() == 0
+    listener.join(20)
+    assert codes == [1001]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"", b"GET /healthz HT", b"POST /v1/agents HTTP/1.1\r\nContent-Length: 500\r\n\r\n{"],
+    ids=["silent", "half a header", "half a body"],
+)
+def test_three_hundred_slow_clients_keep_nobody_else_waiting(
+    serving: HubProcess, words: bytes
+) -> None:
+    body = a_join().model_dump(mode="json")
+    with slow_clients(serving.port, 300, words) as clients:
+        with httpx.Client(base_url=serving.url, timeout=10) as client:
+            assert client.post("/v1/agents", json=body).status_code == 201
+            assert client.get("/readyz").status_code == 200
+
+        answer = clients[0].recv(4096)  # empty when hung up on, a refusal when no body came
+    assert answer == b"" or b"408" in answer.split(b"\r\n")[0]
+
+
+def test_numbers_are_told_by_route(serving: HubProcess) -> None:
+    with httpx.Client(base_url=serving.url) as client:
+        client.get("/v1/goals/toy")
+        client.get("/v1/goals/nothing")
+        text = client.get("/metrics").text
+
+    route = 'method="GET",route="/v1/goals/{slug}"'
+    assert f'agenthub_requests_total{{{route},status="200"}} 1.0' in text
+    assert f'agenthub_requests_total{{{route},status="404"}} 1.0' in text
+    assert "agenthub_experiments 1.0" in text and "agenthub_event_lag 0.0" in text
+
+
+def test_every_line_of_the_log_is_json_with_the_request_s_id(serving: HubProcess) -> None:
+    identity = httpx.get(f"{serving.url}/v1/goals").headers["x-request-id"]
+
+    deadline = time.monotonic() + 10
+    lines: list[dict[str, Any]] = []
+    while not any(line.get("request_id") == identity for line in lines):
+        assert time.monotonic() < deadline
+        text = serving.log.read_text().splitlines()
+        lines = [json.loads(line) for line in text if line.startswith("{")]
+    told = next(line for line in lines if line.get("request_id") == identity)
+    assert (told["event"], told["path"], told["status"]) == ("http.request", "/v1/goals", 200)
