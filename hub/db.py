@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
-from hub.errors import Busy, HubError
+from hub.errors import Busy, HubError, StorageFull
 from hub.tables import EventRow
 from protocol.base import Time
 from protocol.events import Envelope, Event
@@ -30,13 +30,6 @@ class NewerSchema(HubError):
     """This database was written by a newer hub; upgrade the hub or restore an older backup."""
 
     code, status = "newer_schema", 500
-
-
-class StorageFull(HubError):
-    """The hub's disk is full; nothing was stored, try again later."""
-
-    code, status = "storage_full", 507
-    retry_after = 30.0
 
 
 @dataclass

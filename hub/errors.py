@@ -71,6 +71,13 @@ class Busy(HubError):
     retry_after = 2.0
 
 
+class StorageFull(HubError):
+    """The hub's disk is full; nothing was stored, try again later."""
+
+    code, status = "storage_full", 507
+    retry_after = 30.0
+
+
 class TooMany(HubError):
     """Too many requests from you; wait as long as Retry-After says."""
 

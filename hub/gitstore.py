@@ -12,7 +12,7 @@ from typing import TypeVar
 import pygit2
 from pygit2.enums import DiffOption, FileMode, ObjectType
 
-from hub.errors import HubError
+from hub.errors import HubError, StorageFull
 from hub.gitobjects import GitObject, pack
 from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 
@@ -84,7 +84,19 @@ class GitStore:
             repo.config[key] = value
 
     def write(self, goal: str, draft: CommitDraft) -> Written:
-        """Write blob, tree and commit objects; no ref moves, an orphan is harmless."""
+        """Write blob, tree and commit objects; no ref moves, an orphan is harmless.
+
+        Raises:
+            StorageFull: the disk has no room for them.
+        """
+        try:
+            return self._write(goal, draft)
+        except (OSError, pygit2.GitError) as error:
+            if "no space left" in str(error).lower():
+                raise StorageFull from error
+            raise
+
+    def _write(self, goal: str, draft: CommitDraft) -> Written:
         index = pygit2.Index()
         if draft.parents:
             index.read_tree(self._commit(goal, draft.parents[0]).tree)

@@ -1,5 +1,6 @@
 """Every refusal has one shape on the wire: a code, a status and a sentence that says what to do."""
 
+import errno
 import logging
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from hub.errors import HubError, Invalid
+from hub.errors import HubError, Invalid, StorageFull
 from protocol.base import Problem
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HubError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -83,6 +85,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         {"code": _CODES.get(error.status_code, "http_error"), "status": error.status_code},
     )
     return answer(request, refused)
+
+
+async def _disk(request: Request, error: Exception) -> JSONResponse:
+    """A log or curve that found no room; anything else that a file says is a bug."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return answer(request, StorageFull())
+    return await _bug(request, error)
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:

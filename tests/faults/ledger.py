@@ -68,20 +68,23 @@ class Ledger:
     def propose(self, order: Order) -> Order:
         """Make the order's experiment exist, unless it came with one."""
         if order.experiment is None:
-            rate = f"LEARNING_RATE = {self.random.uniform(0.001, 0.1):.9f}"
-            body = {
-                "lease": str(order.lease),
-                "epoch": order.epoch,
-                "goal": order.goal,
-                "parent": order.parent,
-                "files": {"train.py": TRAIN.replace("LEARNING_RATE = 0.02", rate)},
-                "title": rate,
-                "hypothesis": "A step of another size learns faster.",
-                "mutator": "offline",
-            }
-            answer = self.insist("PUT", f"/v1/experiments/{an_id()}", body)
-            order.experiment = answer.json()["sha"]
+            order.experiment = self.insist(*self.proposal(order)).json()["sha"]
         return order
+
+    def proposal(self, order: Order) -> tuple[str, str, Body]:
+        """A request that proposes another learning rate."""
+        rate = f"LEARNING_RATE = {self.random.uniform(0.001, 0.1):.9f}"
+        body = {
+            "lease": str(order.lease),
+            "epoch": order.epoch,
+            "goal": order.goal,
+            "parent": order.parent,
+            "files": {"train.py": TRAIN.replace("LEARNING_RATE = 0.02", rate)},
+            "title": rate,
+            "hypothesis": "A step of another size learns faster.",
+            "mutator": "offline",
+        }
+        return "PUT", f"/v1/experiments/{an_id()}", body
 
     def finish(self, order: Order) -> UUID:
         """Write a result down as finished; `deliver` sends it."""

@@ -1,0 +1,99 @@
+"""F9 and F10: clocks that are wrong, and disks that are full."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+
+from tests.faults.hub_process import HubProcess, copied
+from tests.faults.invariants import Site, violations
+from tests.faults.ledger import Ledger, ledgers
+from tests.faults.seeds import every_seed
+
+pytestmark = pytest.mark.faults
+DISK_BYTES = 12 * 1024 * 1024
+
+
+def assert_all_is_well(hub: HubProcess, volunteers: list[Ledger]) -> None:
+    """Stop the hub and check I1 to I8."""
+    assert hub.stop() in {0, -signal.SIGTERM}
+    assert violations(Site(hub.data, volunteers)) == []
+
+
+@every_seed
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_f9_a_client_whose_clock_is_wrong_loses_neither_lease_nor_result(
+    hub: HubProcess, seed: int, hours: int
+) -> None:
+    hub.start()
+    (volunteer,) = ledgers(hub.url, seed, count=1)
+    order = volunteer.propose(volunteer.claim())
+    identity = volunteer.finish(order)
+    skewed = datetime.now(UTC) + timedelta(hours=hours)
+    volunteer.sent[identity]["started_at"] = skewed.isoformat()
+    volunteer.sent[identity]["metric"] = Random(seed).uniform(0.5, 2.0)
+
+    answer = volunteer.deliver(identity)
+
+    stored = httpx.get(f"{hub.url}/v1/runs/{identity}").json()
+    age = datetime.now(UTC) - datetime.fromisoformat(stored["created_at"])
+    assert answer.status_code == 200
+    assert timedelta() <= age < timedelta(minutes=1)
+    assert_all_is_well(hub, [volunteer])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes; only root can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    size = f"size={DISK_BYTES}"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Use up every byte of the disk."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return ballast
+
+
+@every_seed
+def test_f10_a_full_disk_refuses_with_507_and_recovers_by_itself(
+    template: Path, small_disk: Path, seed: int
+) -> None:
+    hub = HubProcess(copied(template, small_disk))
+    hub.start()
+    volunteers = ledgers(hub.url, seed, count=4)
+    proposer, *others = volunteers
+    proposer.work_once()  # the baseline, so that the next order is a proposal
+    order = proposer.claim()
+    finished = [(each, each.finish(each.propose(each.claim()))) for each in others]
+    ballast = fill(small_disk)
+
+    answers = [each.deliver(identity) for each, identity in finished]
+    answers.append(proposer.ask(*proposer.proposal(order)))
+    readable = httpx.get(f"{hub.url}/v1/goals/toy/experiments")
+    ballast.unlink()
+
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused
+    assert {answer.status_code for answer in refused} <= {503, 507}
+    assert all(float(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert readable.status_code == 200
+    for each, identity in finished:
+        assert each.deliver(identity).status_code == 200
+    assert proposer.ask(*proposer.proposal(order)).status_code == 200
+    assert_all_is_well(hub, volunteers)
