@@ -48,7 +48,7 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     unsafe_no_sandbox: Annotated[bool, typer.Option(help=UNSAFE)] = False,
 ) -> None:
     """Join a hub: check everything, get a token, write the settings."""
-    folder = folder.expanduser()
+    folder = folder.expanduser().resolve()
     wish = joining.Wish(
         url, name, owner, invite, tuple(goal or ()), gpus, insecure_http, unsafe_no_sandbox
     )
@@ -75,7 +75,7 @@ def run(  # noqa: PLR0917 - each is an option of the command
     unsafe_no_sandbox: Annotated[bool, typer.Option(help=UNSAFE)] = False,
 ) -> None:
     """Work until stopped. Ctrl-C finishes the run and submits it; a second one stops at once."""
-    folder = folder.expanduser()
+    folder = folder.expanduser().resolve()
     said: dict[str, Any] = {
         "mutator": mutator,
         "mutator_command": mutator_command,

@@ -2,7 +2,9 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +14,33 @@ from agent_client.evaluator.corpus import Corpus
 from agent_client.evaluator.wire import Logits, Model, Tokens
 
 Losses = NDArray[np.float64]
+_AT_ONCE = 64  # tokens whose float64 logits stay in a core's cache: half the time of whole rows
+_WORTH_THREADS = 1 << 23
 
 
 def nats(logits: Logits, targets: Tokens) -> Losses:
     """Return -ln p(target) at every place: float64 [rows, columns].
 
     The log-softmax is ours, in float64, so numbers that are no log-probabilities gain nothing.
+    Rows are shared among threads where there is enough to do; numpy lets them run side by side.
     """
-    losses = np.empty(targets.shape, dtype=np.float64)
-    columns = np.arange(targets.shape[1])
-    for row, wanted in enumerate(targets):  # row by row: a whole batch in float64 may be gigabytes
-        x = logits[row].astype(np.float64)
+    if logits.size < _WORTH_THREADS:
+        rows = [_row_nats(*pair) for pair in zip(logits, targets, strict=True)]
+    else:
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            rows = list(pool.map(_row_nats, logits, targets))
+    return np.stack(rows)
+
+
+def _row_nats(logits: Logits, targets: Tokens) -> Losses:
+    losses = np.empty(len(targets), dtype=np.float64)
+    for start in range(0, len(targets), _AT_ONCE):
+        wanted = targets[start : start + _AT_ONCE]
+        x = logits[start : start + _AT_ONCE].astype(np.float64)
         x -= x.max(axis=-1, keepdims=True)
-        chosen = x[columns, wanted]
+        chosen = x[np.arange(len(wanted)), wanted]
         np.exp(x, out=x)
-        losses[row] = np.log(x.sum(axis=-1)) - chosen
+        losses[start : start + _AT_ONCE] = np.log(x.sum(axis=-1)) - chosen
     return losses
 
 

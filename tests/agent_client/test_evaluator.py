@@ -121,3 +121,14 @@ def _scored_goals() -> Iterator[tuple[str, Scoring]]:
 @pytest.mark.parametrize(("name", "rules"), list(_scored_goals()))
 def test_a_goal_probes_at_least_two_batches(name: str, rules: Scoring) -> None:
     assert rules.sealed_rows >= 2 * rules.batch_rows
+
+
+def test_large_batches_shared_among_threads_cost_exactly_the_same() -> None:
+    dice = np.random.default_rng(4)
+    logits = dice.normal(0, 4, (9, 100, 10_000)).astype(np.float32)
+    targets = dice.integers(0, 10_000, (9, 100)).astype(np.int32)
+
+    together = scoring.nats(logits, targets)
+
+    alone = [scoring.nats(logits[i : i + 1], targets[i : i + 1])[0] for i in range(len(logits))]
+    assert (together == np.stack(alone)).all()

@@ -287,7 +287,7 @@ def pin(n):
         url, name = SHARDS.format(index), f"download/shard_{index:05d}.parquet"
         with urlopen(url, timeout=60) as answer:
             found = write(name, iter(lambda: answer.read(1 << 20), b""))
-        print(f'[[data.files]]\npath = "shard_{index:05d}.parquet"\nurl = "{url}"\n'
+        print(f'[[data.files]]\npath = "{name}"\nurl = "{url}"\n'
               f'size = {(DATA / name).stat().st_size}\nsha256 = "{found}"\nlicence = "see the data set\'s card"\n')
 
 
