@@ -8,7 +8,7 @@ MINUTES ?= 5
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help dev demo test check fix bench golden goals-test faults soak clean
+.PHONY: help dev demo test check fix bench golden goals-test faults soak clean sandbox-test
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
@@ -42,6 +42,9 @@ test: $(VENV)/.dev $(VENV)/.services ## run every test: JOBS=2 at a time
 
 goals-test: $(VENV)/.dev ## goals validate, tiny_gpt trains and is scored, cheats are caught, honest models pass
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/goals tests/protocol/test_goals.py tests/hub/test_goal_files.py tests/agent_client/test_evaluator.py tests/agent_client/test_evaluator_strangers.py
+
+sandbox-test: $(VENV)/.dev $(VENV)/.services ## hostile programs against every sandbox that works here, as a table
+	$(BIN)/python -m tests.sandbox.matrix
 
 golden: $(VENV)/.dev ## write the golden files anew after a wire change; review the diff
 	GOLDEN=write $(BIN)/pytest -q tests/golden

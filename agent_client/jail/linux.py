@@ -50,6 +50,30 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
     )
 
 
+def sethostname(name: str) -> None:
+    """Name the machine, for everybody in this UTS namespace."""
+    _checked(_libc.sethostname(os.fsencode(name), ctypes.c_size_t(len(name))))
+
+
+class FileUser:
+    """Look at files as another user within a `with` block, if we are root; None changes nothing."""
+
+    def __init__(self, uid: "int | None") -> None:
+        self._uid = uid
+
+    def __enter__(self) -> None:
+        """Become that user, for files only."""
+        if self._uid is not None:
+            _libc.setfsgid(self._uid)
+            _libc.setfsuid(self._uid)
+
+    def __exit__(self, *_: object) -> None:
+        """Be root again."""
+        if self._uid is not None:
+            _libc.setfsuid(0)
+            _libc.setfsgid(0)
+
+
 def syscall(number: int, *values: object) -> int:
     """Call a system call that libc has no name for."""
     passed = [ctypes.c_long(v) if isinstance(v, int) else v for v in values]

@@ -9,26 +9,31 @@ import os
 import stat
 import time
 
-from agent_client.jail import tree
+from agent_client.jail import linux, tree
 
 MEMORY, PROCESSES, DISK, FILES, CPU = "memory", "processes", "disk", "files", "cpu"
 _DISK_EVERY = 1.0
 _DEEPEST = 64
-_RESERVE = 128 << 20
+_RESERVE = 256 << 20
 
 
 class Meter:
     """Measures everything below this process; `folders` are those that the run may write."""
 
-    def __init__(self, limits: "dict[str, float]", folders: "list[str]") -> None:
-        self._limits, self._folders = limits, folders
+    def __init__(
+        self, limits: "dict[str, float]", folders: "list[str]", uid: "int | None" = None
+    ) -> None:
+        self._limits, self._folders, self._uid = limits, folders, uid
         self._shared_before = shared_memory()
-        self._disk_due = 0.0
+        self._disk_due = self._memory_at = 0.0
+        self._memory_was = 0
         self.peak = 0
+        self.seen: list[tree.Process] = []
+        self.seconds_left = _DISK_EVERY
 
     def passed(self) -> "str | None":
         """The name of the first limit that is passed, or None."""
-        found = tree.below(os.getpid())
+        found = self.seen = tree.below(os.getpid())
         if sum(process.threads for process in found) > self._limits[PROCESSES]:
             return PROCESSES
         if self._memory(found) > self._limits[MEMORY]:
@@ -42,16 +47,25 @@ class Meter:
         used = sum(tree.private_bytes(process.pid) for process in found)
         used += max(0, shared_memory() - self._shared_before)
         self.peak = max(self.peak, used)
+        self._forecast(used, time.monotonic())
         return used
 
+    def _forecast(self, used: int, now: float) -> None:
+        """Say when the limit would be reached at this pace: a hog is looked at more often."""
+        pace = (used - self._memory_was) / (now - self._memory_at)
+        left = (self._limits[MEMORY] - used) / pace if pace > 0 else _DISK_EVERY
+        self.seconds_left = max(0.0, min(left, _DISK_EVERY))
+        self._memory_was, self._memory_at = used, now
+
     def _storage(self, found: "list[tree.Process]") -> "str | None":
-        began = time.monotonic()
-        if began < self._disk_due:
+        if time.monotonic() < self._disk_due:
             return None
+        spent = time.process_time()
         count = Count(self._limits[DISK], self._limits[FILES])
-        verdict = count.folders(self._folders) or count.deleted(found)
-        now = time.monotonic()
-        self._disk_due = now + max(_DISK_EVERY, 20 * (now - began))
+        verdict = count.folders(self._folders)
+        with linux.FileUser(self._uid):  # in a container, root may not look at others' descriptors
+            verdict = verdict or count.deleted(found)
+        self._disk_due = time.monotonic() + max(_DISK_EVERY, 20 * (time.process_time() - spent))
         return verdict
 
     def at_the_end(self) -> "str | None":

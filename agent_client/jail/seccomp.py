@@ -41,7 +41,9 @@ _SIGNALS = {
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
 }  # fmt: skip
-_SOCKET, _CLONE, _CLONE3, _IOCTL, _PRLIMIT = (41, 198), (56, 220), (435, 435), (16, 29), (302, 261)
+_SOCKET, _CLONE, _CLONE3 = (41, 198), (56, 220), (435, 435)
+_IOCTL, _PRCTL, _PRLIMIT = (16, 29), (157, 167), (302, 261)
+_PR_SET_DUMPABLE = 4  # would hide open files from whoever counts them
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _AF_UNIX = 1
 _NEW_NAMESPACES = 0x7E020000
@@ -92,6 +94,7 @@ def program(unix_sockets: bool, signals: bool, machine: str = "") -> bytes:
         _for(_CLONE[column], _op(_LOAD, _ARG0) + _op(_ANY_BIT, _NEW_NAMESPACES, 0, 1) + _refuse()),
         _for(_IOCTL[column], _op(_LOAD, _ARG1) + _deny(_TIOCSTI) + _deny(_TIOCLINUX)),
         _for(_PRLIMIT[column], _op(_LOAD, _ARG0) + _op(_EQUAL, 0, 1, 0) + _refuse()),
+        _for(_PRCTL[column], _op(_LOAD, _ARG0) + _deny(_PR_SET_DUMPABLE)),
         _op(_RETURN, _ALLOW),
     ]
     return b"".join(parts)

@@ -70,6 +70,12 @@ def hide_other_processes() -> None:
     linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV, "hidepid=2")
 
 
+def forget_the_machines_name() -> None:
+    """Give this process and its children another host name, and no shared System V memory."""
+    linux.unshare(linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
+    linux.sethostname("sandbox")
+
+
 def private_memory_folder(size: int) -> None:
     """Give /dev/shm a size and no neighbours."""
     linux.mount(

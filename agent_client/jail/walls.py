@@ -36,7 +36,8 @@ class Unreachable(OSError):
     def __init__(self, path: str, barrier: str) -> None:
         super().__init__(
             f"{path} lies in {barrier}, which the sandbox's user cannot enter. "
-            f"Install Python and AgentHub elsewhere (/opt, /srv), or run: chmod o+x {barrier}"
+            "Keep Python, AgentHub and its folder elsewhere (/opt, /srv), "
+            f"or run: chmod o+x {barrier}"
         )
 
 
@@ -77,7 +78,7 @@ def bubblewrap(spec: "Spec", uid: "int | None", status: int) -> "list[str]":
     paths = [*spec["readable"], spec["work"], *spec["writable"]]
     where = {path: path for path in paths}
     if uid is not None:
-        stage.private_mounts()
+        _private_mounts()
         where = stage.collect(paths, uids.lock_folder())
         limit(spec["limits"], bool(spec["devices"]), 0)
         uids.become(uid)
@@ -87,6 +88,13 @@ def bubblewrap(spec: "Spec", uid: "int | None", status: int) -> "list[str]":
     fd = _as_descriptor(seccomp.program(unix_sockets=True, signals=True))
     linux.keep_from_programs((fd, status))
     return bubblewrap_argv(spec, where, (fd, status))
+
+
+def _private_mounts() -> None:
+    try:
+        stage.private_mounts()
+    except PermissionError:
+        raise OSError("root may not mount here, as in most containers") from None
 
 
 def bubblewrap_argv(spec: "Spec", where: "dict[str, str]", fds: "tuple[int, int]") -> "list[str]":
@@ -158,6 +166,7 @@ def _reach(paths: "list[str]", spec: "Spec") -> None:
                 raise Unreachable(path, barrier) from None
         return
     stage.open_the_way(paths)
+    stage.forget_the_machines_name()
     stage.hide_other_processes()
     stage.private_memory_folder(int(spec["limits"]["memory"]) // 2)
     spec["private_shm"] = True

@@ -200,7 +200,9 @@ def trace_a_neighbour(facts: Facts) -> str | None:
         lambda: _call(101 if _intel() else 117, 16, victim, 0, 0),
         lambda: _call(310 if _intel() else 270, victim, 0, 0, 0, 0, 0),
         lambda: str(os.open(f"/proc/{victim}/mem", os.O_RDWR)),
-        lambda: str(list(Path(f"/proc/{victim}/fd").iterdir())),
+        lambda: str(Path(f"/proc/{victim}/fd/0").readlink()),
+        lambda: Path(f"/proc/{victim}/maps").read_text()[:80],
+        lambda: str(Path(f"/proc/{victim}/root").readlink()),
         lambda: str(resource.prlimit(victim, resource.RLIMIT_NOFILE, (64, 64))),
     )
     return _first(lambda attempt: attempt(), attempts)
