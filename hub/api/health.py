@@ -8,8 +8,7 @@ from fastapi.responses import Response
 
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
-from hub.db import StorageFull
-from hub.errors import Busy
+from hub.errors import Busy, StorageFull
 from hub.metrics import Metrics
 
 router = APIRouter(tags=["health"])

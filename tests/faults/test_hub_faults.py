@@ -5,18 +5,24 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from random import Random
 
 import httpx
 import pytest
+from sqlalchemy import create_engine, text
 
-from tests.faults.hub_process import HubProcess
+from tests.faults.hub_process import TOY, HubProcess
 from tests.faults.invariants import Site, violations
 from tests.faults.ledger import Ledger, ledgers
 from tests.faults.seeds import every_seed
 from tests.services.proxy import Fault, fault_proxy
 
 pytestmark = pytest.mark.faults
+KILL_THE_OTHERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 def assert_all_is_well(hub: HubProcess, volunteers: list[Ledger]) -> None:
@@ -134,6 +140,32 @@ def test_f11_a_locked_database_makes_clients_wait_and_lose_nothing(
     for each, identity in finished:
         assert each.deliver(identity).status_code == 200
     assert_all_is_well(hub, volunteers)
+
+
+@every_seed
+@pytest.mark.postgres
+def test_f11_killed_database_connections_cost_a_retry_and_nothing_else(
+    postgres_url: str, tmp_path: Path, seed: int
+) -> None:
+    hub = HubProcess(tmp_path / "hub", settings={"AGENTHUB_DATABASE_URL": postgres_url})
+    hub.run("goal", "open", str(TOY))
+    hub.start()
+    volunteers = ledgers(hub.url, seed, count=3)
+    engine = create_engine(postgres_url)
+
+    with ThreadPoolExecutor() as pool:
+        working = [pool.submit(work_five_times, each) for each in volunteers]
+        while not all(each.done() for each in working):
+            with engine.begin() as connection:
+                connection.execute(KILL_THE_OTHERS)
+            threading.Event().wait(0.3)
+
+    with engine.connect() as connection:
+        stored = connection.execute(text("SELECT id FROM runs")).scalars().all()
+    engine.dispose()
+    hub.stop()
+    assert {str(each) for each in stored} == {str(i) for v in volunteers for i in v.sent}
+    assert [status for v in volunteers for status in v.statuses if status == 500] == []
 
 
 def work_five_times(volunteer: Ledger) -> None:
