@@ -5,6 +5,7 @@ exactly what a hub would believe that had never seen the runs that are gone.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -76,9 +77,9 @@ def after_run(work: Work, goal: GoalRow, experiment: ExperimentRow, run: RunRow)
 
 
 def refit(work: Work, goal: GoalRow) -> None:
-    """Fit the goal's belief and write what changed, in one transaction."""
+    """Fit the goal's belief and write exactly what it says, in one transaction."""
     work.session.flush()
-    write(work, goal, believe(work.session, goal))
+    write(work, goal, believe(work.session, goal), least=0.0)
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,14 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def write(work: Work, goal: GoalRow, fitted: Fitted) -> None:
-    """Write the scores, standings and verdicts that changed, and crown the champion."""
+def write(work: Work, goal: GoalRow, fitted: Fitted, least: float = MATERIAL) -> None:
+    """Write the scores, standings and verdicts that changed, and crown the champion.
+
+    A score or spread that moved by less than `least` of the noise is left as it is: on a large
+    goal every run moves every score a little.
+    """
     goal.noise_sd = fitted.noise_sd or None
-    changed, loud = _differences(work.session, goal, fitted)
+    changed, loud = _differences(work.session, goal, fitted, least * fitted.noise_sd)
     work.session.flush()
     seq = work.next_seq
     connection = work.session.connection()
@@ -159,29 +164,44 @@ def write(work: Work, goal: GoalRow, fitted: Fitted) -> None:
 
 
 def _differences(
-    session: Session, goal: GoalRow, fitted: Fitted
+    session: Session, goal: GoalRow, fitted: Fitted, least: float
 ) -> tuple[list[dict[str, object]], list[str]]:
     """The values to write, and the experiments whose change is worth an event."""
     changed: list[dict[str, object]] = []
     loud: list[str] = []
-    for sha, score, standing, kept, owners in session.execute(_rows(goal)):
+    for sha, standing, kept, owners, *numbers in session.execute(_rows(goal)):
         new = fitted.told.get(sha, FORGOTTEN)
-        if new is FORGOTTEN and score is None:
+        if new is FORGOTTEN and numbers[0] is None:
             continue
-        heard = score is None or (standing, kept, owners) != (new.standing, new.kept, new.n_owners)
-        moved = abs((score or 0.0) - (new.score or 0.0)) > MATERIAL * fitted.noise_sd
-        if heard:
+        heard = (standing, kept, owners) != (new.standing, new.kept, new.n_owners)
+        if heard or numbers[0] is None:
             loud.append(sha)
-        if heard or moved:
+        if heard or _moved(numbers, [new.score, new.score_sd, new.delta], least):
             changed.append({"at_sha": sha, **vars(new)})
     return changed, loud
 
 
-def _rows(goal: GoalRow) -> sa.Select[str, float | None, str, bool, int]:
+def _moved(old: Sequence[float | None], new: Sequence[float | None], least: float) -> bool:
+    return any(
+        (before is None) != (after is None)
+        or (before is not None and after is not None and abs(before - after) > least)
+        for before, after in zip(old, new, strict=True)
+    )
+
+
+def _rows(
+    goal: GoalRow,
+) -> sa.Select[str, str, bool, int, float | None, float | None, float | None]:
     made = ExperimentRow
     return (
         sa.select(
-            col(made.sha), col(made.score), col(made.standing), col(made.kept), col(made.n_owners)
+            col(made.sha),
+            col(made.standing),
+            col(made.kept),
+            col(made.n_owners),
+            col(made.score),
+            col(made.score_sd),
+            col(made.delta),
         )
         .where(col(made.goal) == goal.slug)
         .order_by(col(made.number))

@@ -1,0 +1,100 @@
+"""Scores are a function of the counted runs, and of nothing else."""
+
+from fastapi.testclient import TestClient
+from sqlmodel import col, select
+
+from hub import scores
+from hub.core import Hub
+from hub.tables import ExperimentRow, GoalRow, RunRow
+from tests.hub.volunteer import Volunteer
+
+Row = tuple[object, ...]
+
+
+def believed(hub: Hub) -> list[Row]:
+    """What every row says, by number."""
+    names = list(scores.Told.__dataclass_fields__)
+    with hub.database.read() as session:
+        rows = session.exec(select(ExperimentRow).order_by(col(ExperimentRow.number))).all()
+        return [tuple(_told(getattr(row, name)) for name in names) for row in rows]
+
+
+def _told(value: object) -> object:
+    # An unmeasured node more changes the order of sums, and so the sixteenth digit.
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+def grown(hub: Hub) -> None:
+    """Make the goal look large, so that it is refitted in the background."""
+    with hub.database.work() as work:
+        work.session.get_one(GoalRow, "toy").next_number = scores.AT_ONCE + 1
+
+
+def test_on_a_large_goal_the_reading_shows_at_once_and_the_belief_a_moment_later(
+    hub: Hub, volta: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    grown(hub)
+    sha = volta.explore(learning_rate=0.3, metric=0.7).experiment
+    with hub.database.read() as session:
+        fresh = session.exec(select(ExperimentRow).where(ExperimentRow.sha == sha)).one()
+    assert (fresh.score, fresh.standing, fresh.kept) == (0.7, "claimed", False)
+
+    hub.believer.turn()
+
+    with hub.database.read() as session:
+        settled = session.exec(select(ExperimentRow).where(ExperimentRow.sha == sha)).one()
+    assert settled.kept
+    assert settled.delta is not None
+    assert settled.delta < 0
+
+
+def test_a_second_refit_changes_nothing_and_says_nothing(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    volta.explore(learning_rate=0.3, metric=0.85)
+    before, newest = believed(hub), http.get("/v1/events").json()["seq"]
+
+    with hub.database.work() as work:
+        scores.refit(work, work.session.get_one(GoalRow, "toy"))
+
+    assert believed(hub) == before
+    assert http.get("/v1/events").json()["seq"] == newest
+
+
+def test_a_run_that_no_longer_counts_leaves_no_trace_in_any_score(
+    hub: Hub, volta: Volunteer, tesla: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    volta.explore(learning_rate=0.3, metric=0.85)
+    before = believed(hub)
+    lucky = tesla.explore(learning_rate=0.4, metric=0.5)
+    assert believed(hub)[: len(before)] != before
+
+    with hub.database.work() as work:
+        for run in work.session.exec(select(RunRow).where(RunRow.owner == "nikola")):
+            run.counted = False
+        work.session.flush()
+        scores.refit(work, work.session.get_one(GoalRow, "toy"))
+
+    assert believed(hub)[: len(before)] == before
+    with hub.database.read() as session:
+        row = session.exec(select(ExperimentRow).where(ExperimentRow.sha == lucky.experiment)).one()
+    assert (row.score, row.kept, row.standing) == (None, False, "none")
+
+
+def test_an_improvement_is_verified_when_another_owner_repeats_it(
+    http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    for _ in range(6):
+        order = tesla.claim()
+        if order.parent is not None:
+            tesla.release(order)
+            break
+        tesla.report(order, metric=0.8 if order.experiment == sha else 0.9)
+
+    shown = http.get(f"/v1/experiments/{sha}").json()
+    assert (shown["standing"], shown["n_owners"]) == ("verified", 2)
+    assert http.get("/v1/goals/toy").json()["champion"] == sha
