@@ -50,8 +50,8 @@ def create_goal(desk: Desk, act: acts.CreateGoal) -> Effect:
     """Open a goal."""
     _must_be_whole(act.spec, act.files)
     goals.open_goal(desk.work, desk.git, act.spec, act.files, by=desk.by.name)
-    title = act.spec.title
-    return Effect(act.spec.name, f"Opened: {title}", act.spec.name, undoable=False)
+    sentence = f"Opened {act.spec.name}: {act.spec.title}"
+    return Effect(act.spec.name, sentence, act.spec.name, undoable=False)
 
 
 def edit_goal(desk: Desk, act: acts.EditGoal) -> Effect:

@@ -7,11 +7,11 @@ import typer
 from sqlmodel import select
 
 from hub import goal_files, goals
-from hub.cli import goal_author
+from hub.cli import acting, goal_author
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
-from hub.core import Hub
 from hub.tables import GoalRow
-from protocol.goals import Goal, GoalState
+from protocol import acts
+from protocol.goals import Goal
 
 app = typer.Typer(help="Open goals and curate them.", no_args_is_help=True)
 app.command("new")(goal_author.new)
@@ -19,22 +19,21 @@ app.command("validate")(goal_author.validate)
 app.command("import")(goal_author.import_checkout)
 
 NameArgument = Annotated[str, typer.Argument(help="The goal's name.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands on the goal's page.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the log.")]
 
 
 @app.command("open")
 def open_goal(
     name: Annotated[str, typer.Argument(help="A goal of the library, or a goal's folder.")],
+    reason: ReasonOption = "opened at the console",
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
 ) -> None:
     """Open a goal on this hub: from the library by name, or from a folder."""
     known = name in goal_files.library()
     loaded = goal_files.from_library(name) if known else goal_files.load(Path(name))
-    hub = opened(data, database_url)
-    with hub.database.work() as work:
-        goal = goals.open_goal(work, hub.git, loaded.spec, loaded.texts)
-    typer.echo(f"Opened {goal.slug}: {goal.title}")
+    act = acts.CreateGoal(spec=loaded.spec, files=dict(loaded.texts), reason=reason)
+    acting.run(opened(data, database_url), act)
 
 
 @app.command("list")
@@ -61,39 +60,6 @@ def show(
         typer.echo(line)
 
 
-@app.command()
-def pause(
-    name: NameArgument,
-    reason: ReasonOption = "",
-    data: DataOption = DEFAULT_DATA,
-    database_url: DatabaseOption = None,
-) -> None:
-    """Hand out no more work on a goal; what is running may finish."""
-    _set_state(opened(data, database_url), name, GoalState.PAUSED, reason)
-
-
-@app.command()
-def resume(
-    name: NameArgument,
-    reason: ReasonOption = "",
-    data: DataOption = DEFAULT_DATA,
-    database_url: DatabaseOption = None,
-) -> None:
-    """Hand out work on a goal again."""
-    _set_state(opened(data, database_url), name, GoalState.OPEN, reason)
-
-
-@app.command()
-def close(
-    name: NameArgument,
-    reason: ReasonOption = "",
-    data: DataOption = DEFAULT_DATA,
-    database_url: DatabaseOption = None,
-) -> None:
-    """End a goal; its tree stays readable for ever."""
-    _set_state(opened(data, database_url), name, GoalState.CLOSED, reason)
-
-
 def _told(goal: Goal) -> list[str]:
     spec = goal.spec
     metric = f"{spec.metric.name} ({spec.metric.direction.value}, {spec.metric.source.value})"
@@ -113,9 +79,3 @@ def _told(goal: Goal) -> list[str]:
         for file in goal.files
     ]
     return [f"{name:10} {value}" for name, value in pairs.items()] + files
-
-
-def _set_state(hub: Hub, name: str, state: GoalState, reason: str) -> None:
-    with hub.database.work() as work:
-        goal = goals.set_state(work, goals.find(work.session, name), state, reason)
-        typer.echo(f"{goal.slug} is {goal.state}.")

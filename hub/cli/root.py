@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import check, goal, serve
+from hub.cli import acting, check, goal, reading, serve
 from hub.errors import HubError
 from hub.settings import VERSION
 
@@ -19,6 +19,8 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.add_typer(goal.app, name="goal")
+acting.add_to(app, GROUPS := {"goal": goal.app})
+reading.add_to(app, GROUPS)
 
 
 def _version(asked: bool) -> None:

@@ -90,8 +90,8 @@ def test_a_goal_is_opened_shown_paused_resumed_and_closed(tmp_path: Path) -> Non
     shown = hub("show", "fast_words", *data).output
     assert "paused rest" in shown
     assert goal_files.sha256(goal_files.from_library("fast_words").texts["evaluate.py"]) in shown
-    assert "is open." in hub("resume", "fast_words", *data).output
-    assert "is closed." in hub("close", "fast_words", *data).output
+    assert "is open." in hub("resume", "fast_words", *data, "--reason", "rested").output
+    assert "is closed." in hub("close", "fast_words", *data, "--reason", "answered").output
     assert "There is no goal" in refused("show", "nothing", *data)
 
 

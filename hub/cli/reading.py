@@ -1,0 +1,144 @@
+"""What operators look at, as columns or as JSON lines: tokens, invites, people, log, queue."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from hub import curation, experiments, invites, operators, plan, review, rolls, sessions, tokens
+from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+from hub.core import Hub
+from protocol.operators import InviteInfo, OperatorInfo, TokenInfo
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Reader = Callable[[Hub, Session], Sequence[BaseModel]]
+
+
+def add_to(app: typer.Typer, groups: dict[str, typer.Typer]) -> None:
+    """Give every list its command."""
+    for path, (reader, columns) in LISTS.items():
+        group, _, verb = path.rpartition(" ")
+        home = groups[group] if group else app
+        home.command(verb, help=reader.__doc__)(_listing(reader, columns))
+    groups["goal"].command("versions")(versions)
+    groups["goal"].command("diff")(diff)
+    groups["experiment"].command("findings")(findings)
+
+
+def _listing(reader: Reader, columns: str) -> Callable[..., None]:
+    def _list(
+        as_json: JsonOption = False,
+        data: DataOption = DEFAULT_DATA,
+        database_url: DatabaseOption = None,
+    ) -> None:
+        hub = opened(data, database_url)
+        with hub.database.read() as session:
+            rows = reader(hub, session)
+        _tell(rows, columns, as_json)
+
+    return _list
+
+
+def _tell(rows: Sequence[BaseModel], columns: str, as_json: bool = False) -> None:
+    for row in rows:
+        said = row.model_dump(mode="json")
+        line = "  ".join(_cell(said[name]) for name in columns.split())
+        typer.echo(row.model_dump_json() if as_json else line.rstrip())
+    if not rows and not as_json:
+        typer.echo("Nothing.")
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else str(value).ljust(10)
+
+
+def _tokens(_: Hub, session: Session) -> Sequence[BaseModel]:
+    """List tokens with their last use; never the secrets."""
+    return [TokenInfo.model_validate(row.model_dump()) for row in tokens.browse(session)]
+
+
+def _invites(hub: Hub, session: Session) -> Sequence[BaseModel]:
+    """List invites, ended ones included."""
+    found = invites.browse(session, hub.clock(), every=True)
+    return [InviteInfo.model_validate(row.model_dump()) for row in found]
+
+
+def _owners(_: Hub, session: Session) -> Sequence[BaseModel]:
+    """List volunteers with what they did."""
+    return rolls.owners(session, limit=100_000)
+
+
+def _operators(_: Hub, session: Session) -> Sequence[BaseModel]:
+    """List operators."""
+    return [OperatorInfo.model_validate(row.model_dump()) for row in sessions.browse(session)]
+
+
+def _notices(_: Hub, session: Session) -> Sequence[BaseModel]:
+    """List notices, withdrawn ones included."""
+    return rolls.notices(session)
+
+
+def _log(_: Hub, session: Session) -> Sequence[BaseModel]:
+    """Show the append-only log, the newest first."""
+    return operators.log(session, limit=1000)
+
+
+def _queue(_: Hub, session: Session) -> Sequence[BaseModel]:
+    """Show what waits for a decision, the oldest first."""
+    return review.queue(session).items
+
+
+def _health(hub: Hub, session: Session) -> Sequence[BaseModel]:
+    """Show how the hub is."""
+    return [rolls.health(session, hub.settings, hub.clock())]
+
+
+def _plan(hub: Hub, _: Session) -> Sequence[BaseModel]:
+    """Show the next ten work orders as things stand."""
+    with hub.database.rehearsal() as work:
+        return plan.next_orders(work, hub.settings)
+
+
+LISTS: dict[str, tuple[Reader, str]] = {
+    "token list": (_tokens, "id kind subject last_used_at expires_at revoked_at"),
+    "invite list": (_invites, "id owner by uses_left expires_at revoked_at"),
+    "owner list": (_owners, "name state trust agents runs experiments"),
+    "operator list": (_operators, "name owner state"),
+    "notice list": (_notices, "id goal by withdrawn_at text"),
+    "log": (_log, "seq at operator action object reason"),
+    "queue": (_queue, "waiting kind object title detail"),
+    "health": (_health, "leases open_orders parked agents_online registration disk_free_bytes"),
+    "plan": (_plan, "goal kind number why"),
+}
+
+
+def versions(
+    goal: str, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
+) -> None:
+    """List a goal's versions."""
+    with opened(data, database_url).database.read() as session:
+        _tell(curation.versions(session, goal), "version by created_at reason")
+
+
+def diff(
+    goal: str,
+    base: int,
+    version: int,
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Show what changed between two versions of a goal."""
+    with opened(data, database_url).database.read() as session:
+        for lines in curation.diff(session, goal, base, version).files.values():
+            typer.echo("\n".join(lines))
+
+
+def findings(
+    experiment: str, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
+) -> None:
+    """Show what the policy saw in an experiment's code."""
+    with opened(data, database_url).database.read() as session:
+        found = review.findings(session, experiments.find(session, experiment).sha)
+    _tell(found.findings, "level rule path line detail")

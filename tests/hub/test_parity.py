@@ -1,0 +1,98 @@
+"""What operators do over the API they can do with `hub …`, and the other way round."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from hub import operators
+from hub.cli.acting import PATHS
+from hub.cli.reading import LISTS
+from hub.cli.root import app
+from protocol import acts
+
+DECIDED_ELSEWHERE = {
+    "backup", "check", "restore", "serve",
+    "goal import", "goal list", "goal new", "goal show", "goal validate",
+}  # fmt: skip
+"""Commands about the machine or a goal's folder: they need the hub's disk and no desk."""
+
+
+def leaves(command: Any, path: str = "") -> Iterator[str]:
+    """Every command below a command; typer carries a click of its own, so no types here."""
+    if hasattr(command, "commands"):
+        for name, each in command.commands.items():
+            yield from leaves(each, f"{path} {name}".strip())
+    else:
+        yield path
+
+
+def commands() -> set[str]:
+    return set(leaves(typer.main.get_command(app)))
+
+
+def api_actions(http: TestClient) -> set[str]:
+    schemas = http.get("/v1/openapi.json").json()["components"]["schemas"]
+    found = [schema.get("properties", {}).get("action", {}) for schema in schemas.values()]
+    return {each["const"] for each in found if "const" in each}
+
+
+def test_api_rules_and_commands_are_one_list(http: TestClient) -> None:
+    assert api_actions(http) == set(acts.ACTS)
+    assert {kind.model_fields["action"].default for kind in operators.RULES} == set(acts.ACTS)
+    assert set(PATHS) == set(acts.ACTS)
+    assert set(PATHS.values()) <= commands()
+
+
+def test_every_list_of_the_api_is_a_command(http: TestClient) -> None:
+    routes = http.get("/v1/openapi.json").json()["paths"]
+    reads = {path.removeprefix("/v1/ops/") for path in routes if path.startswith("/v1/ops/")}
+    shown = {
+        "actions": "log", "actions.csv": "log", "queue": "queue", "plan": "plan",
+        "health": "health", "tokens": "token list", "invites": "invite list",
+        "owners": "owner list", "operators": "operator list", "notices": "notice list",
+        "goals/{slug}/versions": "goal versions", "goals/{slug}/diff": "goal diff",
+        "experiments/{sha}/findings": "experiment findings", "preview": "log",
+    }  # fmt: skip
+
+    assert reads == set(shown)
+    assert set(shown.values()) <= commands()
+
+
+def test_no_command_acts_behind_the_apis_back() -> None:
+    reading = {*LISTS, "goal versions", "goal diff", "experiment findings"}
+
+    assert commands() - set(PATHS.values()) - reading <= DECIDED_ELSEWHERE
+
+
+@pytest.mark.parametrize("name", sorted(set(PATHS.values())))
+def test_every_command_says_what_it_does_and_asks_why(name: str) -> None:
+    told = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"})
+
+    assert told.exit_code == 0
+    assert ("--reason" in told.output and "--preview" in told.output) or name == "goal open"
+
+
+def test_the_console_acts_previews_and_undoes(tmp_path: Path) -> None:
+    def hub(*words: str) -> str:
+        data = ["--data", str(tmp_path / "hub")]
+        told = CliRunner().invoke(app, [*words, *data], catch_exceptions=False)
+        assert told.exit_code == 0, told.output
+        return told.output
+
+    hub("goal", "open", "fast_words")
+    assert "Would do: fast_words is paused." in hub(
+        "goal", "pause", "fast_words", "-r", "let me look", "--preview"
+    )
+    sequence = hub("goal", "pause", "fast_words", "-r", "a rest").split("[")[1].split("]")[0]
+    hub("action", "undo", sequence, "-r", "rested")
+    link = hub("operator", "add", "grace", "-r", "she is good at this")
+    assert "/ops/sign-in#ah_signin_" in link
+    hub("owner", "list")
+    log = hub("log", "--json")
+    assert log.count('"operator":"console"') == 4 and "ah_signin" not in log
+    assert "open" in hub("goal", "show", "fast_words")
