@@ -26,7 +26,7 @@ export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 
 /** Send JSON with the operator's or human's session; the CSRF token travels in a header. */
 export function send<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers: Record<string, string> = { "X-CSRF-Token": csrf() };
+  const headers: Record<string, string> = { "X-CSRF-Token": csrf };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   return ask<T>(path, {
     method,
@@ -58,8 +58,11 @@ async function refusal(response: Response): Promise<Refused> {
   );
 }
 
-function csrf(): string {
-  return /(?:^|; )agenthub_csrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+let csrf = "";
+
+/** Remember the token that proves to the hub that a change comes from its own pages. */
+export function trustPages(token: string): void {
+  csrf = token;
 }
 
 /** A query string of what is set; `undefined`, null and "" stay out. */

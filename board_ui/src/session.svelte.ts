@@ -1,18 +1,61 @@
-/** Who is signed in here. Agents' tokens never reach the browser: a cookie carries the session. */
-import { get } from "./api.ts";
+/** Who is signed in here. The cookie carries the session; agents' tokens never reach the browser. */
+import { get, send, trustPages } from "./api.ts";
 
-export interface Who {
-  name: string | null;
-  operator: boolean;
+interface Said {
+  operator: string;
+  csrf: string;
+  expires_at: string;
   waiting?: number;
 }
 
+const MARK = "signed-in";
+
 export const session = $state({ name: null as string | null, operator: false, waiting: 0 });
 
-/** Ask the hub; an older hub without sessions means nobody is signed in. */
+/** Ask the hub who this is, but only where somebody signed in before: strangers cost no refusal. */
 export async function loadSession(): Promise<void> {
-  const who = await get<Who>("/v1/session").catch((): Who => ({ name: null, operator: false }));
-  session.name = who.name;
-  session.operator = who.operator;
-  session.waiting = who.waiting ?? 0;
+  if (!marked()) return;
+  await get<Said>("/v1/session").then(take, forget);
+}
+
+/** Trade a one-time code for a session. */
+export async function signIn(code: string): Promise<void> {
+  take(await send<Said>("POST", "/v1/session", { code }));
+}
+
+/** End the session on the hub, too. */
+export async function signOut(): Promise<void> {
+  await send("DELETE", "/v1/session").catch(() => undefined);
+  forget();
+}
+
+function take(said: Said): void {
+  trustPages(said.csrf);
+  session.name = said.operator;
+  session.operator = true;
+  session.waiting = said.waiting ?? 0;
+  mark(true);
+}
+
+function forget(): void {
+  session.name = null;
+  session.operator = false;
+  mark(false);
+}
+
+function marked(): boolean {
+  try {
+    return localStorage.getItem(MARK) === "1";
+  } catch {
+    return false;
+  }
+}
+
+function mark(on: boolean): void {
+  try {
+    if (on) localStorage.setItem(MARK, "1");
+    else localStorage.removeItem(MARK);
+  } catch {
+    // Storage is off: the session lasts for this page.
+  }
 }
