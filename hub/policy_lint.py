@@ -1,0 +1,217 @@
+"""What a proposal's code would do, read from its syntax tree before anybody runs it.
+
+A filter and a help for reviewers, never the boundary: that is the sandbox. Only what is new
+against the parent is reported, since a goal's own files read data and environment by design.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["deny", "review", "note"]
+
+HARMLESS = frozenset(
+    "__future__ abc argparse array bisect collections contextlib copy dataclasses datetime decimal "
+    "enum fractions functools heapq itertools json math numbers operator os pathlib queue random re "
+    "statistics string struct sys textwrap threading time types typing warnings "
+    "numpy safetensors torch triton einops".split()
+)
+DANGEROUS = frozenset(
+    "asyncio builtins cffi code codeop ctypes curses ftplib gc http imaplib importlib inspect "
+    "marshal mmap multiprocessing paramiko pdb pickle pip poplib pty requests resource runpy "
+    "shelve shutil signal smtplib socket socketserver ssl subprocess telnetlib tempfile trace "
+    "tracemalloc urllib webbrowser xmlrpc aiohttp httpx kernels".split()
+)
+DYNAMIC = frozenset({"eval", "exec", "compile", "__import__", "globals", "locals", "vars", "breakpoint"})
+INNARDS = frozenset(
+    "__builtins__ __globals__ __subclasses__ __code__ __closure__ __loader__ __bases__ __mro__ "
+    "__dict__ f_back f_globals f_locals tb_frame gi_frame cr_frame _getframe settrace "
+    "setprofile modules meta_path path_hooks".split()
+)
+PROCESS = re.compile(
+    r"^os\.(system|popen|exec\w*|spawn\w*|posix_spawn\w*|fork\w*|kill\w*|set\w+|chroot|mkfifo|"
+    r"mknod|symlink|link|chmod|chown|unlink|remove|removedirs|rename|replace|rmdir|putenv|abort|_exit)$"
+)
+DOWNLOADS = re.compile(r"(^torch\.hub\.|load_state_dict_from_url$|hf_hub_download$|from_pretrained$)")
+UNSAFE_LOAD = re.compile(r"^(torch|np|numpy)\.load$")
+SEEDS = re.compile(r"(^|\.)(manual_seed(_all)?|seed)$")
+PLACES = re.compile(r"(^[~/]|\.\.[/\\]|/proc/|/etc/|\.ssh|169\.254\.|^https?:|^file:|^\\\\)")
+FILES = frozenset({"open", "Path", "read_text", "write_text", "read_bytes", "write_bytes"})
+
+
+@dataclass(frozen=True, order=True)
+class Seen:
+    """One thing to know about a file: a rule, how bad it is, where, and what."""
+
+    path: str
+    line: int
+    rule: str
+    level: Level
+    detail: str
+
+
+def news(before: Mapping[str, str], after: Mapping[str, str]) -> list[Seen]:
+    """What the files `after` do that none of the files `before` did, by line."""
+    allowed = HARMLESS | _modules(before)
+    known = Counter(_key(one) for one in _all(before, allowed))
+    found: list[Seen] = []
+    for one in _all(after, allowed):
+        if known[_key(one)] > 0:
+            known[_key(one)] -= 1
+        else:
+            found.append(one)
+    return sorted(found)
+
+
+def _key(seen: Seen) -> tuple[str, str]:
+    return seen.rule, seen.detail
+
+
+def _modules(files: Mapping[str, str]) -> frozenset[str]:
+    """The goal's own modules, and what its files import already."""
+    own = {path.removesuffix(".py").rpartition("/")[2] for path in files if path.endswith(".py")}
+    used = {
+        name.partition(".")[0]
+        for path, text in files.items()
+        if path.endswith(".py")
+        for node in ast.walk(_tree(text))
+        for name in _imported(node)
+    }
+    return frozenset(own | used)
+
+
+def _all(files: Mapping[str, str], allowed: frozenset[str]) -> Iterator[Seen]:
+    for path, text in sorted(files.items()):
+        if path.endswith(".py"):
+            tree = _tree(text)
+            aliases = _aliases(tree)
+            for node in ast.walk(tree):
+                for rule, level, detail in _see(node, aliases, allowed):
+                    yield Seen(path, getattr(node, "lineno", 0), rule, level, detail[:200])
+
+
+def _tree(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])  # a parent that does not parse knows nothing
+
+
+def _aliases(tree: ast.Module) -> dict[str, str]:
+    """What each imported name stands for, so that `from os import system as s` is seen."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                found[each.asname or each.name.partition(".")[0]] = (
+                    each.name if each.asname else each.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom):
+            for each in node.names:
+                found[each.asname or each.name] = f"{node.module or ''}.{each.name}"
+    return found
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [each.name for each in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or "."]
+    return []
+
+
+Told = tuple[str, Level, str]
+
+
+def _see(node: ast.AST, aliases: Mapping[str, str], allowed: frozenset[str]) -> Iterator[Told]:
+    yield from _imports(node, allowed)
+    if isinstance(node, ast.Call):
+        yield from _call(node, _dotted(node.func, aliases))
+    if isinstance(node, ast.Attribute | ast.Name):
+        yield from _name(node, aliases)
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
+        yield from _patch(node, aliases)
+
+
+def _imports(node: ast.AST, allowed: frozenset[str]) -> Iterator[Told]:
+    for name in _imported(node):
+        top = name.partition(".")[0]
+        if top in DANGEROUS and top not in allowed:
+            yield "import", "deny", f"imports {name}"
+        elif top not in allowed:
+            yield "import", "review", f"imports {name}"
+
+
+def _call(node: ast.Call, name: str) -> Iterator[Told]:
+    short = name.rpartition(".")[2]
+    if PROCESS.match(name):
+        yield "process", "deny", f"calls {name}"
+    if DOWNLOADS.search(name):
+        yield "network", "deny", f"calls {name}"
+    if UNSAFE_LOAD.match(name) and not _says(node, "weights_only", True):
+        yield "load", "review", f"calls {name} without weights_only=True"
+    if SEEDS.search(name) and any(isinstance(each, ast.Constant) for each in node.args):
+        yield "seed", "review", f"sets a seed with {name}"
+    if name in ("setattr", "delattr"):
+        yield "patch", "deny", f"calls {name}"
+    if short in FILES:
+        yield from _file(node, short)
+    if name == "getattr" and len(node.args) > 1 and not isinstance(node.args[1], ast.Constant):
+        yield "dynamic", "review", "calls getattr with a computed name"
+
+
+def _file(node: ast.Call, short: str) -> Iterator[Told]:
+    texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+    away = [text for text in texts if isinstance(text, str) and PLACES.search(text)]
+    if away:
+        yield "file", "deny", f"reaches for {away[0]!r}"
+    elif short == "open":
+        yield "file", "note", "opens a file"
+
+
+def _name(node: ast.Attribute | ast.Name, aliases: Mapping[str, str]) -> Iterator[Told]:
+    name = node.attr if isinstance(node, ast.Attribute) else node.id
+    if name in INNARDS:
+        yield "innards", "deny", f"uses {name}"
+    if isinstance(node, ast.Name) and name in DYNAMIC and name not in aliases:
+        yield "dynamic", "deny", f"uses {name}"
+
+
+def _patch(
+    node: ast.Assign | ast.AugAssign | ast.Delete, aliases: Mapping[str, str]
+) -> Iterator[Told]:
+    """Giving an imported module another function is how timers and losses are faked."""
+    targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
+    for target in targets:
+        if isinstance(target, ast.Attribute) and _root(target) in aliases:
+            name = _dotted(target, aliases)
+            harmless = name.startswith(("torch.backends.", "torch._dynamo.", "torch._inductor."))
+            yield "patch", "note" if harmless else "deny", f"assigns {name}"
+        if isinstance(target, ast.Subscript) and _dotted(target.value, aliases) == "os.environ":
+            yield "environment", "review", "writes os.environ"
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _dotted(node: ast.expr, aliases: Mapping[str, str]) -> str:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ".".join(reversed(parts))
+    return ".".join([aliases.get(node.id, node.id), *reversed(parts)])
+
+
+def _says(node: ast.Call, name: str, value: object) -> bool:
+    return any(
+        each.arg == name and isinstance(each.value, ast.Constant) and each.value.value is value
+        for each in node.keywords
+    )
