@@ -1,16 +1,21 @@
 """Tried before? The earlier result is the answer, so that nobody pays for it twice."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import novelty
+from hub import likeness, novelty
 from hub.errors import HubError
+from hub.gitstore import lines
+from hub.likeness import Change
 from hub.tables import ExperimentRow
 from protocol.experiments import Earlier, Status
 from protocol.goals import GoalSpec
+
+SIBLINGS = 200
 
 
 class TriedBefore(HubError):
@@ -52,16 +57,58 @@ def find(session: Session, goal: str, mine: Keys) -> Earlier | None:
         sa.or_(col(made.canonical) == mine.canonical, col(made.effect) == mine.effect),
     )
     row = session.exec(query.order_by(col(made.number)).limit(1)).first()
-    return None if row is None else _told(row, same=row.canonical == mine.canonical)
+    if row is None:
+        return None
+    return _told(row, "code" if row.canonical == mine.canonical else "effect")
 
 
-def _told(row: ExperimentRow, same: bool) -> Earlier:
-    what = "The same code" if same else "The same change of the same parent"
+def alike(session: Session, parent: ExperimentRow, mine: Change) -> Earlier | None:
+    """An earlier child of the same parent whose diff and hypothesis read the same."""
+    made = ExperimentRow
+    query = select(made).where(
+        col(made.goal) == parent.goal,
+        col(made.parent) == parent.sha,
+        col(made.status) != Status.ABANDONED.value,
+    )
+    rows = session.exec(query.order_by(col(made.number).desc()).limit(SIBLINGS)).all()
+    found = likeness.nearest(mine, [_change(row) for row in rows])
+    if found is None or found[1] < likeness.ALIKE:
+        return None
+    return _told(rows[found[0]], "likeness")
+
+
+def change(before: Mapping[str, str], changed: Mapping[str, str], said: str) -> Change:
+    """What a proposal adds to its parent's files, line by line, and says of it."""
+    added: list[str] = []
+    for path in sorted(changed):
+        old = Counter(lines(before.get(path, "")))
+        for line in lines(changed[path]):
+            if old[line]:
+                old[line] -= 1
+            else:
+                added.append(line)
+    return Change("".join(added), said)
+
+
+def _change(row: ExperimentRow) -> Change:
+    added = "".join(text for path in sorted(row.patch) for _, _, text in row.patch[path])
+    return Change(added, f"{row.title} {row.hypothesis}")
+
+
+LEVELS = {
+    "code": "The same code",
+    "effect": "The same change of the same parent",
+    "likeness": "Much the same change of the same parent",
+}
+
+
+def _told(row: ExperimentRow, level: str) -> Earlier:
+    what = LEVELS[level]
     return Earlier(
         sha=row.sha,
         number=row.number,
         title=row.title,
-        level="code" if same else "effect",
+        level=level,
         score=row.score,
         delta=row.delta,
         status=Status(row.status),

@@ -12,6 +12,7 @@ from hub.db import Work
 from hub.errors import HubError, NotYours
 from hub.experiments import conflict, digest, held
 from hub.gitstore import CommitDraft, GitStore, author_of
+from hub.likeness import Change
 from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow
 from protocol.events import ExperimentRegistered
 from protocol.experiments import Proposal, Registered, Status
@@ -78,16 +79,20 @@ def register(
     before = git.files(goal.slug, parent.sha)
     changed = preflight(spec, before, proposal.files)
     keys = prior.keys(spec, before, before | changed)
-    _refuse_repeats(work, order, keys)
+    said = f"{proposal.title} {proposal.hypothesis}"
+    _refuse_repeats(work, order, keys, parent, prior.change(before, changed, said))
     row = _write(work, git, identity, by, proposal, parent=parent, changed=changed)
     row.body_digest, row.canonical, row.effect = body, keys.canonical, keys.effect
     order.experiment = row.sha
     return Registered(id=row.id, sha=row.sha, number=row.number)
 
 
-def _refuse_repeats(work: Work, order: OrderRow, keys: prior.Keys) -> None:
+def _refuse_repeats(
+    work: Work, order: OrderRow, keys: prior.Keys, parent: ExperimentRow, change: Change
+) -> None:
     """Answer with the earlier result; how often that happened is kept with the order."""
     earlier = prior.find(work.session, order.goal, keys)
+    earlier = earlier or prior.alike(work.session, parent, change)
     if earlier is None:
         return
     order.refused += 1

@@ -3,6 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from hub.likeness import ALIKE, Change, nearest
 from tests.builders import TRAIN, Clock
 from tests.hub.volunteer import Volunteer
 
@@ -27,6 +28,31 @@ def test_the_same_change_is_answered_with_its_result(
     assert answer.json()["data"]["earlier"]["sha"] == first.experiment
     assert "worse than its parent" in answer.json()["detail"]
     assert http.get("/v1/goals/toy").json()["experiments"] == 2
+
+
+def test_the_same_idea_in_other_lines_is_told_from_the_same_knob_at_another_value() -> None:
+    def change(added: str, said: str = "Warm up longer to calm the start") -> Change:
+        return Change(added, said)
+
+    earlier = [change("WARMUP = 200\n"), change("schedule = cosine(step, warmup=200)\n")]
+    same = change("schedule = cosine(step,  warmup = 200.0)\n")
+    other = change("schedule = cosine(step, warmup=400)\n")
+
+    place, likeness = nearest(same, earlier) or (-1, 0.0)
+    assert (place, likeness > ALIKE) == (1, True)
+    assert nearest(other, earlier) is None
+
+
+def test_a_change_that_reads_the_same_is_answered_with_the_earlier_result(
+    volta: Volunteer, tesla: Volunteer
+) -> None:
+    first = volta.exploring()
+    volta.propose(first, files={"train.py": TRAIN + "schedule = [200, 1]\n"})
+    volta.report(first, metric=0.95)
+
+    answer = tesla.propose(tesla.exploring(), files={"train.py": TRAIN + "plan = [200, 1]\n"})
+    assert answer.json()["code"] == "tried_before"
+    assert answer.json()["data"]["earlier"]["level"] == "likeness"
 
 
 def test_what_was_abandoned_unmeasured_may_be_tried_again(volta: Volunteer) -> None:
