@@ -43,14 +43,19 @@ def test_the_same_idea_in_other_lines_is_told_from_the_same_knob_at_another_valu
     assert nearest(other, earlier) is None
 
 
+def warmup(name: str) -> str:
+    """The same function under any name."""
+    return f"def {name}(step, base=1.0):\n    return base * min(1.0, step / 200)\n"
+
+
 def test_a_change_that_reads_the_same_is_answered_with_the_earlier_result(
     volta: Volunteer, tesla: Volunteer
 ) -> None:
     first = volta.exploring()
-    volta.propose(first, files={"train.py": TRAIN + "schedule = [200, 1]\n"})
+    volta.propose(first, files={"train.py": TRAIN + warmup("plan")})
     volta.report(first, metric=0.95)
 
-    answer = tesla.propose(tesla.exploring(), files={"train.py": TRAIN + "plan = [200, 1]\n"})
+    answer = tesla.propose(tesla.exploring(), files={"train.py": TRAIN + warmup("schedule")})
     assert answer.json()["code"] == "tried_before"
     assert answer.json()["data"]["earlier"]["level"] == "likeness"
 
