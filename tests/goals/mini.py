@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from agent_client.evaluator import Running, Submission
 from hub import goal_files
 from protocol.goals import GoalSpec
+from tests.goals import nursery
 
 PREPARE = {"CONTEXT": "64", "VOCAB": "512", "TRAIN_STORIES": "900", "VAL_STORIES": "60"}
 TRAIN = {"DEPTH": "2", "WIDTH": "32", "BATCH_ROWS": "8", "HEAD_LEARNING_RATE": "0.008"}
@@ -91,16 +91,13 @@ def train(
 
 def launch(argv: list[str], folder: Path, env: dict[str, str]) -> Running:
     """Start a process without a sandbox: what these tests run is their own."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen(argv, cwd=folder, env=_env(env), stdin=pipe, stdout=pipe)
+    return nursery.start(argv, folder, _env(env))
 
 
 def _run(work: Path, script: str, env: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, script], cwd=work, env=_env(env), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    status, said = nursery.run([sys.executable, script], work, _env(env))
+    assert status == 0, said[-2000:]
+    return said
 
 
 def _env(more: dict[str, str]) -> dict[str, str]:
