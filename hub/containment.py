@@ -35,7 +35,7 @@ def trust(session: Session, owner: str) -> int:
             col(ExperimentRow.standing) == Standing.VERIFIED.value,
         )
     )
-    return session.execute(query).scalar_one()
+    return int(session.execute(query).scalar_one())
 
 
 def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> bool:
