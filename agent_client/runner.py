@@ -1,6 +1,5 @@
 """One ready run to its end: train, measure, write the report down."""
 
-import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from agent_client.setup import VERSION, Kit
 from agent_client.telemetry import Finished
 from agent_client.trainer import Outcome, environment
 from agent_client.walls import Helpers, walls
+from agent_client.workspace import remove_tree
 from protocol.runs import Evaluation, Failure, RunReport
 
 MEASURE_SECONDS = 600.0
@@ -177,7 +177,7 @@ class Runner:
             log.error("the evaluation's data is broken", problem=str(problem))
             raise
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            remove_tree(scratch)
 
     def _helpers(self, ready: Ready) -> Helpers:
         """The evaluator's helpers get no data and no seed, and a sandbox of their own each."""

@@ -1,7 +1,9 @@
 """One training: started in a sandbox, watched line by line, ended on time, its failure named."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,6 +120,13 @@ def environment(plan: Plan) -> dict[str, str]:
     return found
 
 
+def give_the_word(folder: Path) -> None:
+    """Let a waiting run go on; what lies there under that name is not followed."""
+    with suppress(FileExistsError):
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+        os.close(os.open(folder / GO_FILE, flags, 0o644))
+
+
 def warmable(command: Sequence[str]) -> bool:
     """Whether a command is `python file.py ...`, which can be started ahead of its turn."""
     return len(command) >= 2 and command[0] == "python" and command[1].endswith(".py")
@@ -160,7 +169,7 @@ class Training:
         Raises SandboxBroken when the run could not even be started.
         """
         if self.warm:
-            (self.plan.folder / GO_FILE).touch()
+            give_the_word(self.plan.folder)
         watch = _Watch(self.plan, self.running, self.transcript, patience)
         verdict = watch.until_over(aborted, seen)
         self.abandon()

@@ -8,7 +8,7 @@ import stat
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from agent_client import files
 from agent_client.errors import ClientError
+from agent_client.sandbox import wipe
 from protocol.goals import DataFile, GoalSpec
 
 KEEP_GOALS = 4
@@ -225,25 +226,23 @@ def regular_files(folder: Path) -> list[Path]:
 
 
 def move_into(source: Path, target: Path) -> None:
-    """Move what lies in one folder into another."""
+    """Move what lies in one folder into another; raises DataBroken for a link, here or below.
+
+    A stranger's program filled it: were it a link to the owner's home, that would be moved.
+    """
     target.mkdir(parents=True, exist_ok=True)
     if not source.is_dir():
         return
+    if any(path.is_symlink() for path in (source, *source.rglob("*"))):
+        raise DataBroken("prepare left a link in its data; only files are taken")
     for path in source.iterdir():
         path.rename(target / path.name)
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder even where a run took its own permissions away."""
-    if not folder.is_dir() or folder.is_symlink():
-        folder.unlink(missing_ok=True)
-        return
-    for parent, names, _ in os.walk(folder):
-        for name in names:
-            path = Path(parent) / name
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a folder even where a run took its own permissions away or dug too deep."""
+    with suppress(OSError):
+        wipe(folder)
 
 
 def _open(url: str) -> AbstractContextManager[IO[bytes]]:

@@ -1,13 +1,12 @@
 """What a run left behind, copied without being trusted: plain files of bounded size, no pickle."""
 
 import json
-import os
-import stat
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 from agent_client.evaluator.refusal import Rejected
+from agent_client.sandbox import UnsafeFile, safe_read
 
 WEIGHTS, META, TOKENIZER = "model.safetensors", "meta.json", "tokenizer.json"
 META_BYTES = 64 * 1024
@@ -35,23 +34,17 @@ def stage(out: Path, to: Path, max_checkpoint_mb: int) -> None:
 
 
 def read_plainly(path: Path, limit: int) -> bytes:
-    """Read a stranger's file: no link, no pipe, no device, one name only, not above `limit`."""
-    name = path.name
+    """Read a stranger's file: no link, no pipe, no device, one name only, not above `limit`.
+
+    The folder that it lies in is the stranger's too, and may be a link to another run's.
+    """
+    folder, name = path.parent, path.name
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return safe_read(folder.parent, f"{folder.name}/{name}", limit)
+    except UnsafeFile as refused:
+        raise Rejected("checkpoint", refused.detail) from None
     except OSError as error:
         raise Rejected("checkpoint", f"{name} cannot be opened: {error.strerror}") from error
-    try:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
-            raise Rejected("checkpoint", f"{name} is not a plain file")
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
-    finally:
-        os.close(fd)
-    if len(content) > limit:
-        raise Rejected("checkpoint", f"{name} is over {limit / 2**20:.2f} MB")
-    return content
 
 
 def _must_be_safetensors(content: bytes) -> None:
