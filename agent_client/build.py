@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from rich.console import Console
 
 from agent_client import machine
 from agent_client.backoff import Stopping
+from agent_client.devices import device_class, fingerprint
 from agent_client.errors import BadSettings, CopiedFolder, NoKey, NoSandbox
 from agent_client.gpu import NoGauge, gauge
 from agent_client.hub_api import Hub, check_address
@@ -26,6 +28,7 @@ from agent_client.setup import Kit
 from agent_client.state import State, machine_identity
 from agent_client.telemetry import Telemetry
 from agent_client.workspace import Workspace
+from protocol.agents import Device
 
 KEY = "ANTHROPIC_API_KEY"
 
@@ -76,10 +79,10 @@ def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
     return Claude(connect(settings.llm, key), settings.llm, limits.dollars_per_run, money)
 
 
-def choose_sandbox(settings: Settings) -> Sandbox:
+def choose_sandbox(allow_unsafe: bool) -> Sandbox:
     """The strongest sandbox of this machine; raises NoSandbox unless the owner waived it."""
     try:
-        return choose(allow_unsafe=settings.unsafe_no_sandbox)
+        return choose(allow_unsafe=allow_unsafe)
     except NoWalls as problem:
         raise NoSandbox(problem.detail) from None
 
@@ -107,10 +110,10 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
     identity = machine_identity()
     if state.memory.machine not in ("", identity):
         raise CopiedFolder
-    state.change(lambda _: {"machine": identity})
+    state.change(lambda _: {"machine": identity, "session": uuid4().hex})
     hub = Hub.at(check_address(settings.hub, settings.insecure_http), settings.token)
     journal = Journal(folder / "journal")
-    sandbox = choose_sandbox(settings)
+    sandbox = choose_sandbox(settings.unsafe_no_sandbox)
     gate = Gate(folder, settings.limits, state)
     chosen = choose_mutator(settings, os.environ.get(KEY), gate.money)
     return Kit(
@@ -127,10 +130,16 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
         fallback=chosen.fallback,
         telemetry=Telemetry(folder, console),
         stopping=stopping,
-        device=machine.describe(settings.gpus, sandbox.name),
+        device=_known(machine.describe(settings.gpus, sandbox.name)),
         gpu=settings.gpus.split(",")[0] if settings.gpus[:1].isdigit() else "0",
         why_mutator=chosen.why,
     )
+
+
+def _known(device: Device) -> Device:
+    """The device with the names under which the hub compares it."""
+    names = {"device_class": device_class(device), "fingerprint": fingerprint(device)}
+    return device.model_copy(update=names)
 
 
 def loop_for(kit: Kit) -> Loop:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from agent_client import control, joining, settings, versions
 from agent_client.backoff import Stopping
-from agent_client.build import kit_for, loop_for, prove
+from agent_client.build import choose_sandbox, kit_for, loop_for, prove
 from agent_client.doctor import doctor
 from agent_client.errors import ClientError
 from agent_client.limits import FINISH
@@ -52,7 +52,9 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     wish = joining.Wish(
         url, name, owner, invite, tuple(goal or ()), gpus, insecure_http, unsafe_no_sandbox
     )
-    made = joining.join(folder, wish, "none" if unsafe_no_sandbox else "unknown")
+    sandbox = choose_sandbox(unsafe_no_sandbox)
+    typer.echo(prove(sandbox))
+    made = joining.join(folder, wish, sandbox, typer.echo)
     typer.echo(f"Joined {made.info.name} as {made.settings.agent} (owner {made.settings.owner}).")
     typer.echo(f"Settings are in {folder / settings.CONFIG}, readable by you alone.")
     if made.advice:
@@ -86,6 +88,7 @@ def run(  # noqa: PLR0917 - each is an option of the command
     chosen = settings.with_options(settings.load(folder), said)
     lock = InstanceLock.take(folder)
     log_to(folder)
+    log.info("started", version=VERSION, hub=chosen.hub, agent=chosen.agent)
     try:
         _work(folder, chosen, max_experiments)
     except ClientError as problem:

@@ -3,12 +3,14 @@
 import getpass
 import re
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_client import machine, settings, versions
+from agent_client import calibration, machine, settings, versions
 from agent_client.errors import AlreadyJoined, BadToken, HubRefused
 from agent_client.hub_api import Hub, check_address
+from agent_client.sandbox import Sandbox
 from agent_client.settings import Settings
 from agent_client.setup import VERSION
 from protocol.agents import Device, HubInfo, Joined, JoinRequest
@@ -41,7 +43,7 @@ class JoinedHub:
     state: str
 
 
-def join(folder: Path, wish: Wish, sandbox: str) -> JoinedHub:
+def join(folder: Path, wish: Wish, sandbox: Sandbox, tell: Callable[[str], None]) -> JoinedHub:
     """Join a hub and write the settings, readable by their owner alone.
 
     Raises BadSettings, FolderNotWritable, HubUnreachable, TooOld, or HubRefused with the hub's
@@ -52,21 +54,28 @@ def join(folder: Path, wish: Wish, sandbox: str) -> JoinedHub:
     if (folder / settings.CONFIG).exists():
         return _again(folder, url)
     with Hub.at(url) as hub:
-        return _ask(folder, wish, url, hub, sandbox)
+        return _ask(folder, wish, hub, sandbox, tell)
 
 
-def _ask(folder: Path, wish: Wish, url: str, hub: Hub, sandbox: str) -> JoinedHub:
+def _ask(
+    folder: Path, wish: Wish, hub: Hub, sandbox: Sandbox, tell: Callable[[str], None]
+) -> JoinedHub:
     """Check what the hub wants, and ask for a token."""
     info = hub.info()
     advice = versions.check(VERSION, info.minimum_client, info.latest_client)
     _check_goals(wish, info)
-    joined = _register(wish, hub, machine.describe(wish.gpus, sandbox))
+    goals = [hub.goal(name) for name in wish.goals or info.goals]
+    device = machine.describe(wish.gpus, sandbox.name)
+    found = calibration.fitness(folder, sandbox, device, goals, tell)
+    for sentence in found.said:
+        tell(sentence)
+    joined = _register(wish, hub, found.device)
     made = Settings(
-        hub=url,
+        hub=check_address(wish.url, wish.insecure_http),
         agent=joined.name,
         owner=joined.owner,
         token=joined.token,
-        goals=list(wish.goals),
+        goals=list(wish.goals) or _only(found.fit, info.goals),
         gpus=wish.gpus,
         insecure_http=wish.insecure_http,
         unsafe_no_sandbox=wish.unsafe_no_sandbox,
@@ -115,6 +124,11 @@ def _again(folder: Path, url: str) -> JoinedHub:
     moved = known.model_copy(update={"hub": url})
     settings.save(folder, moved)
     return JoinedHub(moved, info, "", me.state)
+
+
+def _only(fit: Sequence[str], there: Sequence[str]) -> list[str]:
+    """Nothing, which means every goal, unless some of them do not fit this machine."""
+    return [] if set(fit) == set(there) else list(fit)
 
 
 def _check_goals(wish: Wish, info: HubInfo) -> None:

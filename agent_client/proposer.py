@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import structlog
 
 from agent_client.backoff import Backoff
+from agent_client.data_maker import prepare
 from agent_client.errors import BadToken, ClientError, HubBusy, HubError, HubRefused, HubUnreachable
 from agent_client.lease import Grip, release
 from agent_client.mutators.base import (
@@ -25,18 +25,15 @@ from agent_client.mutators.base import (
     changed,
 )
 from agent_client.mutators.handed import Handed
-from agent_client.sandbox import Job
 from agent_client.setup import VERSION, Kit, KnownGoal
 from agent_client.state import Held
-from agent_client.trainer import Plan, Training, environment
-from agent_client.walls import interpreter, walls
+from agent_client.trainer import Plan, Training
 from agent_client.workspace import Data, DataBroken
 from protocol.experiments import Experiment, Operator, Proposal
 from protocol.work import Kind, WorkOrder, WorkRequest
 
 PROPOSALS_PER_PARENT = 3
 MAKES_EXPERIMENTS = (Kind.EXPLORE, Kind.MERGE, Kind.ABLATE)
-PREPARE_SECONDS = 1800.0
 OVER_BUDGET_SECONDS = 600.0
 log = structlog.get_logger(__name__)
 
@@ -141,7 +138,9 @@ class Proposer:
         attempts = kit.state.attempts(order.lease)
         kit.state.hold(held(order, experiment.sha, attempts=attempts))
         waiting("preparing data")
-        data = kit.workspace.data(goal.spec, contents, lambda folder: self._prepare(goal, folder))
+        data = kit.workspace.data(
+            goal.spec, contents, lambda folder: prepare(kit.sandbox, goal.spec, folder)
+        )
         folder = kit.workspace.lay_out(order.lease, contents)
         plan = Plan(
             spec=goal.spec,
@@ -174,24 +173,6 @@ class Proposer:
             self._goals[key] = KnownGoal(said.spec, said.version, said.baseline)
         return self._goals[key]
 
-    def _prepare(self, goal: KnownGoal, folder: Path) -> None:
-        """Run the goal's prepare command in its own sandbox, once."""
-        (folder / "tmp").mkdir(exist_ok=True)
-        plan = Plan(goal.spec, folder, folder / "data", 0, goal.spec.budget.text())
-        disk = max(goal.spec.limits.disk_mb, goal.spec.device.disk_mb * 2)
-        job = Job(
-            interpreter(goal.spec.commands.prepare),
-            folder,
-            env=environment(plan),
-            limits=walls(goal.spec.limits, PREPARE_SECONDS, disk),
-        )
-        with self.kit.sandbox.start(job) as running:
-            ended = running.wait(PREPARE_SECONDS + 60)
-            tail = running.log.text()[-300:].strip()
-        if not ended.ok:
-            why = ended.reason or f"status {ended.status}"
-            raise DataBroken(f"prepare of {goal.spec.name} ended with {why}: {tail} {ended.error}")
-
     def _propose(
         self, order: WorkOrder, goal: KnownGoal, grip: Grip, waiting: Callable[[str], None]
     ) -> tuple[Experiment, dict[str, str], float | None]:
@@ -199,6 +180,9 @@ class Proposer:
         assert order.parent is not None
         contents = dict(kit.workspace.tree(order.parent, kit.hub.files))
         parent = kit.hub.experiment(order.parent)
+        if order.prepared is not None:
+            files, made = self._take_prepared(order)
+            return made, {**contents, **files}, parent.score
         task = self._task(order, goal, contents)
         for turn in range(PROPOSALS_PER_PARENT):
             mutator = Handed(order) if order.prepared and turn == 0 else self._mutator()
@@ -222,6 +206,15 @@ class Proposer:
             self.proposed += 1
             return made, contents, parent.score
         raise NoIdea(f"{PROPOSALS_PER_PARENT} proposals on #{parent.number} were refused.")
+
+    def _take_prepared(self, order: WorkOrder) -> tuple[dict[str, str], Experiment]:
+        """Register what the hub wrote itself, such as a clean merge; no mutator is asked."""
+        assert order.prepared is not None
+        said = order.prepared
+        idea = Idea(said.files, said.title, said.hypothesis, order.operator)
+        made = self._register(uuid4(), _proposal(order, idea, dict(said.files), "hub"))
+        self.proposed += 1
+        return dict(said.files), made
 
     def _register(self, identity: UUID, proposal: Proposal) -> Experiment:
         """Register under one id until the hub answers: a lost reply must not make two."""

@@ -121,7 +121,7 @@ def _goal(said: argparse.Namespace) -> tuple[GoalSpec, dict[str, str]]:
     if said.goal != "toy":
         folder = goal_files.from_library(said.goal)
         return folder.spec, dict(folder.texts)
-    return a_spec(), toy_files(said.sleep)
+    return a_spec(timeout_seconds=60 + 2 * said.sleep), toy_files(said.sleep)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

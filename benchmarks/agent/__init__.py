@@ -1,0 +1,1 @@
+"""What the volunteer client costs between two trainings."""
