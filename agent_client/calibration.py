@@ -113,9 +113,7 @@ class _Trial:
         spec = goal.spec
         if spec.device.minimum_speed <= 0:
             return None
-        self.tell(
-            f"Timing the baseline of {goal.name}; {spec.device.calibration_seconds:.0f} s ..."
-        )
+        self.tell(f"Timing the baseline of {goal.name} ...")
         contents = {each.path: each.text or "" for each in goal.files}
         data = self.workspace.data(
             spec, contents, lambda folder: prepare(self.sandbox, spec, folder)

@@ -5,7 +5,7 @@
 Two installed clients work side by side for two real hubs of their own, in their sandboxes, on a
 goal whose training sleeps for the budget; a local server in the Messages format takes the
 simulated model's time to answer. One client runs serially, one with its pipeline. The duty cycle
-is the share of training and measuring in the time from the first training's start to the last's end.
+is the share of training and measuring from the first training's start to the last one's end.
 """
 
 import argparse
