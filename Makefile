@@ -1,7 +1,9 @@
 # Every command sets up what it needs in .venv; a bare machine has Python 3.11+, git and make.
 VENV := .venv
 BIN := $(VENV)/bin
-INPUTS := pyproject.toml $(wildcard hatch_build.py)
+# pip builds the board as well, and only when one of its sources changed.
+BOARD := $(shell find board_ui/src board_ui/public board_ui/index.html board_ui/*.json -type f 2>/dev/null)
+INPUTS := pyproject.toml hatch_build.py $(BOARD)
 JOBS ?= 2
 SEEDS ?= 20
 MINUTES ?= 5

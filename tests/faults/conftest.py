@@ -14,6 +14,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return a_data_folder_with_the_toy(tmp_path_factory.mktemp("template"))
 
 
+@pytest.fixture(scope="session")
+def _standing(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    hub = HubProcess(copied(template, tmp_path_factory.mktemp("standing")))
+    yield hub
+    hub.kill()
+
+
+@pytest.fixture
+def standing_hub(_standing: HubProcess) -> HubProcess:
+    """A running hub whose data outlives the test: starting one costs more than most scenarios."""
+    if not _standing.running:
+        _standing.start()
+    return _standing
+
+
 @pytest.fixture
 def hub(template: Path, tmp_path: Path) -> Iterator[HubProcess]:
     """A hub process that has not been started; whatever is left of it is killed."""

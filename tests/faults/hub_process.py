@@ -36,6 +36,11 @@ class HubProcess:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def running(self) -> bool:
+        """Whether it has been started and has not died."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def log(self) -> Path:
         """Everything it printed, in all its lives."""
         return self.data.parent / f"{self.data.name}.log"

@@ -1,5 +1,6 @@
 """A volunteer that writes down what it sent and what was acknowledged, over a real socket."""
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -135,8 +136,8 @@ def _answered(answer: httpx.Response) -> httpx.Response:
 
 def ledgers(url: str, seed: int, count: int = 2) -> list[Ledger]:
     """Volunteers of as many owners, with tokens."""
-    names = [f"agent{number}" for number in range(count)]
-    return [
-        Ledger(url, name, f"owner{number}", Random(f"{seed}-{name}")).join()
-        for number, name in enumerate(names)
-    ]
+    made = []
+    for number in range(count):
+        name = f"agent-{secrets.token_hex(6)}"
+        made.append(Ledger(url, name, f"o{name[1:]}", Random(f"{seed}-{name}")).join())
+    return made

@@ -17,7 +17,7 @@ from tests.faults.ledger import Ledger, ledgers
 from tests.faults.seeds import every_seed
 
 pytestmark = pytest.mark.faults
-DISK_BYTES = 12 * 1024 * 1024
+DISK_BYTES = 100 * 1024 * 1024
 
 
 def assert_all_is_well(hub: HubProcess, volunteers: list[Ledger]) -> None:
@@ -50,7 +50,7 @@ def test_f9_a_client_whose_clock_is_wrong_loses_neither_lease_nor_result(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few megabytes; only root can make one."""
+    """A file system of its own; only root can make one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     size = f"size={DISK_BYTES}"
