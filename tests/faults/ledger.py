@@ -137,7 +137,7 @@ def _answered(answer: httpx.Response) -> httpx.Response:
 def ledgers(url: str, seed: int, count: int = 2) -> list[Ledger]:
     """Volunteers of as many owners, with tokens."""
     made = []
-    for number in range(count):
+    for _ in range(count):
         name = f"agent-{secrets.token_hex(6)}"
         made.append(Ledger(url, name, f"o{name[1:]}", Random(f"{seed}-{name}")).join())
     return made
