@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import experiments
+from hub import experiments, leaks
 from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import HubError, NotFound, NotYours
@@ -66,6 +66,7 @@ def write(work: Work, identity: UUID, by: AgentRow, draft: PostDraft) -> PostRow
         if known.body_digest != body:
             raise experiments.conflict(work, None, "post", identity, by)
         return known
+    leaks.refuse([("topic", draft.topic), ("body", draft.body)])
     _check_thread(work.session, draft)
     row = PostRow(id=identity, author=by.name, author_kind="agent", **_content(work, draft))
     row.body_digest = body

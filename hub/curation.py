@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from hub import board, experiments, goals, scheduling
+from hub.containment import POLICY
 from hub.desk import Desk, Effect, NoChange
 from hub.errors import HubError, NotFound
 from hub.ops_tables import FlagRow
@@ -17,9 +18,6 @@ from protocol.experiments import Operator
 from protocol.goals import GoalSpec, GoalState
 from protocol.operators import GoalDiff, GoalVersion
 from protocol.work import Kind
-
-POLICY = "policy"
-"""Who raises the flags that hold a proposal back."""
 
 
 class DirectionFixed(HubError):

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from hub import agents, board, experiments, work
-from hub.curation import POLICY
+from hub.containment import POLICY
 from hub.db import Work
 from hub.desk import Desk, Effect, NoChange, put_back
 from hub.errors import BodyChanged, HubError, NotFound

@@ -14,28 +14,124 @@ from typing import Literal
 Level = Literal["deny", "review", "note"]
 
 HARMLESS = frozenset(
-    "__future__ abc argparse array bisect collections contextlib copy dataclasses datetime decimal "
-    "enum fractions functools heapq itertools json math numbers operator os pathlib queue random re "
-    "statistics string struct sys textwrap threading time types typing warnings "
-    "numpy safetensors torch triton einops".split()
+    [
+        "__future__",
+        "abc",
+        "argparse",
+        "array",
+        "bisect",
+        "collections",
+        "contextlib",
+        "copy",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "enum",
+        "fractions",
+        "functools",
+        "heapq",
+        "itertools",
+        "json",
+        "math",
+        "numbers",
+        "operator",
+        "os",
+        "pathlib",
+        "queue",
+        "random",
+        "re",
+        "statistics",
+        "string",
+        "struct",
+        "sys",
+        "textwrap",
+        "threading",
+        "time",
+        "types",
+        "typing",
+        "warnings",
+        "numpy",
+        "safetensors",
+        "torch",
+        "triton",
+        "einops",
+    ]
 )
 DANGEROUS = frozenset(
-    "asyncio builtins cffi code codeop ctypes curses ftplib gc http imaplib importlib inspect "
-    "marshal mmap multiprocessing paramiko pdb pickle pip poplib pty requests resource runpy "
-    "shelve shutil signal smtplib socket socketserver ssl subprocess telnetlib tempfile trace "
-    "tracemalloc urllib webbrowser xmlrpc aiohttp httpx kernels".split()
+    [
+        "asyncio",
+        "builtins",
+        "cffi",
+        "code",
+        "codeop",
+        "ctypes",
+        "curses",
+        "ftplib",
+        "http",
+        "imaplib",
+        "importlib",
+        "marshal",
+        "mmap",
+        "multiprocessing",
+        "paramiko",
+        "pdb",
+        "pip",
+        "poplib",
+        "pty",
+        "requests",
+        "resource",
+        "runpy",
+        "shelve",
+        "shutil",
+        "signal",
+        "smtplib",
+        "socket",
+        "socketserver",
+        "ssl",
+        "subprocess",
+        "telnetlib",
+        "urllib",
+        "webbrowser",
+        "xmlrpc",
+        "aiohttp",
+        "httpx",
+        "kernels",
+    ]
 )
-DYNAMIC = frozenset({"eval", "exec", "compile", "__import__", "globals", "locals", "vars", "breakpoint"})
+DYNAMIC = frozenset({"eval", "exec", "compile", "__import__", "breakpoint"})
+NAMESPACES = frozenset({"globals", "locals", "vars"})
 INNARDS = frozenset(
-    "__builtins__ __globals__ __subclasses__ __code__ __closure__ __loader__ __bases__ __mro__ "
-    "__dict__ f_back f_globals f_locals tb_frame gi_frame cr_frame _getframe settrace "
-    "setprofile modules meta_path path_hooks".split()
+    [
+        "__builtins__",
+        "__globals__",
+        "__subclasses__",
+        "__code__",
+        "__closure__",
+        "__loader__",
+        "__bases__",
+        "__mro__",
+        "f_back",
+        "f_globals",
+        "f_locals",
+        "tb_frame",
+        "gi_frame",
+        "cr_frame",
+        "_getframe",
+        "settrace",
+        "setprofile",
+        "get_objects",
+        "get_referrers",
+        "meta_path",
+        "path_hooks",
+    ]
 )
 PROCESS = re.compile(
     r"^os\.(system|popen|exec\w*|spawn\w*|posix_spawn\w*|fork\w*|kill\w*|set\w+|chroot|mkfifo|"
     r"mknod|symlink|link|chmod|chown|unlink|remove|removedirs|rename|replace|rmdir|putenv|abort|_exit)$"
 )
-DOWNLOADS = re.compile(r"(^torch\.hub\.|load_state_dict_from_url$|hf_hub_download$|from_pretrained$)")
+DOWNLOADS = re.compile(
+    r"(^torch\.hub\.|load_state_dict_from_url$|hf_hub_download$|from_pretrained$)"
+)
 UNSAFE_LOAD = re.compile(r"^(torch|np|numpy)\.load$")
 SEEDS = re.compile(r"(^|\.)(manual_seed(_all)?|seed)$")
 PLACES = re.compile(r"(^[~/]|\.\.[/\\]|/proc/|/etc/|\.ssh|169\.254\.|^https?:|^file:|^\\\\)")
@@ -129,7 +225,7 @@ Told = tuple[str, Level, str]
 def _see(node: ast.AST, aliases: Mapping[str, str], allowed: frozenset[str]) -> Iterator[Told]:
     yield from _imports(node, allowed)
     if isinstance(node, ast.Call):
-        yield from _call(node, _dotted(node.func, aliases))
+        yield from _call(node, _dotted(node.func, aliases), aliases)
     if isinstance(node, ast.Attribute | ast.Name):
         yield from _name(node, aliases)
     if isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
@@ -145,7 +241,7 @@ def _imports(node: ast.AST, allowed: frozenset[str]) -> Iterator[Told]:
             yield "import", "review", f"imports {name}"
 
 
-def _call(node: ast.Call, name: str) -> Iterator[Told]:
+def _call(node: ast.Call, name: str, aliases: Mapping[str, str]) -> Iterator[Told]:
     short = name.rpartition(".")[2]
     if PROCESS.match(name):
         yield "process", "deny", f"calls {name}"
@@ -156,7 +252,8 @@ def _call(node: ast.Call, name: str) -> Iterator[Told]:
     if SEEDS.search(name) and any(isinstance(each, ast.Constant) for each in node.args):
         yield "seed", "review", f"sets a seed with {name}"
     if name in ("setattr", "delattr"):
-        yield "patch", "deny", f"calls {name}"
+        theirs = bool(node.args) and _root(node.args[0]) in aliases
+        yield "patch", "deny" if theirs else "note", f"calls {name}"
     if short in FILES:
         yield from _file(node, short)
     if name == "getattr" and len(node.args) > 1 and not isinstance(node.args[1], ast.Constant):
@@ -178,6 +275,10 @@ def _name(node: ast.Attribute | ast.Name, aliases: Mapping[str, str]) -> Iterato
         yield "innards", "deny", f"uses {name}"
     if isinstance(node, ast.Name) and name in DYNAMIC and name not in aliases:
         yield "dynamic", "deny", f"uses {name}"
+    if isinstance(node, ast.Name) and name in NAMESPACES:
+        yield "dynamic", "review", f"uses {name}"
+    if _dotted(node, aliases) == "sys.modules":
+        yield "innards", "deny", "uses sys.modules"
 
 
 def _patch(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from hub import experiments, goals, prior
+from hub import containment, experiments, goals, leaks, policy_lint, prior
 from hub.db import Work
 from hub.errors import HubError, NotYours
 from hub.experiments import conflict, digest, held
@@ -59,14 +59,19 @@ BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u
 
 
 def register(
-    work: Work, git: GitStore, identity: UUID, by: AgentRow, proposal: Proposal
+    work: Work,
+    git: GitStore,
+    identity: UUID,
+    by: AgentRow,
+    proposal: Proposal,
+    trusted_after: int = 0,
 ) -> Registered:
     """Preflight a proposal and write it as a commit; safe to send again.
 
     Raises:
         BodyChanged: the id was used with another body.
         StaleLease, NotYours, WrongParent, ProtectedFile, FileTooLarge, UnsafeText, SyntaxBroken,
-        NothingChanged, TriedBefore: and what each says to do.
+        NothingChanged, TriedBefore, SecretFound, PolicyRefused: and what each says to do.
     """
     body = digest(proposal.model_dump_json())
     known = work.session.get(ExperimentRow, identity)
@@ -78,12 +83,16 @@ def register(
     spec = goals.spec(work.session, goal)
     before = git.files(goal.slug, parent.sha)
     changed = preflight(spec, before, proposal.files)
+    leaks.refuse([*changed.items(), ("title", proposal.title), ("idea", proposal.hypothesis)])
+    seen = policy_lint.news(before, before | changed)
+    held_back = containment.gate(work, by, seen, trusted_after)
     keys = prior.keys(spec, before, before | changed)
     said = f"{proposal.title} {proposal.hypothesis}"
     _refuse_repeats(work, order, keys, parent, prior.change(before, changed, said))
     row = _write(work, git, identity, by, proposal, parent=parent, changed=changed)
     row.body_digest, row.canonical, row.effect = body, keys.canonical, keys.effect
     order.experiment = row.sha
+    containment.record(work, row, seen, held_back)
     return Registered(id=row.id, sha=row.sha, number=row.number)
 
 

@@ -42,8 +42,9 @@ def affordable(view: View) -> bool:
 
 
 def open_to(view: View, node: int, owner: str) -> bool:
-    """Nobody confirms an own claim, twice, or what another is confirming right now."""
-    if view.snapshot.nodes[node].owner == owner:
+    """Nobody confirms an own claim, twice, what another is confirming, or what is forbidden."""
+    made = view.snapshot.nodes[node]
+    if made.forbidden or made.owner == owner:
         return False
     if any(one.node == node for one in view.snapshot.pending):
         return False

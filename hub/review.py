@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub.curation import POLICY
+from hub.containment import POLICY
 from hub.ops_tables import ActionRow, FindingRow, FlagRow
 from hub.tables import ExperimentRow, OwnerRow, PostRow
 from protocol.experiments import Standing

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from hub import board, experiments, goals, scores
+from hub import board, experiments, goals, leaks, scores
 from hub.blobs import Blobs
 from hub.db import Work
 from hub.errors import HubError, NotFound, NotYours
@@ -45,14 +45,17 @@ class Stored:
 
     log: str | None
     curve: str | None
+    log_bytes: int = 0
 
 
 def store(blobs: Blobs, report: RunReport) -> Stored:
     """Put log and curve on disk, before and outside the transaction: an orphan blob is harmless."""
+    log = leaks.redact(report.log).encode()
     points = [[point.step, point.loss, point.seconds] for point in report.curve]
     return Stored(
-        log=blobs.put(report.log.encode()) if report.log else None,
+        log=blobs.put(log) if log else None,
         curve=blobs.put(json.dumps(points).encode()) if points else None,
+        log_bytes=len(log),
     )
 
 
@@ -157,7 +160,7 @@ def _row(
         seconds=said.seconds,
         device_class=said.device.device_class,
         log_blob=stored.log,
-        log_bytes=len(said.log.encode()),
+        log_bytes=stored.log_bytes,
         curve_blob=stored.curve,
         curve_points=len(said.curve),
         # A skewed clock may say anything; the hub's own time is what orders runs.

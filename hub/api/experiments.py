@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from hub import experiments, prior, proposals, runs
+from hub import containment, experiments, leaks, prior, proposals, runs
 from hub.api.deps import ProposingAgent, Read, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
@@ -31,13 +31,15 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
         proposals.SyntaxBroken,
         proposals.NothingChanged,
         proposals.WrongParent,
+        leaks.SecretFound,
+        containment.PolicyRefused,
     ),
 )
 def propose(
     identity: UUID, proposal: Proposal, agent: ProposingAgent, work: Work, hub: TheHub
 ) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
-    return proposals.register(work, hub.git, identity, agent, proposal)
+    return proposals.register(work, hub.git, identity, agent, proposal, hub.settings.trusted_after)
 
 
 @router.get("/{sha}", responses=refusals(NotFound, Ambiguous))
