@@ -1,0 +1,110 @@
+"""Which devices read oddly, and whose word has been borne out: both from the belief's residuals.
+
+Trust is BOINC's consecutive-valid rule per owner and device class; the residual test is Fishtest's,
+for continuous readings, with Bonferroni thresholds over the devices that were tested.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2, norm
+
+from hub.belief import Belief
+from hub.snapshot import Snapshot
+
+LEAST = 5
+"""Readings below which a device is not judged."""
+QUARANTINE = 7.0
+"""Standard deviations from which the hub acts by itself (Fishtest's automatic threshold)."""
+VALID, INVALID = 3.0, 5.0
+"""A replicated reading within / beyond so many standard deviations confirms / breaks trust."""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """How oddly a device reads: `z` in standard deviations, `colour` green, yellow or red."""
+
+    device: str
+    owner: str
+    n: int
+    z: float
+    colour: str
+    sentence: str
+
+
+def suspicions(snapshot: Snapshot, belief: Belief) -> list[Suspicion]:
+    """Every device with enough readings, the oddest first."""
+    places: dict[str, list[int]] = {}
+    for place, reading in enumerate(snapshot.readings):
+        if belief.n[reading.node] > 1:  # a reading that stands alone always fits itself
+            places.setdefault(reading.device, []).append(place)
+    judged = {device: found for device, found in places.items() if len(found) >= LEAST}
+    yellow, red = thresholds(len(judged))
+    told = [_one(snapshot, belief, device, found, yellow, red) for device, found in judged.items()]
+    return sorted(told, key=lambda one: (-one.z, one.device))
+
+
+def thresholds(devices: int) -> tuple[float, float]:
+    """Where one of so many honest devices would land by chance once in 20 and once in 100."""
+    count = max(devices, 1)
+    return float(norm.isf(0.05 / count)), float(norm.isf(0.01 / count))
+
+
+def _one(
+    snapshot: Snapshot,
+    belief: Belief,
+    device: str,
+    places: Sequence[int],
+    yellow: float,
+    red: float,
+) -> Suspicion:
+    z = max(_scatter(belief.z[np.array(places)]), _shift(belief, device))
+    colour = "red" if z > red else "yellow" if z > yellow else "green"
+    word = {"green": "as expected", "yellow": "somewhat oddly", "red": "oddly"}[colour]
+    said = f"{device} reads {word}: {z:+.1f} standard deviations over {len(places)} readings."
+    owner = snapshot.readings[places[-1]].owner
+    return Suspicion(device, owner, len(places), z, colour, said)
+
+
+def _scatter(residuals: NDArray[np.float64]) -> float:
+    """How much wider than the goal's noise a device's residuals spread, as a normal deviate."""
+    tail = chi2.logsf(float((residuals**2).sum()), len(residuals))
+    if tail < -690.0:  # the deviate of an underflowing tail (Mills' ratio, leading term)
+        return math.sqrt(-2.0 * float(tail))
+    return float(norm.isf(math.exp(float(tail))))
+
+
+def _shift(belief: Belief, device: str) -> float:
+    """How far a device's constant offset lies from its fellows', as a normal deviate."""
+    offset = belief.devices.get(device)
+    if offset is None or belief.device_sd <= 0:
+        return 0.0
+    return abs(offset.mean) / belief.device_sd - 1.0
+
+
+def earned(snapshot: Snapshot, belief: Belief) -> dict[tuple[str, str], int]:
+    """Consecutive valid replicated readings per owner and device class, in the order they came."""
+    owners: dict[int, set[str]] = {}
+    for reading in snapshot.readings:
+        owners.setdefault(reading.node, set()).add(reading.owner)
+    trust: dict[tuple[str, str], int] = {}
+    for place, reading in enumerate(snapshot.readings):
+        if len(owners[reading.node]) < 2:
+            continue
+        key, odd = (reading.owner, reading.device_class), abs(float(belief.z[place]))
+        if odd > INVALID:
+            trust[key] = 0
+        elif odd <= VALID:
+            trust[key] = trust.get(key, 0) + 1
+    return trust
+
+
+def check_probability(consecutive_valid: int) -> float:
+    """How likely a claim is checked: always below ten valid runs, then one in so many, never < 5 %.
+
+    Source: BOINC's adaptive replication (`sched_send.cpp`), with the floor of security.md 4.2.
+    """
+    return 1.0 if consecutive_valid < 10 else max(0.05, 1.0 / consecutive_valid)

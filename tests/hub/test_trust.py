@@ -1,0 +1,71 @@
+"""Odd devices stand out; trust is earned run by run and lost at once."""
+
+import random
+
+import pytest
+
+from hub import belief, trust
+from hub.snapshot import Node, Reading, Rules, Snapshot
+
+NOISE = 0.001
+
+
+def a_snapshot(odd: float = 0.0, spread: float = NOISE, seed: int = 1) -> Snapshot:
+    """Six devices of six owners read eight experiments; device-0 reads as it is told."""
+    dice = random.Random(seed)
+    nodes = [Node("sha0", 0)] + [Node(f"sha{n}", n, parent=n - 1) for n in range(1, 8)]
+    readings = []
+    for node in range(8):
+        for device in range(6):
+            width, shift = (spread, odd) if device == 0 else (NOISE, 0.0)
+            value = 0.9 - 0.003 * node + dice.gauss(shift, width)
+            readings.append(Reading(node, value, f"owner-{device}", f"device-{device}", "p", "gpu"))
+    return Snapshot(Rules(noise_sd=NOISE), tuple(nodes), tuple(readings))
+
+
+def test_honest_devices_are_green() -> None:
+    snapshot = a_snapshot()
+
+    told = trust.suspicions(snapshot, belief.fit(snapshot))
+
+    assert {one.colour for one in told} == {"green"}
+    assert len(told) == 6
+
+
+def test_a_device_that_scatters_is_red_and_first() -> None:
+    snapshot = a_snapshot(spread=20 * NOISE)
+
+    worst, *others = trust.suspicions(snapshot, belief.fit(snapshot))
+
+    assert (worst.device, worst.colour) == ("device-0", "red")
+    assert worst.z > trust.QUARANTINE
+    assert max(one.z for one in others) < worst.z / 2
+
+
+def test_trust_counts_what_others_bore_out_and_falls_at_once() -> None:
+    snapshot = a_snapshot()
+    assert trust.earned(snapshot, belief.fit(snapshot))["owner-1", "gpu"] == 8
+
+    lie = Reading(7, 0.5, "owner-1", "device-1", "p", "gpu")
+    lied = Snapshot(snapshot.rules, snapshot.nodes, (*snapshot.readings, lie))
+    assert trust.earned(lied, belief.fit(lied))["owner-1", "gpu"] == 0
+
+
+def test_a_reading_that_nobody_repeated_earns_nothing() -> None:
+    nodes = (Node("a", 0), Node("b", 1, parent=0))
+    readings = (Reading(0, 0.9, "ada", "d", "p"), Reading(1, 0.8, "ada", "d", "p"))
+    snapshot = Snapshot(Rules(), nodes, readings)
+
+    fitted = belief.fit(snapshot)
+    assert trust.earned(snapshot, fitted) == {}
+    assert trust.suspicions(snapshot, fitted) == []
+
+
+@pytest.mark.parametrize(("valid", "probability"), [(0, 1.0), (9, 1.0), (10, 0.1), (100, 0.05)])
+def test_claims_of_the_trusted_are_checked_by_sampling(valid: int, probability: float) -> None:
+    assert trust.check_probability(valid) == probability
+
+
+def test_thresholds_grow_with_the_number_of_devices() -> None:
+    assert trust.thresholds(50)[0] == pytest.approx(3.09, abs=0.01)
+    assert trust.thresholds(50)[1] == pytest.approx(3.54, abs=0.01)
