@@ -5,19 +5,20 @@ exactly what a hub would believe that had never seen the runs that are gone.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import experiments, goals, minds, verification
+from hub import experiments, goals, minds, trust, verification
 from hub.belief import Belief
 from hub.db import Work
 from hub.minds import Thoughts
-from hub.tables import ExperimentRow, GoalRow, RunRow
+from hub.tables import AgentRow, ExperimentRow, GoalRow, OwnerRow, RunRow
+from hub.trust import Suspicion
 from hub.verification import Verdict
-from protocol.events import ChampionChanged, ScoreChanged
+from protocol.events import ChampionChanged, Curated, ScoreChanged
 from protocol.experiments import Standing
 from protocol.goals import GoalSpec
 
@@ -89,6 +90,8 @@ class Fitted:
     told: dict[str, Told]
     noise_sd: float
     champion: str | None
+    suspicions: tuple[Suspicion, ...] = ()
+    earned: Mapping[str, int] = field(default_factory=dict)
 
 
 def believe(session: Session, goal: GoalRow) -> Fitted:
@@ -99,7 +102,17 @@ def believe(session: Session, goal: GoalRow) -> Fitted:
         told=tell(thoughts, goals.spec(session, goal)),
         noise_sd=thoughts.belief.noise_sd,
         champion=None if crowned is None else thoughts.state.sha(crowned),
+        suspicions=tuple(trust.suspicions(thoughts.state.snapshot, thoughts.belief)),
+        earned=_earned(thoughts),
     )
+
+
+def _earned(thoughts: Thoughts) -> dict[str, int]:
+    """Each owner's trust: the least over the device classes they read on."""
+    least: dict[str, int] = {}
+    for (owner, _), valid in trust.earned(thoughts.state.snapshot, thoughts.belief).items():
+        least[owner] = min(valid, least.get(owner, valid))
+    return least
 
 
 def tell(thoughts: Thoughts, spec: GoalSpec) -> dict[str, Told]:
@@ -161,6 +174,37 @@ def write(work: Work, goal: GoalRow, fitted: Fitted, least: float = MATERIAL) ->
     for sha in loud:
         _announce(work, experiments.find(work.session, sha))
     _crown(work, goal, fitted)
+    _trust(work, fitted.earned)
+    if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
+        _quarantine(work, goal, fitted.suspicions[0])
+
+
+def _trust(work: Work, earned: Mapping[str, int]) -> None:
+    for row in work.session.exec(select(OwnerRow).where(col(OwnerRow.name).in_(earned))):
+        row.trust = earned[row.name]
+
+
+def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> None:
+    """Set the oddest device aside, one a pass, and believe again without its readings."""
+    agent = work.session.get(AgentRow, worst.device)
+    if agent is None or agent.state != "active":
+        return
+    agent.state = "quarantined"
+    work.session.execute(
+        sa.update(RunRow)
+        .where(col(RunRow.agent) == agent.name, col(RunRow.goal) == goal.slug)
+        .values(counted=False)
+    )
+    work.announce(
+        Curated(
+            goal=goal.slug,
+            operator="hub",
+            action="agent.quarantine",
+            object=agent.name,
+            reason=worst.sentence,
+        )
+    )
+    refit(work, goal)
 
 
 def _differences(

@@ -15,10 +15,14 @@ from scipy.stats import chi2, norm
 from hub.belief import Belief
 from hub.snapshot import Snapshot
 
+Floats = NDArray[np.float64]
+
 LEAST = 5
 """Readings below which a device is not judged."""
 QUARANTINE = 7.0
 """Standard deviations from which the hub acts by itself (Fishtest's automatic threshold)."""
+TYPICAL = 0.2
+"""The noise is never taken for less than this share of what was learned."""
 VALID, INVALID = 3.0, 5.0
 """A replicated reading within / beyond so many standard deviations confirms / breaks trust."""
 
@@ -42,9 +46,21 @@ def suspicions(snapshot: Snapshot, belief: Belief) -> list[Suspicion]:
         if belief.n[reading.node] > 1:  # a reading that stands alone always fits itself
             places.setdefault(reading.device, []).append(place)
     judged = {device: found for device, found in places.items() if len(found) >= LEAST}
-    yellow, red = thresholds(len(judged))
-    told = [_one(snapshot, belief, device, found, yellow, red) for device, found in judged.items()]
+    limits = thresholds(len(judged))
+    z = _unmasked(belief.z, [place for found in judged.values() for place in found])
+    told = [
+        _one(snapshot, belief, device, z[np.array(found)], found[-1], limits)
+        for device, found in judged.items()
+    ]
     return sorted(told, key=lambda one: (-one.z, one.device))
+
+
+def _unmasked(z: Floats, places: Sequence[int]) -> Floats:
+    """Residuals in units of what is typical: one wild device widens the learned noise for all."""
+    if not places:
+        return z
+    typical = 1.4826 * float(np.median(np.abs(z[np.array(places)])))
+    return z / min(max(typical, TYPICAL), 1.0)
 
 
 def thresholds(devices: int) -> tuple[float, float]:
@@ -57,19 +73,18 @@ def _one(
     snapshot: Snapshot,
     belief: Belief,
     device: str,
-    places: Sequence[int],
-    yellow: float,
-    red: float,
+    residuals: Floats,
+    last: int,
+    limits: tuple[float, float],
 ) -> Suspicion:
-    z = max(_scatter(belief.z[np.array(places)]), _shift(belief, device))
-    colour = "red" if z > red else "yellow" if z > yellow else "green"
+    z = max(_scatter(residuals), _shift(belief, device))
+    colour = "red" if z > limits[1] else "yellow" if z > limits[0] else "green"
     word = {"green": "as expected", "yellow": "somewhat oddly", "red": "oddly"}[colour]
-    said = f"{device} reads {word}: {z:+.1f} standard deviations over {len(places)} readings."
-    owner = snapshot.readings[places[-1]].owner
-    return Suspicion(device, owner, len(places), z, colour, said)
+    said = f"{device} reads {word}: {z:+.1f} standard deviations over {len(residuals)} readings."
+    return Suspicion(device, snapshot.readings[last].owner, len(residuals), z, colour, said)
 
 
-def _scatter(residuals: NDArray[np.float64]) -> float:
+def _scatter(residuals: Floats) -> float:
     """How much wider than the goal's noise a device's residuals spread, as a normal deviate."""
     tail = chi2.logsf(float((residuals**2).sum()), len(residuals))
     if tail < -690.0:  # the deviate of an underflowing tail (Mills' ratio, leading term)

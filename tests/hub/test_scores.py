@@ -3,9 +3,12 @@
 from fastapi.testclient import TestClient
 from sqlmodel import col, select
 
-from hub import scores
+from hub import scheduling, scores
 from hub.core import Hub
-from hub.tables import ExperimentRow, GoalRow, RunRow
+from hub.scheduling import Wish
+from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
+from protocol.experiments import Operator
+from protocol.work import Kind
 from tests.hub.volunteer import Volunteer
 
 Row = tuple[object, ...]
@@ -98,3 +101,34 @@ def test_an_improvement_is_verified_when_another_owner_repeats_it(
     shown = http.get(f"/v1/experiments/{sha}").json()
     assert (shown["standing"], shown["n_owners"]) == ("verified", 2)
     assert http.get("/v1/goals/toy").json()["champion"] == sha
+
+
+def test_a_device_that_scatters_wildly_is_set_aside_and_its_readings_with_it(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
+    others = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(4)]
+    wild = Volunteer.joined(http, "wild", "wilde")
+    for turn in range(6):
+        for each in others:
+            reads(hub, each, sha, 0.8 + 0.0001 * turn)
+        reads(hub, wild, sha, 0.8 + (0.2 if turn % 2 else -0.2))
+
+    assert http.get("/v1/agents/wild").json()["state"] == "quarantined"
+    score = http.get(f"/v1/experiments/{sha}").json()
+    assert abs(score["score"] - 0.8) < 0.01
+    told = [each["event"] for each in http.get("/v1/events").json()["events"]]
+    acts = [each["object"] for each in told if each["type"] == "operator.acted"]
+    assert acts == ["wild"]
+
+
+def reads(hub: Hub, agent: Volunteer, sha: str, metric: float) -> None:
+    """Have an agent run an experiment again, unless the hub has set it aside."""
+    with hub.database.work() as work:
+        goal = work.session.get_one(GoalRow, "toy")
+        wish = Wish(Kind.REPLICATE, Operator.TWEAK, "again", experiment=sha)
+        order = scheduling.put(work, scheduling.new_order(work.now, goal, wish))
+        if work.session.get_one(AgentRow, agent.name).state != "active":
+            order.state = "parked"
+            return
+    agent.report(agent.claim(), metric=metric)
