@@ -15,6 +15,7 @@ from agent_client.lease import release
 from agent_client.limits import Gate
 from agent_client.proposer import Proposer, Ready
 from agent_client.runner import Runner
+from agent_client.sandbox import sweep
 from agent_client.setup import Kit
 from agent_client.state import start_ticks
 from agent_client.trainer import SandboxBroken
@@ -198,6 +199,7 @@ def recover(kit: Kit) -> None:
             log.warning("an orphan of an earlier run is ended", pid=child.pid)
             walls.end(child.pid)
         kit.state.bury(child.pid)
+    sweep()
     kit.workspace.open()
     kit.journal.open()
     finished = {str(entry.body.get("lease")) for _, entry in kit.journal.entries()}

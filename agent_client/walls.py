@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,7 +80,15 @@ class Helpers:
         return Helper(self.sandbox.start(job))
 
 
-def end(pid: int) -> None:
-    """End the supervisor of a run that an earlier client left behind; the run dies with it."""
+def end(pid: int, patience: float = 5.0) -> None:
+    """Wait for the supervisor of an earlier client's run, which ends it because its client died.
+
+    Killing a supervisor at work would leave behind what it is about to kill; only one that does
+    not come to its end is killed.
+    """
+    ends = time.monotonic() + patience
     with suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < ends:
+            os.kill(pid, 0)
+            time.sleep(0.05)
         os.kill(pid, signal.SIGKILL)

@@ -151,6 +151,8 @@ class Run:
 
     def _end(self) -> bool:
         """Kill all that is left, without burying the program itself, whose status we want."""
+        if tree.childless():
+            return True
         if self._uid is not None:
             uids.end_all(self._uid)
         return tree.end_all(keep=self._pid)

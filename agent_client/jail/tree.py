@@ -84,6 +84,15 @@ def end_all(keep: int = 0) -> bool:
     return True
 
 
+def childless() -> bool:
+    """Nothing is left below us, not even dead: orphans come to us, so no child means no tree."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
 def reap(keep: int) -> None:
     """Bury dead children, all but one."""
     for process in _children(os.getpid()):

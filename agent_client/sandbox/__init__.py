@@ -1,6 +1,14 @@
 """Running strangers' code: no network, no secrets, one writable folder, limits, a certain end."""
 
-from agent_client.sandbox.backends import Bubblewrap, Landlock, Sandbox, Unsafe, backends, choose
+from agent_client.sandbox.backends import (
+    Bubblewrap,
+    Landlock,
+    Sandbox,
+    Unsafe,
+    backends,
+    choose,
+    sweep,
+)
 from agent_client.sandbox.doctor import Diagnosis, diagnose, proven
 from agent_client.sandbox.errors import NoSandbox, SandboxError, SandboxLeaks, UnsafeFile
 from agent_client.sandbox.job import Exit, Job, Limits, base_env
@@ -34,5 +42,6 @@ __all__ = [
     "proven",
     "safe_read",
     "self_test",
+    "sweep",
     "wipe",
 ]

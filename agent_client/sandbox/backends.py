@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from agent_client.jail import landlock
+from agent_client.jail import landlock, uids
 from agent_client.sandbox.errors import NoSandbox
 from agent_client.sandbox.job import Job, Limits
 from agent_client.sandbox.running import Running
@@ -105,19 +105,32 @@ def _trial(sandbox: Sandbox) -> str | None:
         return f"{ended.error or sandbox.name}: {said[0]}"
 
 
+def sweep() -> int:
+    """End what a killed client and its killed supervisors left running; returns how many runs.
+
+    Only root's runs can be told by their user. Others die with their supervisor, or by
+    bubblewrap's own bond; see docs/sandbox.md for what remains.
+    """
+    return uids.sweep() if os.geteuid() == 0 else 0
+
+
 def backends() -> Sequence[Sandbox]:
     """Every kind of walls, strongest first."""
     return (Bubblewrap(), Landlock())
 
 
-def choose(prefer: str | None = None, allow_unsafe: bool = False) -> Sandbox:
+def choose(
+    prefer: str | None = None,
+    allow_unsafe: bool = False,
+    among: Sequence[Sandbox] | None = None,
+) -> Sandbox:
     """Return the strongest kind that works here, or the preferred one.
 
     Raises NoSandbox with a reason per kind; only `allow_unsafe` allows running without walls.
     """
     if os.uname().sysname != "Linux" and not allow_unsafe:
         raise NoSandbox("Strangers' code is run on Linux only, where a sandbox can hold it.")
-    wanted = [one for one in backends() if prefer in (None, one.name)]
+    wanted = [one for one in (backends() if among is None else among) if prefer in (None, one.name)]
     reasons = []
     for sandbox in wanted:
         reason = sandbox.available()
