@@ -10,7 +10,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from agent_client import control, joining, settings, versions
+from agent_client import control, fleet, joining, machine, settings, versions
 from agent_client.backoff import Stopping
 from agent_client.build import choose_sandbox, kit_for, loop_for, prove
 from agent_client.doctor import doctor
@@ -54,6 +54,12 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     )
     sandbox = choose_sandbox(unsafe_no_sandbox)
     typer.echo(prove(sandbox))
+    count = machine.gpu_count() if gpus == "all" else 1
+    if count > 1:
+        for each in fleet.join(folder, wish, sandbox, typer.echo, count):
+            typer.echo(f"GPU {each.settings.gpus} works as {each.settings.agent}.")
+        typer.echo("Next: agent_client run")
+        return
     made = joining.join(folder, wish, sandbox, typer.echo)
     typer.echo(f"Joined {made.info.name} as {made.settings.agent} (owner {made.settings.owner}).")
     typer.echo(f"Settings are in {folder / settings.CONFIG}, readable by you alone.")
@@ -78,6 +84,8 @@ def run(  # noqa: PLR0917 - each is an option of the command
 ) -> None:
     """Work until stopped. Ctrl-C finishes the run and submits it; a second one stops at once."""
     folder = folder.expanduser().resolve()
+    if fleet.workers(folder):
+        raise typer.Exit(fleet.Fleet(fleet.workers(folder), _options(), typer.echo).run())
     said: dict[str, Any] = {
         "mutator": mutator,
         "mutator_command": mutator_command,
@@ -96,6 +104,17 @@ def run(  # noqa: PLR0917 - each is an option of the command
         raise
     finally:
         lock.release()
+
+
+def _options() -> list[str]:
+    """What was said after `run`, less the folder, for each worker of a fleet."""
+    said, kept = iter(sys.argv[2:]), []
+    for word in said:
+        if word == "--folder":
+            next(said, None)
+        elif not word.startswith("--folder="):
+            kept.append(word)
+    return kept
 
 
 def _work(folder: Path, chosen: settings.Settings, max_experiments: int | None) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent_client import settings
+from agent_client import fleet, settings
 from agent_client.errors import BadSettings
 from agent_client.limits import FINISH, PAUSE
 from agent_client.lock import holder
@@ -81,10 +81,16 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what the client does now, why it waits, and what it has done."""
-    said = read_status(folder.expanduser())
+    workers = fleet.workers(folder.expanduser())
+    found = [read_status(each) for each in workers or [folder.expanduser()]]
     if as_json:
-        typer.echo(json.dumps(said))
+        typer.echo(json.dumps(found if workers else found[0]))
         return
+    for said in found:
+        _show(said)
+
+
+def _show(said: dict[str, Any]) -> None:
     state = f"running (pid {said['pid']})" if said["running"] else "not running"
     typer.echo(f"{said['agent']} at {said['hub']}: {state}")
     if said["running"]:
@@ -112,14 +118,16 @@ def _line(said: dict[str, Any]) -> str:
 
 def pause(folder: Folder = HOME) -> None:
     """Begin nothing new after the present run, until `resume`."""
-    settings.load(folder.expanduser())
-    (folder.expanduser() / PAUSE).touch()
+    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+        settings.load(each)
+        (each / PAUSE).touch()
     typer.echo("Paused: nothing new begins. `agent_client resume` goes on.")
 
 
 def resume(folder: Folder = HOME) -> None:
     """Go on after `pause`."""
-    (folder.expanduser() / PAUSE).unlink(missing_ok=True)
+    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+        (each / PAUSE).unlink(missing_ok=True)
     typer.echo("Going on.")
 
 
@@ -128,7 +136,11 @@ def stop(
     finish: Annotated[bool, typer.Option(help="Finish the run and submit it first.")] = False,
 ) -> None:
     """Stop the client of this folder: at once, or with --finish after its run."""
-    folder = folder.expanduser()
+    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+        _stop_one(each, finish)
+
+
+def _stop_one(folder: Path, finish: bool) -> None:
     pid = holder(folder)
     if pid is None:
         typer.echo("No client runs in this folder.")

@@ -21,7 +21,10 @@ NOBODY = frozenset({"root", "admin", "user", "nobody"})
 
 @dataclass(frozen=True)
 class Wish:
-    """What the owner said on the command line; empty means choose for me."""
+    """What the owner said on the command line; empty means choose for me.
+
+    `token` is that of another agent of the same owner, which vouches for this one.
+    """
 
     url: str
     name: str = ""
@@ -31,6 +34,7 @@ class Wish:
     gpus: str = "auto"
     insecure_http: bool = False
     unsafe_no_sandbox: bool = False
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def join(folder: Path, wish: Wish, sandbox: Sandbox, tell: Callable[[str], None]
     settings.make_folder(folder)
     if (folder / settings.CONFIG).exists():
         return _again(folder, url)
-    with Hub.at(url) as hub:
+    with Hub.at(url, wish.token) as hub:
         return _ask(folder, wish, hub, sandbox, tell)
 
 

@@ -96,15 +96,6 @@ class Gate:
             return f"The GPU draws {reading.power:.0f} W, {limits.power_watts:.0f} W are allowed."
         return ""
 
-    def too_hot(self) -> str:
-        """Why a run in progress should end now: well beyond the owner's temperature, or nothing."""
-        reading, bound = self.gauge.read(), self.limits.temperature
-        if reading is None or bound is None or reading.temperature is None:
-            return ""
-        if reading.temperature <= bound + 10:
-            return ""
-        return f"The GPU has {reading.temperature:.0f} C, far over {bound:.0f} C."
-
     @property
     def finishing(self) -> bool:
         """Whether `agent_client stop --finish` was said."""

@@ -71,6 +71,10 @@ class Loop:
                 ready = self._ready.get(timeout=LOOK_SECONDS)
             except queue.Empty:
                 continue
+            self._wait_until_allowed()
+            if self.kit.stopping.finish.is_set():
+                self._drop(ready)
+                continue
             self._training = True
             if self.kit.settings.pipeline:
                 self._wanted.release()
@@ -80,6 +84,14 @@ class Loop:
                 self._training = False
             if not self.kit.settings.pipeline:
                 self._wanted.release()
+
+    def _wait_until_allowed(self) -> None:
+        """What is ready may have to wait too: for the hour, for the GPU to cool or to be free."""
+        while reason := self.gate.reason():
+            self.kit.telemetry.update(phase="waiting", reason=reason)
+            if self.gate.finishing or self.kit.stopping.sleep(GATE_SECONDS):
+                self.kit.stopping.ask_finish()
+                return
 
     def _finished(self) -> bool:
         if self.gate.finishing:
@@ -168,14 +180,17 @@ class Loop:
         else:
             self.kit.telemetry.update(phase="waiting", reason=reason, proposing="")
 
+    def _drop(self, ready: Ready) -> None:
+        """Give back a run that never began."""
+        ready.training.abandon()
+        self.kit.state.bury(ready.training.running.pid)
+        self.proposer.drop(ready.order, "the owner stopped the client")
+
     def _leave(self) -> None:
         """Give back what is not begun, send what is done, and say what is left."""
         kit = self.kit
         while not self._ready.empty():
-            ready = self._ready.get_nowait()
-            ready.training.abandon()
-            kit.state.bury(ready.training.running.pid)
-            self.proposer.drop(ready.order, "the owner stopped the client")
+            self._drop(self._ready.get_nowait())
         for grip in kit.keeper.held():
             self.proposer.drop(grip.order, "the owner stopped the client")
         kit.keeper.stop()

@@ -1,0 +1,88 @@
+"""One worker per GPU: an agent and a folder of its own each, run side by side as programs."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agent_client import joining
+from agent_client.joining import JoinedHub, Wish
+from agent_client.sandbox import Sandbox
+from agent_client.settings import CONFIG
+
+PROGRAM = "from agent_client.cli import main; main()"
+
+
+def worker_folder(folder: Path, gpu: int) -> Path:
+    """Where the worker of one GPU keeps what is its own."""
+    return folder / f"gpu{gpu}"
+
+
+def workers(folder: Path) -> list[Path]:
+    """The folders of a fleet's workers; none when the folder is a single client's."""
+    found = sorted(path.parent for path in folder.glob(f"gpu*/{CONFIG}"))
+    return [] if (folder / CONFIG).exists() else found
+
+
+def join(
+    folder: Path, wish: Wish, sandbox: Sandbox, tell: Callable[[str], None], gpus: int
+) -> list[JoinedHub]:
+    """Join once per GPU; the first agent's token vouches for the owner's others."""
+    made: list[JoinedHub] = []
+    for gpu in range(gpus):
+        name = f"{wish.name[:27]}-{gpu}" if wish.name else ""
+        one = replace(wish, gpus=str(gpu), name=name)
+        if made:
+            first = made[0].settings
+            one = replace(one, owner=first.owner, token=first.token, invite=None)
+        made.append(joining.join(worker_folder(folder, gpu), one, sandbox, tell))
+    return made
+
+
+@dataclass
+class Fleet:
+    """The running workers. A signal to the fleet is a signal to each of them."""
+
+    folders: Sequence[Path]
+    options: Sequence[str]
+    say: Callable[[str], None]
+    _running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def run(self) -> int:
+        """Run all workers until each has ended; the highest exit code is the fleet's."""
+        for folder in self.folders:
+            argv = [sys.executable, "-c", PROGRAM, "run", "--folder", str(folder), *self.options]
+            process = subprocess.Popen(
+                argv,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,  # a terminal's Ctrl-C comes through us, once
+            )
+            self._running.append(process)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._pass_on)
+        tellers = [
+            threading.Thread(target=self._tell, args=pair, daemon=True)
+            for pair in zip(self.folders, self._running, strict=True)
+        ]
+        for teller in tellers:
+            teller.start()
+        for teller in tellers:
+            teller.join()
+        return max(process.wait() for process in self._running)
+
+    def _tell(self, folder: Path, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self.say(f"{folder.name}: {line.rstrip()}")
+
+    def _pass_on(self, number: int, _frame: object) -> None:
+        for process in self._running:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
