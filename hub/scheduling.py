@@ -19,7 +19,7 @@ from protocol.experiments import Operator
 from protocol.goals import GoalSpec
 from protocol.work import Kind, WorkRequest
 
-NO_GOAL: Final = "No goal is open for you on this hub; operators open them."
+NO_GOAL: Final = "No goal is open on this hub now; operators open them."
 NOTHING: Final = "Nothing here needs this device now; other owners' runs are awaited."
 WARM = 20
 
@@ -32,6 +32,23 @@ def open_goals(session: Session, request: WorkRequest) -> list[GoalRow]:
     rows = [row for row in session.exec(query).all() if _serves(request, goals.spec(session, row))]
     held = _held(session)
     return sorted(rows, key=lambda row: ((held.get(row.slug, 0) + 1) / row.weight, row.slug))
+
+
+def why_none(session: Session, request: WorkRequest) -> tuple[str, str]:
+    """Code and sentence for an agent that no open goal can use, with what each goal asks for."""
+    rows = session.exec(select(GoalRow).where(col(GoalRow.state) == "open")).all()
+    if not rows:
+        return "no_goal", NO_GOAL
+    if request.goals and not {row.slug for row in rows} & set(request.goals):
+        wanted, there = ", ".join(request.goals), ", ".join(row.slug for row in rows)
+        return "no_goal", f"None of your goals ({wanted}) is open here; open are: {there}."
+    needs = [_needs(row.slug, goals.spec(session, row)) for row in rows]
+    mine = f"{request.device.kind} with {request.device.memory_mb} MB"
+    return "device", f"No open goal can use your device ({mine}): {'; '.join(needs)}."
+
+
+def _needs(slug: str, spec: GoalSpec) -> str:
+    return f"{slug} needs {' or '.join(spec.device.kinds)} with {spec.device.memory_mb} MB"
 
 
 def _serves(request: WorkRequest, spec: GoalSpec) -> bool:

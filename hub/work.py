@@ -67,7 +67,8 @@ def claim(
         return Idle("holding", f"You hold {len(mine)} of {most} leases; finish one first.", 5.0)
     open_goals = scheduling.open_goals(work.session, request)
     if not open_goals:
-        return Idle("no_goal", scheduling.NO_GOAL, 60.0)
+        code, reason = scheduling.why_none(work.session, request)
+        return Idle(code, reason, 60.0)
     found = _waiting(work, settings, agent, open_goals)
     found = found or scheduling.choose(work, mind, agent, request, open_goals)
     if found is None:

@@ -8,7 +8,7 @@ from sqlmodel import select
 from hub import experiments, scheduling
 from hub.core import Hub
 from hub.scheduling import Wish
-from hub.tables import GoalRow, OrderRow
+from hub.tables import GoalRow, GoalVersionRow, OrderRow
 from protocol.experiments import Operator
 from protocol.work import Kind, Progress, Release
 from tests.builders import Clock
@@ -152,6 +152,16 @@ def test_no_open_goal_is_said_in_words(hub: Hub, volta: Volunteer) -> None:
     reply = volta.ask()
     assert (reply.order, reply.code) == (None, "no_goal")
     assert reply.retry_after > 0
+
+
+def test_a_device_that_no_goal_can_use_is_told_what_they_need(hub: Hub, volta: Volunteer) -> None:
+    with hub.database.work() as unit:
+        row = unit.session.get_one(GoalVersionRow, ("toy", 1))
+        row.spec = {**row.spec, "device": {"kinds": ["cuda"], "memory_mb": 24000}}
+
+    reply = volta.ask()
+    assert reply.code == "device"
+    assert "toy needs cuda with 24000 MB" in reply.reason
 
 
 def test_sixteen_agents_at_once_get_sixteen_leases(hub: Hub, http: TestClient) -> None:
