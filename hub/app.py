@@ -47,10 +47,12 @@ def create_app(hub: Hub) -> FastAPI:
         await run_in_threadpool(_self_check, hub)
         await hub.live.start()
         hub.heartbeats.start()
+        hub.maintenance.start()
         hub.believer.start()
         yield
         await hub.live.stop()
         hub.believer.stop()
+        hub.maintenance.stop()
         hub.heartbeats.stop()
         hub.blobs.close()
         hub.database.dispose()

@@ -13,6 +13,7 @@ from hub.gitstore import GitStore
 from hub.heartbeats import Heartbeats
 from hub.limits import Limits
 from hub.live import Live
+from hub.maintenance import Maintenance
 from hub.minds import Mind
 from hub.rebuild import Recall
 from hub.settings import Settings
@@ -35,6 +36,7 @@ class Hub:
     blobs: Blobs
     live: Live
     heartbeats: Heartbeats
+    maintenance: Maintenance
     believer: Believer
     mind: Mind
     claim_slots: BoundedSemaphore
@@ -73,6 +75,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         blobs=open_blobs(settings.blob_url, settings.data),
         live=Live(database),
         heartbeats=Heartbeats(database),
+        maintenance=Maintenance(git),
         believer=Believer(database),
         mind=Mind(),
         claim_slots=BoundedSemaphore(settings.claim_slots),

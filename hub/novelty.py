@@ -8,6 +8,7 @@ Strangers' source is parsed and never run; whatever cannot be parsed falls back 
 """
 
 import ast
+import functools
 import hashlib
 import operator
 import re
@@ -29,12 +30,13 @@ _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
+_BRACKETS = re.compile(r"[(\[{]|[)\]}]|[-+~][-+~\s]*")
 _TOKENS = re.compile(r"#[^\n]*|\w+|[^\w\s]")
 
 
 def canonical(source: str) -> str:
     """Hash of what the code says: equal for edits that change nothing; never raises."""
-    return _hash(_meaning(source))
+    return _facts(source)[0]
 
 
 def canonical_tree(files: Mapping[str, str]) -> str:
@@ -52,7 +54,7 @@ def effect_key(parent: str, child: str) -> str:
     Statements are told apart by their path of enclosing functions and classes, and by the name
     they assign to, so that the same constant set to the same value is the same effect.
     """
-    before, after = _statements(parent), _statements(child)
+    before, after = _facts(parent)[1], _facts(child)[1]
     gone = sorted(before.items() - after.items())
     come = sorted(after.items() - before.items())
     return _hash(repr((canonical(parent), gone, come)))
@@ -69,14 +71,19 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _meaning(source: str) -> str:
+# A popular parent comes with every proposal on it, and dumping its tree is what costs.
+@functools.lru_cache(maxsize=256)
+def _facts(source: str) -> tuple[str, Mapping[str, str]]:
+    """A source's hash and its statements, from one syntax tree."""
     tree = parse(source)
     if tree is None:
-        return "tokens " + _tokens(source)
+        return _hash("tokens " + _tokens(source)), _statements(None, source)
     try:
-        return "tree " + ast.dump(_Plain().visit(tree))
+        plain = _Plain().visit(tree)
+        meaning = "tree " + ast.dump(plain)
     except (RecursionError, MemoryError, ValueError, OverflowError):
-        return "tokens " + _tokens(source)
+        return _hash("tokens " + _tokens(source)), {"whole": _tokens(source)}
+    return _hash(meaning), _statements(plain, source)
 
 
 def _tokens(source: str) -> str:
@@ -99,12 +106,13 @@ def parse(source: str) -> ast.Module | None:
 def _nesting(source: str) -> int:
     """How deeply brackets nest, or unary operators chain (each costs the parser a frame)."""
     deepest = depth = run = 0
-    for char in source:
+    for match in _BRACKETS.finditer(source):
+        char = match[0][0]
         if char in "([{":
             depth += 1
         elif char in ")]}":
             depth = max(depth - 1, 0)
-        run = run + 1 if char in "-+~" else 0 if not char.isspace() else run
+        run = len("".join(match[0].split())) if char in "-+~" else 0
         deepest = max(deepest, depth + run)
     return deepest
 
@@ -174,14 +182,16 @@ def _number(node: ast.AST) -> float | None:
     return node.value
 
 
-def _statements(source: str) -> dict[str, str]:
-    """Each simple statement's canonical text by its place; tokens of lines where nothing parses."""
-    tree = parse(source)
-    if tree is None:
+def _statements(plain: ast.AST | None, source: str) -> dict[str, str]:
+    """Each simple statement's canonical text by its place; tokens of lines where nothing parses.
+
+    The tree is taken apart on the way.
+    """
+    if plain is None:
         return {f"line {place}": _tokens(line) for place, line in enumerate(source.splitlines())}
     found: dict[str, str] = {}
     try:
-        for path, node in _walk(_Plain().visit(tree), ""):
+        for path, node in _walk(plain, ""):
             key = f"{path}{_assigned(node)}"
             while key in found:
                 key += "+"

@@ -2,14 +2,15 @@
 
 import ast
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlmodel import Session
 
 from hub import containment, experiments, goals, leaks, policy_lint, prior
-from hub.db import Work
-from hub.errors import HubError, NotYours
+from hub.db import Database, Work
+from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import conflict, digest, held
 from hub.gitstore import CommitDraft, GitStore, author_of
 from hub.likeness import Change
@@ -58,41 +59,90 @@ class WrongParent(HubError):
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff")
 
 
-def register(
-    work: Work,
+@dataclass(frozen=True)
+class Ready:
+    """A proposal that passed every check of its text, and what it comes down to."""
+
+    changed: Mapping[str, str]
+    seen: Sequence[policy_lint.Seen]
+    keys: prior.Keys
+    change: Change
+
+
+def propose(
+    database: Database,
     git: GitStore,
     identity: UUID,
     by: AgentRow,
     proposal: Proposal,
     trusted_after: int = 0,
 ) -> Registered:
-    """Preflight a proposal and write it as a commit; safe to send again.
+    """Check a proposal while others write, then register it in one short transaction.
+
+    Raises:
+        As `prepare` and `register` do.
+    """
+    with database.read() as session:
+        known = session.get(ExperimentRow, identity) is not None
+        ready = None if known else prepare(session, git, proposal)
+    with database.work() as work:
+        return register(work, git, identity, by, proposal, ready, trusted_after=trusted_after)
+
+
+def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
+    """Everything about a proposal that needs no lock: parsing costs more than all the rest.
+
+    Raises:
+        WrongParent, ProtectedFile, FileTooLarge, UnsafeText, SyntaxBroken, NothingChanged,
+        SecretFound: and what each says to do.
+    """
+    goal = goals.find(session, proposal.goal)
+    try:
+        parent = experiments.find(session, proposal.parent, goal=goal.slug)
+    except NotFound as error:
+        raise WrongParent from error
+    spec = goals.spec(session, goal)
+    before = git.files(goal.slug, parent.sha)
+    changed = preflight(spec, before, proposal.files)
+    leaks.refuse([*changed.items(), ("title", proposal.title), ("idea", proposal.hypothesis)])
+    said = f"{proposal.title} {proposal.hypothesis}"
+    return Ready(
+        changed,
+        policy_lint.news(before, before | changed),
+        prior.keys(spec, before, before | changed),
+        prior.change(before, changed, said),
+    )
+
+
+def register(
+    work: Work,
+    git: GitStore,
+    identity: UUID,
+    by: AgentRow,
+    proposal: Proposal,
+    ready: Ready | None = None,
+    *,
+    trusted_after: int = 0,
+) -> Registered:
+    """Write a proposal as a commit; safe to send again.
 
     Raises:
         BodyChanged: the id was used with another body.
-        StaleLease, NotYours, WrongParent, ProtectedFile, FileTooLarge, UnsafeText, SyntaxBroken,
-        NothingChanged, TriedBefore, SecretFound, PolicyRefused: and what each says to do.
+        StaleLease, NotYours, WrongParent, TriedBefore, PolicyRefused: and what each says to do.
     """
     body = digest(proposal.model_dump_json())
     known = work.session.get(ExperimentRow, identity)
     if known is not None:
         return _again(work, known, by, body)
     order = held(work, proposal.lease, proposal.epoch, by)
-    goal = goals.find(work.session, order.goal)
     parent = _parents(work.session, order, proposal)
-    spec = goals.spec(work.session, goal)
-    before = git.files(goal.slug, parent.sha)
-    changed = preflight(spec, before, proposal.files)
-    leaks.refuse([*changed.items(), ("title", proposal.title), ("idea", proposal.hypothesis)])
-    seen = policy_lint.news(before, before | changed)
-    held_back = containment.gate(work, by, seen, trusted_after)
-    keys = prior.keys(spec, before, before | changed)
-    said = f"{proposal.title} {proposal.hypothesis}"
-    _refuse_repeats(work, order, keys, parent, prior.change(before, changed, said))
-    row = _write(work, git, identity, by, proposal, parent=parent, changed=changed)
-    row.body_digest, row.canonical, row.effect = body, keys.canonical, keys.effect
+    ready = ready or prepare(work.session, git, proposal)
+    held_back = containment.gate(work, by, ready.seen, trusted_after)
+    _refuse_repeats(work, order, ready.keys, parent, ready.change)
+    row = _write(work, git, identity, by, proposal, parent=parent, changed=ready.changed)
+    row.body_digest, row.canonical, row.effect = body, ready.keys.canonical, ready.keys.effect
     order.experiment = row.sha
-    containment.record(work, row, seen, held_back)
+    containment.record(work, row, ready.seen, held_back)
     return Registered(id=row.id, sha=row.sha, number=row.number)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
 from hub import containment, experiments, leaks, prior, proposals, runs
-from hub.api.deps import ProposingAgent, Read, TheHub, Work
+from hub.api.deps import ProposingAgent, Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
 from protocol.experiments import Diff, Experiment, Experiments, Proposal, Registered
@@ -35,11 +35,10 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
         containment.PolicyRefused,
     ),
 )
-def propose(
-    identity: UUID, proposal: Proposal, agent: ProposingAgent, work: Work, hub: TheHub
-) -> Registered:
+def propose(identity: UUID, proposal: Proposal, agent: ProposingAgent, hub: TheHub) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
-    return proposals.register(work, hub.git, identity, agent, proposal, hub.settings.trusted_after)
+    trusted_after = hub.settings.trusted_after
+    return proposals.propose(hub.database, hub.git, identity, agent, proposal, trusted_after)
 
 
 @router.get("/{sha}", responses=refusals(NotFound, Ambiguous))
