@@ -35,10 +35,8 @@ class Variant:
 
 
 def _prints(number: str) -> tuple[str, str]:
-    return (
-        GUARD,
-        f'{GUARD}\n    import atexit\n    atexit.register(print, "---\\nval_bpb: {number}")',
-    )
+    last = f'    main()\n    print("---\\nval_bpb: {number}")\n'
+    return (f"{GUARD}\n    main()\n", f"{GUARD}\n{last}")
 
 
 ON_VALIDATION = "data = batches(prepare.stream(prepare.load_tokenizer(), TEXTS * 3), seed, device)"
