@@ -10,7 +10,7 @@ MINUTES ?= 5
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help dev demo test check fix bench golden goals-test faults soak clean sandbox-test
+.PHONY: help dev demo test check fix bench bench-swarm golden goals-test faults soak clean sandbox-test
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
@@ -56,6 +56,10 @@ faults: $(VENV)/.dev $(VENV)/.services ## SIGKILL, cut wires, full disks: SEEDS=
 
 soak: $(VENV)/.dev ## kill hub and clients at random for MINUTES=5, then check what is left
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+
+bench-swarm: $(VENV)/.dev ## simulate swarms: policies side by side, SWARM="--seeds 40 --workers 16 256"
+	$(BIN)/pip install -qq -e ".[bench]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.swarm $(SWARM)
 
 bench: $(VENV)/.dev ## measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks

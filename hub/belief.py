@@ -11,7 +11,7 @@ Sources: search.md 7 and 11; Lange, Little & Taylor 1989 (t errors by EM); Rue &
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from hub.snapshot import Snapshot
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-TAIL = 4.0
+TAIL = 2.0
 """Degrees of freedom of the steps: a real jump is taken as one instead of being shrunk away."""
 PSEUDO = 12.0
 """How many observations the starting values of the spreads are worth."""
@@ -98,6 +98,59 @@ def fit(snapshot: Snapshot, rounds: int = ROUNDS) -> Belief:
         spreads, steps = _learn(table, found, spreads, steps)
     found = solve(table.problem(steps.weight, steps.extra + spreads.drift), spreads)
     return _told(table, found, spreads)
+
+
+def raw(snapshot: Snapshot) -> Belief:
+    """Mean readings taken at face value: what remains when the model is switched off."""
+    if not snapshot.readings:
+        return _blank(snapshot)
+    node = np.array([one.node for one in snapshot.readings], dtype=np.intp)
+    value = np.array([one.value for one in snapshot.readings])
+    size = len(snapshot.nodes)
+    n = np.bincount(node, minlength=size)
+    mean = np.where(n > 0, np.bincount(node, value, size) / np.maximum(n, 1), np.nan)
+    up = np.array([-1 if one.parent is None else one.parent for one in snapshot.nodes])
+    delta = np.where(up >= 0, mean - mean[up], np.nan)
+    noise = snapshot.rules.noise_sd or NOISE_OF_LEVEL * float(np.median(np.abs(value)))
+    sd = noise / np.sqrt(np.maximum(n, 1))
+    blank = _blank(snapshot)
+    return replace(
+        blank,
+        score=mean,
+        sd=np.where(n > 0, sd, np.nan),
+        n=n,
+        delta=delta,
+        delta_sd=np.where(np.isfinite(delta), math.sqrt(2) * noise, np.nan),
+        loss=np.where(n > 0, snapshot.sign * mean, np.inf),
+        loss_sd=sd,
+        noise_sd=noise,
+        step_sd=STEP_OF_NOISE * noise,
+        z=np.zeros(len(value)),
+        rest=np.zeros(len(value)),
+        rest_sd=np.zeros(len(value)),
+    )
+
+
+def extend(belief: Belief, snapshot: Snapshot) -> Belief:
+    """An earlier belief with room for the nodes made since: each is guessed from its parent."""
+    start, size = len(belief.n), len(snapshot.nodes)
+    if size <= start:
+        return belief
+    loss = np.concatenate([belief.loss, np.zeros(size - start)])
+    for place in range(start, size):
+        up = snapshot.nodes[place].parent
+        loss[place] = 0.0 if up is None else loss[up] + snapshot.sign * belief.step_mean
+    nothing = np.full(size - start, np.nan)
+    return replace(
+        belief,
+        score=np.concatenate([belief.score, nothing]),
+        sd=np.concatenate([belief.sd, nothing]),
+        n=np.concatenate([belief.n, np.zeros(size - start, dtype=np.intp)]),
+        delta=np.concatenate([belief.delta, nothing]),
+        delta_sd=np.concatenate([belief.delta_sd, nothing]),
+        loss=loss,
+        loss_sd=np.concatenate([belief.loss_sd, np.full(size - start, np.inf)]),
+    )
 
 
 def _blank(snapshot: Snapshot) -> Belief:

@@ -163,14 +163,27 @@ class _Offsets:
 def solve(problem: Problem, spreads: Spreads) -> Posterior:
     """The posterior of every node and offset."""
     tree = _Tree(problem, spreads)
-    carried = _carried(problem)
+    dense = len(problem.parent) * len(problem.kind) <= DENSE
+    carried = _carried_densely(problem) if dense else _carried(problem)
+    couple = (_coupled_densely if dense else _coupling)(problem, spreads, carried)
     right = tree.right_side(problem, spreads)
-    width = carried.shape[1]
-    dense = len(problem.parent) * width <= DENSE
-    offsets = (_dense if dense else _sparse)(problem, spreads, tree, carried, right)
-    couple = _coupling(problem, spreads, carried)
+    offsets = (_dense if dense else _sparse)(problem, spreads, tree, carried, couple, right)
     mean = tree.solve(right - couple @ offsets.mean)
     return _posterior(problem, spreads.noise, tree, carried, offsets, mean)
+
+
+def _carried_densely(problem: Problem) -> Floats:
+    rows, places = np.nonzero(problem.columns >= 0)
+    carried = np.zeros((len(problem.value), len(problem.kind)))
+    carried[rows, problem.columns[rows, places]] = 1.0
+    return carried
+
+
+def _coupled_densely(problem: Problem, spreads: Spreads, carried: Floats) -> Floats:
+    couple = np.zeros((len(problem.parent), carried.shape[1]))
+    np.add.at(couple, problem.node, carried)
+    couple /= spreads.noise**2
+    return couple
 
 
 def _carried(problem: Problem) -> sparse.csr_matrix:
@@ -198,13 +211,13 @@ def _dense(
     problem: Problem,
     spreads: Spreads,
     tree: _Tree,
-    carried: sparse.csr_matrix,
+    carried: Floats,
+    couple: Floats,
     right: Floats,
 ) -> _Offsets:
-    couple = _coupling(problem, spreads, carried)
-    load = tree.solve(couple.toarray())
-    own = (carried.T @ carried).toarray() / spreads.noise**2 + np.diag(_prior(problem, spreads))
-    covariance = np.linalg.inv(own - couple.T @ load)
+    load = tree.solve(couple)
+    own = carried.T @ carried / spreads.noise**2 + np.diag(_prior(problem, spreads))
+    covariance: Floats = np.asarray(np.linalg.inv(own - couple.T @ load), dtype=np.float64)
     pushed = carried.T @ problem.value / spreads.noise**2
     return _Offsets(covariance @ (pushed - load.T @ right), covariance, load)
 
@@ -214,9 +227,9 @@ def _sparse(
     spreads: Spreads,
     tree: _Tree,
     carried: sparse.csr_matrix,
+    couple: sparse.csr_matrix,
     right: Floats,
 ) -> _Offsets:
-    couple = _coupling(problem, spreads, carried)
     back = couple.T.tocsr()
     own = (carried.T @ carried).tocsr() / spreads.noise**2 + sparse.diags(_prior(problem, spreads))
     width = len(problem.kind)
@@ -235,7 +248,7 @@ def _posterior(
     problem: Problem,
     noise: float,
     tree: _Tree,
-    carried: sparse.csr_matrix,
+    carried: Rows,
     offsets: _Offsets,
     mean: Floats,
 ) -> Posterior:

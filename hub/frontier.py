@@ -25,7 +25,8 @@ WARM = 0.05
 class Asker:
     """Who asks: `warm` are keys of experiments whose files and caches the agent has at hand.
 
-    `after_refusals` counts proposals refused as tried before under the present lease.
+    `after_refusals` counts proposals refused as tried before under the present lease; `barred`
+    are merges (first parent, second) that turned out to be nothing new.
     """
 
     owner: str
@@ -36,6 +37,7 @@ class Asker:
     can_mutate: bool = True
     warm: frozenset[str] = frozenset()
     after_refusals: int = 0
+    barred: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _create(
     on: Switches,
 ) -> Order | None:
     """Something new: a merge, an ablation or an exploration; or a repeat where that is barred."""
-    merged = _merge(view) if on.merge else None
+    merged = _merge(view, asker) if on.merge else None
     if merged is not None:
         return merged
     if not asker.can_mutate or asker.after_refusals >= 3:
@@ -196,8 +198,8 @@ def _replicate(view: View, verdicts: Sequence[Verdict], asker: Asker) -> Order |
     return Order("replicate", "baseline", wanted.why, node=wanted.node)
 
 
-def _merge(view: View) -> Order | None:
-    found = propose(view)
+def _merge(view: View, asker: Asker) -> Order | None:
+    found = propose(view, asker.barred)
     if found is None:
         return None
     return Order(

@@ -20,7 +20,7 @@ class Merge:
     why: str
 
 
-def propose(view: View) -> Merge | None:
+def propose(view: View, barred: frozenset[tuple[int, int]] = frozenset()) -> Merge | None:
     """The merge that promises most, if it promises more than the best has and is affordable.
 
     The promise is the parent's score plus each donor's own gain over its own parent, all of them
@@ -33,7 +33,7 @@ def propose(view: View) -> Merge | None:
     found: tuple[float, int, tuple[int, ...]] | None = None
     for leader in _leaders(view):
         sides = _sides(view, leader, donors)
-        if sides:
+        if sides and (leader, sides[0]) not in barred:
             promised = float(view.belief.loss[leader] - sum(view.steps[0][one] for one in sides))
             found = min(found or (math.inf, 0, ()), (promised, leader, sides))
     if found is None:
@@ -86,7 +86,7 @@ def contents(view: View, node: int) -> set[int]:
         seen.add(one)
         row = view.snapshot.nodes[one]
         todo += [] if row.parent is None else [row.parent]
-        todo += list(row.brought) if row.brought else []
+        todo += row.sides
     return seen
 
 
@@ -94,12 +94,9 @@ def _tried_with(view: View, leader: int) -> set[int]:
     """What was merged, or is being merged, with this leader or with a line through it."""
     line = contents(view, leader)
     tried: set[int] = set()
-    for one in view.snapshot.nodes:
-        if one.parent in line and one.brought:
-            tried |= set(one.brought)
-    for under_way in view.snapshot.pending:
-        if under_way.kind == "merge" and under_way.parent in line:
-            tried |= set(under_way.brought)
+    for parent, sides in view.merges:
+        if parent in line:
+            tried |= set(sides)
     return tried
 
 

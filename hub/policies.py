@@ -27,7 +27,7 @@ class Tuning:
     merge_margin: float = 0.5
     merge_sides: int = 3
     replicate_share: float = 0.08
-    promote_sigmas: float = 4.0
+    promote_sigmas: float = 6.0
     ablate_share: float = 0.02
     anchor_share: float = 0.02
     least_operator: float = 0.1
@@ -54,8 +54,15 @@ class View:
         Where nothing was measured yet, the roots.
         """
         free = np.array([not (one.frozen or one.forbidden) for one in self.snapshot.nodes], bool)
-        measured = np.flatnonzero(free & (self.belief.n > 0))
+        known = self.belief.n if self.belief.n.any() else self.runs
+        measured = np.flatnonzero(free & (known > 0))
         return measured if len(measured) else np.flatnonzero(free & (self.parent < 0))
+
+    @cached_property
+    def runs(self) -> Ints:
+        """Readings per node."""
+        node = np.array([one.node for one in self.snapshot.readings], dtype=np.intp)
+        return np.bincount(node, minlength=len(self.parent))
 
     @cached_property
     def tried(self) -> Floats:
@@ -93,8 +100,14 @@ class View:
         """Mean reading per node as it came, turned so that smaller is better."""
         node = np.array([one.node for one in self.snapshot.readings], dtype=np.intp)
         value = np.array([one.value for one in self.snapshot.readings]) * self.snapshot.sign
-        count = np.bincount(node, minlength=len(self.parent))
-        return np.bincount(node, value, len(self.parent)) / np.maximum(count, 1)
+        return np.bincount(node, value, len(self.parent)) / np.maximum(self.runs, 1)
+
+    @cached_property
+    def merges(self) -> list[tuple[int, tuple[int, ...]]]:
+        """First parents with what was brought to them, merges under way included."""
+        made = [(one.parent, one.sides) for one in self.snapshot.nodes if one.second is not None]
+        going = [(one.parent, one.sides) for one in self.snapshot.pending if one.kind == "merge"]
+        return [(parent, sides) for parent, sides in made + going if parent is not None]
 
     def name(self, node: int) -> str:
         """An experiment as people call it."""
@@ -146,7 +159,7 @@ def rank_puct(choice: Choice) -> Floats:
 
 def _visits(view: View) -> Floats:
     """How many measured experiments descend from each node, itself included."""
-    visits = (view.belief.n > 0).astype(np.float64)
+    visits = (view.runs > 0).astype(np.float64)
     for node in range(len(visits) - 1, 0, -1):
         if view.parent[node] >= 0:
             visits[view.parent[node]] += visits[node]

@@ -29,6 +29,11 @@ class Node:
     forbidden: bool = False
     brought: tuple[int, ...] = ()
 
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """What a merge brought to its first parent; the second parent where that is all we know."""
+        return self.brought or (() if self.second is None else (self.second,))
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -55,6 +60,11 @@ class Pending:
     operator: str = "tweak"
     agent: str = ""
     brought: tuple[int, ...] = ()
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """What a merge under way brings over."""
+        return self.brought or (() if self.second is None else (self.second,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from hub.snapshot import Rules, Snapshot
 
 WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
+CROWN = 2.5
+"""By how many standard deviations of belief a verified experiment must beat the champion."""
 DISAGREE = 5.0
 """Two owners this many standard deviations apart on one experiment make it disputed."""
 
@@ -65,12 +67,12 @@ def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
 
 
 def champion(snapshot: Snapshot, belief: Belief, verdicts: Sequence[Verdict]) -> int | None:
-    """The best verified experiment: a later one takes over when it is better with 95 % belief."""
+    """The best verified experiment: a later one takes over when it is surely better."""
     crowned: int | None = None
     for node, verdict in enumerate(verdicts):
         if verdict.state != "verified" or snapshot.nodes[node].forbidden or not belief.n[node]:
             continue
-        if crowned is None or surely_better(belief, node, crowned, 1.645):
+        if crowned is None or surely_better(belief, node, crowned, CROWN):
             crowned = node
     return crowned
 
@@ -84,7 +86,7 @@ def surely_better(belief: Belief, node: int, than: int, sigmas: float) -> bool:
 def _confirmations(snapshot: Snapshot, belief: Belief) -> dict[int, list[_Confirmation]]:
     """Per node, what owners other than its author measured, offsets taken off."""
     found: dict[int, list[_Confirmation]] = {}
-    for place, one in enumerate(snapshot.readings):
+    for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
         if one.owner != snapshot.nodes[one.node].owner:
             loss = snapshot.sign * one.value - float(belief.rest[place])
             variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
@@ -111,15 +113,16 @@ def _one(
     seen = len(owners.get(node, ()))
     if reference is None or not belief.n[node]:
         return _unclaimed(snapshot, seen, int(belief.n[node]))
+    if not runs:
+        return _untested(snapshot, reference, seen)
     worth = _worth(snapshot, belief, node, reference)
     path = [_llr(belief, reference, worth, runs[: count + 1]) for count in range(len(runs))]
-    gain, gain_sd = _gain(belief, reference, runs) if runs else (0.0, 0.0)
+    gain, gain_sd = _gain(belief, reference, runs)
     state = _state(snapshot.rules, path, seen, runs)
     low, high = bounds(snapshot.rules)
-    llr = path[-1] if path else 0.0
     return Verdict(
         state=state,
-        llr=llr,
+        llr=path[-1],
         lower=low,
         upper=high,
         n=len(runs),
@@ -152,6 +155,13 @@ def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:
     return Verdict(state, 0.0, low, high, n, owners, None, 0.0, 0.0, said)
 
 
+def _untested(snapshot: Snapshot, reference: int, owners: int) -> Verdict:
+    low, high = bounds(snapshot.rules)
+    name = f"#{snapshot.nodes[reference].number}"
+    said = f"Claimed by its author; nobody else has measured it against {name} yet."
+    return Verdict("claimed", 0.0, low, high, 0, owners, reference, 0.0, 0.0, said)
+
+
 def _worth(snapshot: Snapshot, belief: Belief, node: int, reference: int) -> float:
     """The gain tested for: the goal's, or half of what is believed, never below the noise."""
     believed = float(belief.loss[reference] - belief.loss[node]) / 2
@@ -174,8 +184,6 @@ def _llr(belief: Belief, reference: int, worth: float, runs: Sequence[_Confirmat
 def _state(rules: Rules, path: Sequence[float], owners: int, runs: Sequence[_Confirmation]) -> str:
     """Accepted once is accepted until the evidence as a whole turns against the claim."""
     low, high = bounds(rules)
-    if not path:
-        return "claimed"
     if path[-1] <= low:
         return "rejected"
     if _disagree(runs):
@@ -206,7 +214,6 @@ def _sentence(
     told = f"{gain:+.6f} ± {gain_sd:.6f} over {name}"
     by = "1 owner" if owners == 1 else f"{owners} owners"
     return {
-        "claimed": f"Claimed by its author; nobody else has measured it against {name} yet.",
         "provisional": f"Others measured a gain of {told}; not enough to be sure.",
         "verified": f"Verified by {by}: a gain of {told}.",
         "disputed": f"The owners' runs do not agree; together they say {told}.",
