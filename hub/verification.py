@@ -1,8 +1,8 @@
 """When a claim counts: a sequential test on offset-corrected differences, by at least two owners.
 
-The claim is "better than my reference", the nearest ancestor that is verified (or the root). The
-author's own runs select the claim, so they never test it (winner's curse); only other owners' runs
-do. With gain d = reference - confirmations and variance V, both from the belief,
+The claim is "better than my reference": the nearest ancestor that is verified, or an older one, or
+the root. The author's own runs select the claim, so they never test it (winner's curse); only
+other owners' runs do. With gain d = reference - confirmations and variance V, both from the belief,
 LLR = (d1 - d0)(2 d - d0 - d1) / 2V, accepted above ln((1-beta)/alpha), refused below
 ln(beta/(1-alpha)) (Wald 1945; Fishtest's LLR_alt2). The state is recomputed from all readings each
 time, so whatever falls takes down all that hung on it.
@@ -17,7 +17,9 @@ from hub.snapshot import Rules, Snapshot
 
 WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
-CROWN = 2.5
+REFERENCES = 4
+"""How many verified ancestors, besides the root, a claim is held against."""
+CROWN = 1.5
 """By how many standard deviations of belief a verified experiment must beat the champion."""
 DISAGREE = 5.0
 """Two owners this many standard deviations apart on one experiment make it disputed."""
@@ -109,38 +111,49 @@ def _one(
     owners: dict[int, set[str]],
     verdicts: Sequence[Verdict],
 ) -> Verdict:
-    reference = _reference(snapshot, node, verdicts)
+    references = _references(snapshot, node, verdicts)
     seen = len(owners.get(node, ()))
-    if reference is None or not belief.n[node]:
+    if not references or not belief.n[node]:
         return _unclaimed(snapshot, seen, int(belief.n[node]))
     if not runs:
-        return _untested(snapshot, reference, seen)
+        return _untested(snapshot, references[0], seen)
+    nearest = _against(snapshot, belief, node, references[0], runs, seen)
+    if nearest.state not in ("provisional", "disputed"):
+        return nearest
+    older = (_against(snapshot, belief, node, one, runs, seen) for one in references[1:])
+    return next((one for one in older if one.state == "verified"), nearest)
+
+
+def _against(
+    snapshot: Snapshot,
+    belief: Belief,
+    node: int,
+    reference: int,
+    runs: list[_Confirmation],
+    seen: int,
+) -> Verdict:
     worth = _worth(snapshot, belief, node, reference)
     path = [_llr(belief, reference, worth, runs[: count + 1]) for count in range(len(runs))]
     gain, gain_sd = _gain(belief, reference, runs)
     state = _state(snapshot.rules, path, seen, runs)
     low, high = bounds(snapshot.rules)
-    return Verdict(
-        state=state,
-        llr=path[-1],
-        lower=low,
-        upper=high,
-        n=len(runs),
-        owners=seen,
-        reference=reference,
-        gain=gain,
-        gain_sd=gain_sd,
-        sentence=_sentence(snapshot, state, reference, gain, gain_sd, seen),
-    )
+    said = _sentence(snapshot, state, reference, gain, gain_sd, seen)
+    return Verdict(state, path[-1], low, high, len(runs), seen, reference, gain, gain_sd, said)
 
 
-def _reference(snapshot: Snapshot, node: int, verdicts: Sequence[Verdict]) -> int | None:
+def _references(snapshot: Snapshot, node: int, verdicts: Sequence[Verdict]) -> list[int]:
+    """What a claim may be held against: its verified ancestors, the nearest first, and the root.
+
+    A claim that was accepted against one of them is not undone by a nearer one being verified.
+    """
+    found: list[int] = []
     above = snapshot.nodes[node].parent
-    while above is not None and snapshot.nodes[above].parent is not None:
-        if verdicts[above].state == "verified":
-            return above
+    while above is not None:
+        root = snapshot.nodes[above].parent is None
+        if root or (verdicts[above].state == "verified" and len(found) < REFERENCES):
+            found.append(above)
         above = snapshot.nodes[above].parent
-    return above
+    return found
 
 
 def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:

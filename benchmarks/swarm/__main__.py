@@ -16,7 +16,7 @@ from benchmarks.swarm.surrogate import trained
 from hub.frontier import DEFAULT, Switches
 
 RESULTS = Path("benchmarks/results")
-BASELINES = ("greedy", "rank-puct", "independent", "uniform")
+BASELINES = ("greedy", "rank-puct", "independent")
 
 
 def settings(workers: int) -> list[Setting]:
@@ -25,6 +25,12 @@ def settings(workers: int) -> list[Setting]:
     return [
         Setting("default", DEFAULT, workers),
         *plain,
+        *_ablations(workers),
+    ]
+
+
+def _ablations(workers: int) -> list[Setting]:
+    return [
         Setting("without merging", DEFAULT, workers, switches=Switches(merge=False)),
         Setting("without belief", DEFAULT, workers, belief=False),
         Setting("without dedup", DEFAULT, workers, dedup=False),

@@ -50,6 +50,7 @@ class Tally:
     refused: int = 0
     promotions: int = 0
     false_promotions: int = 0
+    demotions: int = 0
     raw_promotions: int = 0
     false_raw_promotions: int = 0
 
@@ -74,6 +75,7 @@ class Swarm:
         self.nodes = [Node("root", 0)]
         self.readings: list[Reading] = []
         self.pending: dict[int, Pending] = {}
+        self.crowned = {0}
         self.barred: set[tuple[int, int]] = set()
         self.seen = {_code(self.designs[0])}
         self.belief = beliefs.fit(Snapshot(nodes=tuple(self.nodes)))
@@ -81,7 +83,7 @@ class Swarm:
         self.tally = Tally()
         self.raw_best, self.champion = 0, 0
         self.lowest = np.inf
-        self.every = max(1, setting.workers // 5)
+        self.every = max(1, setting.workers // 4)
         self.workers = [self._worker(place) for place in range(setting.workers)]
 
     def _worker(self, place: int) -> _Worker:
@@ -129,9 +131,17 @@ class Swarm:
                 if order.kind == "merge":
                     self.barred.add((order.parent or 0, order.others[0]))
                 continue
+            if code in self.seen and self.set.dedup and self.set.policy not in PLAIN:
+                return self._again(place)
             self.tally.duplicates += code in self.seen
             return order, self._register(place, order, design, code)
         raise AssertionError("unreachable: the fifth proposal is always taken")
+
+    def _again(self, place: int) -> tuple[Order, int]:
+        """The hub trains nothing twice under another name: the best is run again instead."""
+        node, worker = self.belief.best or 0, self.workers[place]
+        self.pending[place] = Pending("replicate", worker.owner, node=node, agent=worker.name)
+        return Order("replicate", "baseline", "nothing new was found", node=node), node
 
     def _ask(self, worker: _Worker, refused: int) -> Order:
         snapshot = self.snapshot()
@@ -261,8 +271,12 @@ class Swarm:
         crowned = verification.champion(snapshot, self.belief, self.verdicts)
         if crowned is None or crowned == self.champion:
             return
-        self.tally.promotions += 1
-        self.tally.false_promotions += self.truths[crowned] >= self.truths[self.champion]
+        if crowned in self.crowned:
+            self.tally.demotions += 1
+        else:
+            self.tally.promotions += 1
+            self.tally.false_promotions += self.truths[crowned] >= self.truths[self.champion]
+        self.crowned.add(crowned)
         self.champion = crowned
 
 

@@ -26,9 +26,9 @@ def table(land: str, workers: int, runs: Runs, machine: str) -> str:
         "",
         "Differences are paired by seed, in 0.001 bpb, ± half of a 95 % interval.",
         "",
-        "| policy | reported minus true at 300 | promotions | false | raw minima promoted | false |"
+        "| policy | reported minus true at 300 | promotions | false | taken back | raw minima promoted | false |"
         " duplicates trained | refused as tried | explore / replicate / anchor / merge / ablate |",
-        "|" + "---|" * 9,
+        "|" + "---|" * 10,
         *[_checks(name, told) for name, told in runs.items()],
         "",
     ]
@@ -66,7 +66,8 @@ def _checks(name: str, told: Mapping[int, Tally]) -> str:
     false = sum(run.false_promotions for run in runs)
     raw_false = sum(run.false_raw_promotions for run in runs)
     return (
-        f"| {name} | {bias * 1e3:+.2f}e-3 | {true} | {false} ({_share(false, true)}) | {raw} | "
+        f"| {name} | {bias * 1e3:+.2f}e-3 | {true} | {false} ({_share(false, true)}) | "
+        f"{sum(run.demotions for run in runs)} | {raw} | "
         f"{raw_false} ({_share(raw_false, raw)}) | {sum(run.duplicates for run in runs)} | "
         f"{np.mean([run.refused for run in runs]):.1f} | {' / '.join(kinds)} |"
     )
