@@ -51,7 +51,8 @@ def parse_tokenizer(text: str) -> Tokenizer:
     """Read a tokenizer.json; raises ValueError unless it can encode every text in one way."""
     stored = json.loads(text)
     tokens = [base64.b64decode(token, validate=True) for token in stored["tokens"]]
-    pattern, bos = str(stored["pattern"]), int(stored["bos"])
+    pattern = str(stored["pattern"])
+    bos = stored["bos"] if isinstance(stored["bos"], int) else -1
     if bos != len(tokens) or len(tokens) >= MAX_VOCAB:
         raise ValueError(f"bos must follow the last token, and tokens number below {MAX_VOCAB}")
     if len(set(tokens)) != len(tokens) or b"" in tokens:

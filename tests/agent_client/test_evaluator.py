@@ -77,6 +77,8 @@ def test_every_byte_of_every_text_counts_once(tokenizer: Tokenizer, texts: list[
         ({"tokens": ["YQ=="]}, "bos must follow"),
         ({"pattern": "(a+)+$"}, "splitting pattern"),
         ({"bos": 3}, "bos must follow"),
+        ({"bos": float("inf")}, "bos must follow"),
+        ({"bos": 256.0}, "bos must follow"),
     ],
 )
 def test_a_tokenizer_that_could_cheat_is_refused(change: dict[str, object], words: str) -> None:
