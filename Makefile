@@ -10,7 +10,7 @@ MINUTES ?= 5
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help dev demo test check fix bench bench-swarm golden goals-test faults soak clean sandbox-test
+.PHONY: help dev demo test check fix bench bench-swarm golden goals-test faults soak picture clean sandbox-test
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
@@ -60,6 +60,9 @@ soak: $(VENV)/.dev ## kill hub and clients at random for MINUTES=5, then check w
 bench-swarm: $(VENV)/.dev ## simulate swarms: policies side by side, SWARM="--seeds 40 --workers 16 256"
 	$(BIN)/pip install -qq -e ".[bench]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.swarm $(SWARM)
+
+picture: $(VENV)/.dev $(VENV)/.services ## take the README's picture of the board anew
+	$(BIN)/python -m tests.ui.picture
 
 bench: $(VENV)/.dev ## measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
