@@ -24,7 +24,9 @@ class Meter:
         self, limits: "dict[str, float]", folders: "list[str]", uid: "int | None" = None
     ) -> None:
         self._limits, self._folders, self._uid = limits, folders, uid
-        self._shared_before = shared_memory()
+        self._shared_before = machine_memory()[0]
+        self._room: dict[str, int] = {}
+        self._headroom = 0.0
         self._disk_due = self._memory_at = 0.0
         self._memory_was = 0
         self.peak = 0
@@ -45,7 +47,10 @@ class Meter:
 
     def _memory(self, found: "list[tree.Process]") -> int:
         used = sum(tree.private_bytes(process.pid) for process in found)
-        used += max(0, shared_memory() - self._shared_before)
+        shared, available = machine_memory()
+        used += max(0, shared - self._shared_before)
+        if available < _RESERVE:  # socket buffers and the like belong to nobody: save the machine
+            used = max(used, int(self._limits[MEMORY]) + 1)
         self.peak = max(self.peak, used)
         self._forecast(used, time.monotonic())
         return used
@@ -58,19 +63,32 @@ class Meter:
         self._memory_was, self._memory_at = used, now
 
     def _storage(self, found: "list[tree.Process]") -> "str | None":
-        if time.monotonic() < self._disk_due:
+        if time.monotonic() < self._disk_due and not self._writes_fast():
             return None
         spent = time.process_time()
         count = Count(self._limits[DISK], self._limits[FILES])
-        verdict = count.folders(self._folders)
+        try:
+            verdict = count.folders(self._folders)
+        except OSError:  # its own folder taken away from us
+            return FILES
+        self._headroom = self._limits[DISK] - count.bytes
+        self._room = {folder: _room(folder) for folder in self._folders}
         with linux.FileUser(self._uid):  # in a container, root may not look at others' descriptors
             verdict = verdict or count.deleted(found)
         self._disk_due = time.monotonic() + max(_DISK_EVERY, 20 * (time.process_time() - spent))
         return verdict
 
+    def _writes_fast(self) -> bool:
+        """Whether the disk lost a quarter of what the run may still write since the last look."""
+        lost = sum(before - _room(folder) for folder, before in self._room.items())
+        return lost > self._headroom / 4
+
     def at_the_end(self) -> "str | None":
         """Measure the folders once more, when nothing runs any longer."""
-        return Count(self._limits[DISK], self._limits[FILES]).folders(self._folders)
+        try:
+            return Count(self._limits[DISK], self._limits[FILES]).folders(self._folders)
+        except OSError:
+            return FILES
 
 
 class Count:
@@ -78,7 +96,7 @@ class Count:
 
     def __init__(self, most_bytes: float, most_files: float) -> None:
         self._most_bytes, self._most_files = most_bytes, most_files
-        self._bytes = self._files = 0
+        self.bytes = self._files = 0
         self._devices: set[int] = set()
 
     def folders(self, paths: "list[str]") -> "str | None":
@@ -110,8 +128,8 @@ class Count:
         except FileNotFoundError:
             return None
         self._files += 1
-        self._bytes += found.st_blocks * 512
-        if self._bytes > self._most_bytes:
+        self.bytes += found.st_blocks * 512
+        if self.bytes > self._most_bytes:
             return DISK
         if self._files > self._most_files:
             return FILES
@@ -132,10 +150,15 @@ class Count:
     def deleted(self, found: "list[tree.Process]") -> "str | None":
         """Add files that have lost their last name but are still held open."""
         seen: set[tuple[int, int]] = set()
+        open_files = 0
         for process in found:
-            for path in _descriptors(process.pid):
+            paths = _descriptors(process.pid)
+            open_files += len(paths)
+            if open_files > self._most_files:  # or looking at them would blind us to the rest
+                return FILES
+            for path in paths:
                 self._add_deleted(path, seen)
-        return DISK if self._bytes > self._most_bytes else None
+        return DISK if self.bytes > self._most_bytes else None
 
     def _add_deleted(self, path: str, seen: "set[tuple[int, int]]") -> None:
         try:
@@ -146,7 +169,7 @@ class Count:
         nameless = stat.S_ISREG(file.st_mode) and file.st_nlink == 0
         if nameless and file.st_dev in self._devices and key not in seen:
             seen.add(key)
-            self._bytes += file.st_blocks * 512
+            self.bytes += file.st_blocks * 512
 
 
 def _descriptors(pid: int) -> "list[str]":
@@ -162,9 +185,21 @@ def _nearly_full(fd: int) -> "str | None":
     return DISK if found.f_bavail * found.f_frsize < _RESERVE else None
 
 
-def shared_memory() -> int:
-    """The machine's shared memory in bytes."""
+def _room(folder: str) -> int:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return 0
+    return found.f_bfree * found.f_frsize
+
+
+def machine_memory() -> "tuple[int, int]":
+    """The machine's shared and its available memory in bytes."""
     with open("/proc/meminfo", "rb") as file:
         text = file.read()
-    start = text.index(b"Shmem:") + 6
+    return _entry(text, b"Shmem:"), _entry(text, b"MemAvailable:")
+
+
+def _entry(text: bytes, name: bytes) -> int:
+    start = text.index(name) + len(name)
     return int(text[start : text.index(b"kB", start)]) * 1024

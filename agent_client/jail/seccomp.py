@@ -35,11 +35,24 @@ _CALLS = {
     "fanotify_init": (300, 262), "vhangup": (153, 58), "sethostname": (170, 161),
     "setdomainname": (171, 162), "memfd_secret": (447, 447), "nfsservctl": (180, 42),
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
+    # by number one reaches what others made: ids are small and easily guessed
+    "shmat": (30, 196), "shmctl": (31, 195), "msgsnd": (69, 189), "msgrcv": (70, 188),
+    "msgctl": (71, 187), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192),
+    "mq_unlink": (241, 181),
 }  # fmt: skip
 _SIGNALS = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131),
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
+}  # fmt: skip
+# Landlock does not look at these, so a program that runs as the owner could change the owner's
+# files with them. They pretend to work: honest programs copy modes and times, and go on.
+_MODES = {
+    "chmod": (90, -1), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, -1),
+    "lchown": (94, -1), "fchownat": (260, 54), "utime": (132, -1), "utimes": (235, -1),
+    "futimesat": (261, -1), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "setxattrat": (463, 463),
+    "removexattrat": (466, 466), "file_setattr": (469, 469),
 }  # fmt: skip
 _SOCKET, _CLONE, _CLONE3 = (41, 198), (56, 220), (435, 435)
 _IOCTL, _PRCTL, _PRLIMIT = (16, 29), (157, 167), (302, 261)
@@ -69,10 +82,11 @@ def _for(number: int, body: bytes) -> bytes:
     return _op(_EQUAL, number, 0, len(body) // 8 + 1) + body + _op(_LOAD, _NR)
 
 
-def program(unix_sockets: bool, signals: bool, machine: str = "") -> bytes:
+def program(unix_sockets: bool, signals: bool, modes: bool = True, machine: str = "") -> bytes:
     """The filter: `unix_sockets` allows AF_UNIX (harmless in a root of its own).
 
-    Without `signals` the process may signal nobody, for kernels that cannot confine signals.
+    Without `signals` the process may signal nobody, for kernels that cannot confine signals;
+    without `modes` changing a file's mode, owner, times or attributes by path does nothing.
     Raises OSError on machines other than x86_64 and arm64.
     """
     machine = machine or os.uname().machine
@@ -81,6 +95,7 @@ def program(unix_sockets: bool, signals: bool, machine: str = "") -> bytes:
     column = list(_ARCH).index(machine)
     denied = dict(_CALLS) if signals else {**_CALLS, **_SIGNALS}
     numbers = sorted(pair[column] for pair in denied.values() if pair[column] >= 0)
+    pretended = [] if modes else [pair[column] for pair in _MODES.values() if pair[column] >= 0]
     parts = [
         _op(_LOAD, _ARCH_AT),
         _op(_EQUAL, _ARCH[machine], 1, 0),
@@ -89,6 +104,7 @@ def program(unix_sockets: bool, signals: bool, machine: str = "") -> bytes:
         _op(_AT_LEAST, 0x40000000, 0, 1),  # the x32 numbering would go around the list
         _refuse(),
         *(_deny(number) for number in numbers),
+        *(_deny(number, error=0) for number in pretended),
         _deny(_CLONE3[column], errno.ENOSYS),
         _for(_SOCKET[column], _sockets(unix_sockets)),
         _for(_CLONE[column], _op(_LOAD, _ARG0) + _op(_ANY_BIT, _NEW_NAMESPACES, 0, 1) + _refuse()),

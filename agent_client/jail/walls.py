@@ -151,7 +151,7 @@ def landlocked(spec: "Spec", uid: "int | None") -> "list[str]":
     linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
     landlock.restrict(_rules(spec, dropped=uid is not None))
     confined = uid is not None or landlock.abi() >= 6
-    seccomp.load(seccomp.program(unix_sockets=False, signals=confined))
+    seccomp.load(seccomp.program(unix_sockets=False, signals=confined, modes=uid is not None))
     return list(spec["argv"])
 
 

@@ -336,6 +336,19 @@ def leave_shared_memory(facts: Facts) -> str | None:
     return None  # whoever set the scene looks from outside
 
 
+def change_modes(facts: Facts) -> str | None:
+    """Open the owner's files to everybody, or close them to the owner."""
+    os.chmod(facts["secret"], 0o777)  # noqa: PTH101, S103
+    os.utime(facts["secret"], (1, 1))
+    return None  # whether that did anything is seen from outside
+
+
+def use_shared_segments(facts: Facts) -> str | None:
+    """Attach to shared memory of other programs by guessing its number."""
+    intel = _intel()
+    return _call(30 if intel else 196, 0, 0, 0) or _call(31 if intel else 195, 0, 0, 0)
+
+
 def hard_link_a_secret(facts: Facts) -> str | None:
     """Give somebody else's file a second name in the work folder."""
     os.link(facts["secret"], "mine")
@@ -348,6 +361,8 @@ ATTACKS: tuple[Callable[[Facts], str | None], ...] = (
     write_outside,
     change_the_data,
     hard_link_a_secret,
+    change_modes,
+    use_shared_segments,
     connect_by_tcp,
     send_by_udp,
     reach_the_network,

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_client.jail.meter import shared_memory
+from agent_client.jail.meter import machine_memory
 from agent_client.sandbox import Exit, Job, Limits, Sandbox, UnsafeFile, safe_read
 from agent_client.sandbox.job import MIB
 from tests.sandbox.builders import PATIENCE
@@ -79,7 +79,7 @@ def carry_out(attack: Attack, sandbox: Sandbox, folder: Path) -> Aftermath:
     """Run an attack in a folder of its own and look at what is left."""
     folder.mkdir()
     shutil.copy(CORPUS / f"{attack.name}.py", folder / "train.py")
-    shared = shared_memory()
+    shared = machine_memory()[0]
     argv = [sys.executable, "-I", "train.py"]
     with sandbox.start(Job(argv, folder, limits=LIMITS, grace_seconds=0.5)) as running:
         ended = running.wait(PATIENCE)
@@ -89,7 +89,7 @@ def carry_out(attack: Attack, sandbox: Sandbox, folder: Path) -> Aftermath:
         *_about_the_log(attack, log),
         *_about_results(folder),
     ]
-    if shared_memory() - shared > SLACK:
+    if machine_memory()[0] - shared > SLACK:
         complaints.append("shared memory is still taken")
     return Aftermath(ended, tuple(complaints))
 
