@@ -3,8 +3,9 @@
 import random
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import libcst
 
@@ -23,12 +24,15 @@ FAILED = 0.35
 
 @dataclass(frozen=True)
 class Choice:
-    """One change that could be made, and how much it appeals."""
+    """One change that could be made, and how much it appeals.
+
+    `make` writes the changed file only once this one is chosen: parsing costs more than choosing.
+    """
 
     title: str
     hypothesis: str
     path: str
-    text: str
+    make: Callable[[], str]
     weight: float
 
 
@@ -46,7 +50,7 @@ class Offline:
         draw = random.Random(f"{task.seed}/{len(task.refused)}")  # noqa: S311 - no secret
         chosen = draw.choices(choices, [choice.weight for choice in choices])[0]
         return Idea(
-            files={chosen.path: chosen.text},
+            files={chosen.path: chosen.make()},
             title=chosen.title,
             hypothesis=chosen.hypothesis,
             operator=Operator.CONSTANTS if _TITLE.match(chosen.title) else Operator.TWEAK,
@@ -78,15 +82,15 @@ def _of_constants(
             if title in used:
                 continue
             weight = _appeal(constant, value, rank, history)
-            changed = assign(text, constant.name, value)
-            found.append(Choice(title, _because(constant, value, history), path, changed, weight))
+            make = partial(assign, text, constant.name, value)
+            found.append(Choice(title, _because(constant, value, history), path, make, weight))
     return found
 
 
 def _of_moves(path: str, text: str, used: set[str], history: Mapping[str, float]) -> list[Choice]:
     moves = applicable(text, lambda title: title not in used)
     return [
-        Choice(move.title, move.why, path, after, 1.0 * history.get(move.title, NOVELTY))
+        Choice(move.title, move.why, path, partial(str, after), history.get(move.title, NOVELTY))
         for move, after in moves
     ]
 
