@@ -69,10 +69,14 @@ def _donors(view: View) -> Ints:
 
 
 def _sides(view: View, leader: int, donors: Ints) -> tuple[int, ...]:
-    """Donors that the leader does not hold yet, and with which it was not merged before."""
+    """Donors that the leader does not hold yet, and with which it was not merged before.
+
+    Its own children are no donors to it: what they bring to it is what they are.
+    """
     held = contents(view, leader)
     barred = held | _tried_with(view, leader)
-    return tuple(int(one) for one in donors if int(one) not in barred)[: view.tuning.merge_sides]
+    free = [int(one) for one in donors if int(one) not in barred and view.parent[one] != leader]
+    return tuple(free[: view.tuning.merge_sides])
 
 
 def contents(view: View, node: int) -> set[int]:
@@ -97,6 +101,8 @@ def _tried_with(view: View, leader: int) -> set[int]:
     for parent, sides in view.merges:
         if parent in line:
             tried |= set(sides)
+        if not line.isdisjoint(sides):
+            tried.add(parent)
     return tried
 
 

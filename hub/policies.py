@@ -25,7 +25,7 @@ class Tuning:
     puct: float = 1.0
     merge_share: float = 0.25
     merge_margin: float = 0.5
-    merge_sides: int = 1
+    merge_sides: int = 3
     replicate_share: float = 0.08
     promote_sigmas: float = 6.0
     ablate_share: float = 0.02

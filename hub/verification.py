@@ -52,6 +52,15 @@ class _Confirmation:
     variance: float
 
 
+@dataclass(frozen=True)
+class _Evidence:
+    """Per node: other owners' runs, what the author's own runs claim, who measured it at all."""
+
+    runs: dict[int, list[_Confirmation]]
+    claims: dict[int, float]
+    owners: dict[int, set[str]]
+
+
 def bounds(rules: Rules) -> tuple[float, float]:
     """The lower and upper bound of the log-likelihood ratio (Wald): ±2.944 at 5 % and 5 %."""
     upper = math.log((1 - rules.beta) / rules.alpha)
@@ -60,11 +69,12 @@ def bounds(rules: Rules) -> tuple[float, float]:
 
 def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
     """A verdict for every node, ancestors before descendants."""
-    runs = _confirmations(snapshot, belief)
-    owners = _owners(snapshot)
+    evidence = _Evidence(
+        _confirmations(snapshot, belief), _claims(snapshot, belief), _owners(snapshot)
+    )
     verdicts: list[Verdict] = []
     for node in range(len(snapshot.nodes)):
-        verdicts.append(_one(snapshot, belief, node, runs.get(node, []), owners, verdicts))
+        verdicts.append(_one(snapshot, belief, node, evidence, verdicts))
     return verdicts
 
 
@@ -107,20 +117,19 @@ def _one(
     snapshot: Snapshot,
     belief: Belief,
     node: int,
-    runs: list[_Confirmation],
-    owners: dict[int, set[str]],
+    evidence: _Evidence,
     verdicts: Sequence[Verdict],
 ) -> Verdict:
     references = _references(snapshot, node, verdicts)
-    seen = len(owners.get(node, ()))
+    seen = len(evidence.owners.get(node, ()))
     if not references or not belief.n[node]:
         return _unclaimed(snapshot, seen, int(belief.n[node]))
-    if not runs:
+    if node not in evidence.runs:
         return _untested(snapshot, references[0], seen)
-    nearest = _against(snapshot, belief, node, references[0], runs, seen)
+    nearest = _against(snapshot, belief, node, references[0], evidence)
     if nearest.state not in ("provisional", "disputed"):
         return nearest
-    older = (_against(snapshot, belief, node, one, runs, seen) for one in references[1:])
+    older = (_against(snapshot, belief, node, one, evidence) for one in references[1:])
     return next((one for one in older if one.state == "verified"), nearest)
 
 
@@ -129,10 +138,10 @@ def _against(
     belief: Belief,
     node: int,
     reference: int,
-    runs: list[_Confirmation],
-    seen: int,
+    evidence: _Evidence,
 ) -> Verdict:
-    worth = _worth(snapshot, belief, node, reference)
+    runs, seen = evidence.runs[node], len(evidence.owners[node])
+    worth = _worth(snapshot, belief, reference, evidence.claims.get(node))
     path = [_llr(belief, reference, worth, runs[: count + 1]) for count in range(len(runs))]
     gain, gain_sd = _gain(belief, reference, runs)
     state = _state(snapshot.rules, path, seen, runs)
@@ -175,11 +184,22 @@ def _untested(snapshot: Snapshot, reference: int, owners: int) -> Verdict:
     return Verdict("claimed", 0.0, low, high, 0, owners, reference, 0.0, 0.0, said)
 
 
-def _worth(snapshot: Snapshot, belief: Belief, node: int, reference: int) -> float:
-    """The gain tested for: the goal's, or half of what is believed, never below the noise."""
-    believed = float(belief.loss[reference] - belief.loss[node]) / 2
+def _worth(snapshot: Snapshot, belief: Belief, reference: int, claimed: float | None) -> float:
+    """The gain tested for: the goal's, or half of what the author claims, or the noise."""
     least = max(snapshot.rules.min_gain, WORTH * belief.noise_sd)
-    return max(least, believed)
+    if claimed is None:
+        return least
+    return max(least, (float(belief.loss[reference]) - claimed) / 2)
+
+
+def _claims(snapshot: Snapshot, belief: Belief) -> dict[int, float]:
+    """What each author's own readings say, offsets taken off: the claim, and no evidence for it."""
+    own: dict[int, list[float]] = {}
+    for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
+        if one.owner == snapshot.nodes[one.node].owner:
+            loss = snapshot.sign * one.value - float(belief.rest[place])
+            own.setdefault(one.node, []).append(loss)
+    return {node: sum(losses) / len(losses) for node, losses in own.items()}
 
 
 def _gain(belief: Belief, reference: int, runs: Sequence[_Confirmation]) -> tuple[float, float]:

@@ -27,7 +27,8 @@ def table(land: str, workers: int, runs: Runs, machine: str) -> str:
         "Differences are paired by seed, in 0.001 bpb, ± half of a 95 % interval.",
         "",
         "| policy | reported minus true at 300 | promotions | false | taken back |"
-        " raw minima promoted | false | duplicates trained | refused as tried | explore / replicate / anchor / merge / ablate |",
+        " raw minima promoted | false | duplicates trained | refused as tried |"
+        " explore / replicate / anchor / merge / ablate |",
         "|" + "---|" * 10,
         *[_checks(name, told) for name, told in runs.items()],
         "",

@@ -1,0 +1,159 @@
+"""Claims count when other owners repeat them; who falls takes down what hung on them, exactly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub import belief, residuals, verification
+from hub.snapshot import Node, Reading, Rules, Snapshot
+from tests.swarm.states import LEVEL, a_random_goal, a_reading
+
+GAIN = 4e-3
+
+
+def a_claim(*confirmations: float, by: str = "bo") -> Snapshot:
+    """Ada claims a gain; others measured the root and, in the same period, her experiment."""
+    nodes = (Node("root", 0), Node("claim", 1, 0, owner="ada"))
+    readings = [a_reading(0), a_reading(1, LEVEL - GAIN)]
+    for place, value in enumerate(confirmations):
+        who = f"{by}{place}"
+        readings += [a_reading(0, LEVEL, who), a_reading(1, value, who)]
+    return Snapshot(rules=Rules(noise_sd=2e-4), nodes=nodes, readings=tuple(readings))
+
+
+def verdict_of(snapshot: Snapshot, node: int = 1) -> verification.Verdict:
+    return verification.judge(snapshot, belief.fit(snapshot))[node]
+
+
+def test_a_claim_that_only_its_author_measured_stays_a_claim() -> None:
+    found = verdict_of(a_claim())
+
+    assert found.state == "claimed"
+    assert "nobody else" in found.sentence
+
+
+def test_the_author_s_own_repeats_prove_nothing() -> None:
+    own = a_claim()
+    own = replace(own, readings=own.readings + (a_reading(1, LEVEL - GAIN, period="later"),) * 9)
+
+    assert verdict_of(own).state == "claimed"
+
+
+def test_another_owner_s_run_verifies_a_clear_gain() -> None:
+    found = verdict_of(a_claim(LEVEL - GAIN))
+
+    assert found.state == "verified"
+    assert found.llr > found.upper
+    assert found.owners == 2
+
+
+def test_a_gain_that_others_do_not_see_is_rejected() -> None:
+    found = verdict_of(a_claim(LEVEL, LEVEL + 1e-4))
+
+    assert found.state == "rejected"
+    assert found.llr < found.lower
+
+
+def test_a_goal_that_asks_for_three_owners_waits_for_the_third() -> None:
+    two, three = a_claim(LEVEL - GAIN), a_claim(LEVEL - GAIN, LEVEL - GAIN)
+    rules = Rules(noise_sd=2e-4, owners=3)
+
+    assert verdict_of(replace(two, rules=rules)).state == "provisional"
+    assert verdict_of(replace(three, rules=rules)).state == "verified"
+
+
+def test_owners_who_contradict_each_other_make_it_disputed() -> None:
+    found = verdict_of(a_claim(LEVEL - 2 * GAIN, LEVEL - GAIN / 3))
+
+    assert found.state == "disputed"
+
+
+def test_the_champion_is_never_what_only_its_author_measured() -> None:
+    snapshot = a_claim()
+    believed = belief.fit(snapshot)
+
+    crowned = verification.champion(snapshot, believed, verification.judge(snapshot, believed))
+
+    assert crowned is None
+
+
+def test_a_goal_to_maximise_is_judged_the_same_way() -> None:
+    down = a_claim(LEVEL - GAIN)
+    mirrored = tuple(replace(one, value=-one.value) for one in down.readings)
+    up = replace(down, rules=replace(down.rules, direction="max"), readings=mirrored)
+
+    assert verdict_of(up).state == "verified"
+    assert verdict_of(up).llr == pytest.approx(verdict_of(down).llr)
+
+
+def test_an_owner_who_reads_far_too_low_everywhere_is_quarantined_and_nobody_else() -> None:
+    random = np.random.default_rng(0)
+    nodes = (Node("root", 0), *(Node(f"n{place}", place, 0, owner="ada") for place in range(1, 13)))
+    readings = [
+        Reading(node, LEVEL + random.normal(0, 2e-4) - lie, who, f"{who}-gpu", "p", "H100")
+        for node in range(13)
+        for who, lie in (("ada", 0.0), ("bo", 0.0), ("cy", 0.0), ("liar", 0.02))
+    ]
+    snapshot = Snapshot(rules=Rules(noise_sd=2e-4), nodes=nodes, readings=tuple(readings))
+
+    found = residuals.quarantined(snapshot)
+
+    assert [one.owner for one in found] == ["liar"]
+    assert "better than everybody else" in found[0].sentence
+
+
+def test_trust_grows_with_valid_results_and_one_bad_result_starts_it_again() -> None:
+    nodes = tuple(Node(f"n{place}", place) for place in range(5))
+    good = [a_reading(node, LEVEL, who) for node in range(4) for who in ("ada", "bo")]
+    bad = [a_reading(4, LEVEL - 0.1, "ada"), a_reading(4, LEVEL, "bo"), a_reading(4, LEVEL, "cy")]
+    rules = Rules(noise_sd=2e-4)
+    before = Snapshot(rules=rules, nodes=nodes, readings=tuple(good))
+    after = replace(before, readings=(*good, *bad))
+    believed = belief.fit(before)
+
+    assert residuals.trust(before, believed)["ada", "H100"] == 4
+    doubtful = replace(believed, rest=np.zeros(len(after.readings)))
+    assert residuals.trust(after, doubtful)["ada", "H100"] == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), size=st.integers(2, 40), gone=st.integers(0, 6))
+def test_purging_an_owner_gives_the_state_of_a_hub_that_never_heard_of_them(
+    seed: int, size: int, gone: int
+) -> None:
+    known, _ = a_random_goal(size, 6, seed)
+    owner = f"owner{gone}"
+
+    purged = known.without_owner(owner)
+
+    unheard = never_heard_of(known, owner)
+    assert purged == unheard
+    assert same(belief.fit(purged), belief.fit(unheard))
+    assert all(one.owner != owner for one in (*purged.nodes, *purged.readings))
+
+
+def never_heard_of(known: Snapshot, owner: str) -> Snapshot:
+    """The history told again from the start, leaving out what the owner made and measured."""
+    place: dict[int, int] = {}
+    nodes: list[Node] = []
+    for old, node in enumerate(known.nodes):
+        if node.owner == owner:
+            continue
+        up = node.parent
+        while up is not None and up not in place:
+            up = known.nodes[up].parent
+        place[old] = len(nodes)
+        nodes.append(replace(node, parent=None if up is None else place[up]))
+    readings = [
+        replace(one, node=place[one.node])
+        for one in known.readings
+        if one.owner != owner and one.node in place
+    ]
+    return replace(known, nodes=tuple(nodes), readings=tuple(readings))
+
+
+def same(one: belief.Belief, two: belief.Belief) -> bool:
+    return np.array_equal(one.score, two.score, equal_nan=True) and one.noise_sd == two.noise_sd
