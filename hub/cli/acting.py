@@ -53,6 +53,36 @@ COMMON = {
 }
 
 
+WORDS = {
+    "agent": "An agent's name.",
+    "base": "The goal's version that you edited, so that nobody's change is lost.",
+    "days": "Days until it ends; left out, it does not.",
+    "email": "An address at the sign-in provider that becomes this operator.",
+    "experiment": "An experiment: its sha, or enough of it.",
+    "factor": "How much more (or less, below 1) it is explored.",
+    "flag": "A flag's number.",
+    "goal": "A goal's name.",
+    "into": "The experiment that stays.",
+    "invite": "An invite's number.",
+    "notice": "A notice's number.",
+    "off": "Undo it.",
+    "operator": "An operator's name.",
+    "overlap_minutes": "Minutes for which the old token goes on working.",
+    "owner": "An owner's name.",
+    "per_minute": "Requests a minute that are allowed.",
+    "policy": "Who may join.",
+    "post": "A post's id.",
+    "scope": "What the token may do.",
+    "seq": "An action's number, as the log shows it.",
+    "text": "What to say.",
+    "times": "How many replications.",
+    "token": "A token's id.",
+    "uses": "How often it can be used.",
+    "version": "A version of the goal.",
+    "weight": "Its share of the work, beside other goals' weights.",
+}
+
+
 def add_to(app: typer.Typer, groups: dict[str, typer.Typer]) -> None:
     """Give every action its command; groups that exist already get theirs added."""
     for name, path in PATHS.items():
@@ -143,10 +173,18 @@ def _parameter(kind: type[acts.Act], name: str, field: FieldInfo) -> inspect.Par
         return _keyword(name, FileArgument, inspect.Parameter.empty)
     base = _scalar(field.annotation)
     if field.is_required():
-        return _keyword(name, Annotated[base, typer.Argument()], inspect.Parameter.empty)
+        told = typer.Argument(help=_help(name, field))
+        return _keyword(name, Annotated[base, told], inspect.Parameter.empty)
     asked = base if base is bool else base | None
-    option = typer.Option(f"--{name.replace('_', '-')}")
+    option = typer.Option(f"--{name.replace('_', '-')}", help=_help(name, field))
     return _keyword(name, Annotated[asked, option], field.default)
+
+
+def _help(name: str, field: FieldInfo) -> str:
+    """What an argument is for; a choice names what can be chosen."""
+    chosen = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    choices = f" One of {', '.join(map(str, chosen))}." if chosen else ""
+    return (field.description or WORDS[name]) + choices
 
 
 def _scalar(annotation: Any) -> Any:

@@ -15,6 +15,9 @@ from protocol.operators import InviteInfo, OperatorInfo, TokenInfo
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Reader = Callable[[Hub, Session], Sequence[BaseModel]]
 
+GoalName = Annotated[str, typer.Argument(help="A goal's name.")]
+ExperimentSha = Annotated[str, typer.Argument(help="An experiment: its sha, or enough of it.")]
+
 
 def add_to(app: typer.Typer, groups: dict[str, typer.Typer]) -> None:
     """Give every list its command."""
@@ -115,7 +118,7 @@ LISTS: dict[str, tuple[Reader, str]] = {
 
 
 def versions(
-    goal: str, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
+    goal: GoalName, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """List a goal's versions."""
     with opened(data, database_url).database.read() as session:
@@ -123,9 +126,9 @@ def versions(
 
 
 def diff(
-    goal: str,
-    base: int,
-    version: int,
+    goal: GoalName,
+    base: Annotated[int, typer.Argument(help="The older version.")],
+    version: Annotated[int, typer.Argument(help="The newer version.")],
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
 ) -> None:
@@ -136,7 +139,7 @@ def diff(
 
 
 def findings(
-    experiment: str, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
+    experiment: ExperimentSha, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """Show what the policy saw in an experiment's code."""
     with opened(data, database_url).database.read() as session:
