@@ -10,27 +10,27 @@ Sources: search.md 7 and 11; Lange, Little & Taylor 1989 (t errors by EM); Rue &
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hub.belief_solver import DENSE, Posterior, Problem, Spreads, solve
+from hub.belief_solver import Posterior, Spreads, solve
+from hub.belief_table import (
+    CLASS_OF_NOISE,
+    DEVICE_OF_NOISE,
+    NOISE_OF_LEVEL,
+    PERIOD_OF_NOISE,
+    PSEUDO,
+    STEP_OF_NOISE,
+    Floats,
+    Ints,
+    Table,
+)
 from hub.snapshot import Snapshot
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 TAIL = 2.0
 """Degrees of freedom of the steps: a real jump is taken as one instead of being shrunk away."""
-PSEUDO = 12.0
-"""How many observations the starting values of the spreads are worth."""
-NOISE_OF_LEVEL = 2e-4
-"""Noise as a share of the metric's level, until the goal says otherwise (search.md 7: 1.6e-4)."""
-PERIOD_OF_NOISE, DEVICE_OF_NOISE, STEP_OF_NOISE, CLASS_OF_NOISE = 2.5, 1.5, 5.0, 60.0
-"""The other spreads in units of the noise; periods: 5.6e-4, steps: 1e-3 (search.md 7)."""
 ENOUGH = 8
 """Steps from which the goal's own spread of steps replaces the usual one."""
 SESSION_OF_NOISE = float(np.hypot(PERIOD_OF_NOISE, DEVICE_OF_NOISE))
@@ -90,7 +90,7 @@ def fit(snapshot: Snapshot, rounds: int = ROUNDS) -> Belief:
     """Infer every experiment's score from all readings (2,000 runs in tens of milliseconds)."""
     if not snapshot.nodes or not snapshot.readings:
         return _blank(snapshot)
-    table = _Table.of(snapshot)
+    table = Table.of(snapshot)
     spreads = _start(table)
     steps = _Steps(np.ones(len(table.parent)), np.zeros(len(table.parent)))
     for _ in range(rounds - 1):
@@ -176,112 +176,7 @@ def _blank(snapshot: Snapshot) -> Belief:
     )
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The snapshot as arrays, shifted and scaled so that the typical noise is about one."""
-
-    parent: Ints
-    node: Ints
-    value: Floats
-    columns: Ints
-    kind: Ints
-    n: Ints
-    second: Ints
-    names: tuple[tuple[str, ...], ...]
-    sign: float
-    level: float
-    unit: float
-    known_noise: bool
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> "_Table":
-        """Number the devices and periods, turn the metric so that smaller is better."""
-        sign = snapshot.sign
-        value = sign * np.array([one.value for one in snapshot.readings])
-        node = np.array([one.node for one in snapshot.readings], dtype=np.intp)
-        up = [-1 if one.parent is None else one.parent for one in snapshot.nodes]
-        second = [-1 if one.second is None else one.second for one in snapshot.nodes]
-        names, columns, kind = _columns(snapshot)
-        if len(up) * len(kind) > DENSE:  # too many for both: a device is then its periods
-            names, columns, kind = _columns(snapshot, devices=False)
-        level = float(np.median(value))
-        unit = _unit(snapshot, node, value)
-        return cls(
-            parent=np.array(up, dtype=np.intp),
-            node=node,
-            value=(value - level) / unit,
-            columns=columns,
-            kind=kind,
-            n=np.bincount(node, minlength=len(up)),
-            second=np.array(second, dtype=np.intp),
-            names=names,
-            sign=sign,
-            level=level,
-            unit=unit,
-            known_noise=snapshot.rules.noise_sd is not None,
-        )
-
-    def problem(self, weight: Floats, shift: Floats) -> Problem:
-        """What the solver takes, for these weights of the steps and expected steps."""
-        shift = np.where(self.parent < 0, self._root_level(), shift)
-        return Problem(
-            parent=self.parent,
-            shift=shift,
-            weight=weight,
-            node=self.node,
-            value=self.value,
-            columns=self.columns,
-            kind=self.kind,
-        )
-
-    def _root_level(self) -> float:
-        at_roots = self.value[self.parent[self.node] < 0]
-        return float(np.median(at_roots)) if len(at_roots) else 0.0
-
-
-def _columns(
-    snapshot: Snapshot, devices: bool = True
-) -> tuple[tuple[tuple[str, ...], ...], Ints, Ints]:
-    """One offset a device class (but the commonest, which is the reference), device and period."""
-    classes = Counter(one.device_class for one in snapshot.readings)
-    reference = min(classes, key=lambda name: (-classes[name], name))
-    place: dict[tuple[str, ...], int] = {}
-    columns = np.full((len(snapshot.readings), 3), -1, dtype=np.intp)
-    for row, one in enumerate(snapshot.readings):
-        names = (
-            ("class", one.device_class),
-            ("device", one.device),
-            ("period", one.device, one.period),
-        )
-        for column, name in enumerate(names):
-            if name != ("class", reference) and (devices or column != 1):
-                columns[row, column] = place.setdefault(name, len(place))
-    order = {"class": 0, "device": 1, "period": 2}
-    kind = np.array([order[name[0]] for name in place], dtype=np.intp)
-    return tuple(place), columns, kind
-
-
-def _unit(snapshot: Snapshot, node: Ints, value: Floats) -> float:
-    """The noise in metric units to start from: stated, or seen in repeats, or a share of the level.
-
-    Repeats come from several periods, whose spread is taken out by the usual ratio.
-    """
-    if snapshot.rules.noise_sd:
-        return float(snapshot.rules.noise_sd)
-    guess = NOISE_OF_LEVEL * float(np.median(np.abs(value[:20]))) or NOISE_OF_LEVEL
-    count = np.bincount(node)
-    mean = np.bincount(node, value) / np.maximum(count, 1)
-    repeated = count[node] > 1
-    if not repeated.any():
-        return max(guess, 1e-12)
-    freedom = float(repeated.sum() - (count > 1).sum())
-    squares = float(((value - mean[node])[repeated] ** 2).sum())
-    apart = 1 + PERIOD_OF_NOISE**2 + DEVICE_OF_NOISE**2
-    variance = (PSEUDO / 2 * guess**2 + squares / apart) / (PSEUDO / 2 + freedom)
-    return max(float(np.sqrt(variance)), 1e-12)
-
-
-def _start(table: _Table) -> Spreads:
+def _start(table: Table) -> Spreads:
     """Spreads before any learning, in units of the noise."""
     wide = max(float(np.ptp(table.value)), STEP_OF_NOISE) * 3
     steps = _typical_step(table)
@@ -290,7 +185,7 @@ def _start(table: _Table) -> Spreads:
     return Spreads(noise=1.0, step=steps, drift=0.0, root=wide, offsets=offsets)
 
 
-def _typical_step(table: _Table) -> float:
+def _typical_step(table: Table) -> float:
     """Spread of the steps from measured parents to measured children, noise and periods taken out.
 
     The median is robust to jumps; half of it is left when noise explains it all.
@@ -314,7 +209,7 @@ class _Steps:
     extra: Floats
 
 
-def _learn(table: _Table, found: Posterior, old: Spreads, steps: _Steps) -> tuple[Spreads, _Steps]:
+def _learn(table: Table, found: Posterior, old: Spreads, steps: _Steps) -> tuple[Spreads, _Steps]:
     """One round of expectation maximisation, held near the start by `PSEUDO` observations."""
     missed = (table.value - found.fitted) ** 2 + found.fitted_sd**2
     noise = _pooled(1.0, missed, 4 * PSEUDO if table.known_noise else PSEUDO)
@@ -341,14 +236,14 @@ def _pooled(start: float, squares: Floats, pseudo: float) -> float:
     return float(np.sqrt((pseudo * start**2 + squares.sum()) / (pseudo + len(squares))))
 
 
-def _offset_spreads(table: _Table, found: Posterior, start: Spreads) -> tuple[float, float, float]:
+def _offset_spreads(table: Table, found: Posterior, start: Spreads) -> tuple[float, float, float]:
     square = found.offset**2 + found.offset_sd**2
     device = _pooled(start.offsets[1], square[table.kind == 1], PSEUDO)
     period = _pooled(start.offsets[2], square[table.kind == 2], PSEUDO)
     return start.offsets[0], device, period
 
 
-def _merged(table: _Table, mean: Floats) -> Floats:
+def _merged(table: Table, mean: Floats) -> Floats:
     """A merge is expected to add what the second side gained over the common ancestor."""
     extra = np.zeros(len(mean))
     for node in np.flatnonzero(table.second >= 0):
@@ -370,7 +265,7 @@ def common_ancestor(parent: Ints, first: int, second: int) -> int | None:
     return first
 
 
-def _told(table: _Table, found: Posterior, spreads: Spreads) -> Belief:
+def _told(table: Table, found: Posterior, spreads: Spreads) -> Belief:
     unit, measured = table.unit, table.n > 0
     loss = found.mean * unit + table.level
     score = np.where(measured, table.sign * loss, np.nan)
@@ -400,7 +295,7 @@ def _told(table: _Table, found: Posterior, spreads: Spreads) -> Belief:
     )
 
 
-def _named(table: _Table, found: Posterior) -> tuple[dict[Any, Offset], ...]:
+def _named(table: Table, found: Posterior) -> tuple[dict[Any, Offset], ...]:
     counted = np.bincount(table.columns[table.columns >= 0], minlength=len(table.names))
     told: tuple[dict[Any, Offset], ...] = ({}, {}, {})
     for place, name in enumerate(table.names):

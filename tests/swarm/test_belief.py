@@ -8,6 +8,7 @@ from numpy.linalg import inv
 
 from hub import belief
 from hub.belief_solver import Problem, Spreads, solve
+from hub.belief_table import Table
 from hub.snapshot import Node, Reading, Snapshot
 from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading
 
@@ -30,7 +31,7 @@ def test_one_run_is_a_score_with_an_honest_spread() -> None:
 
 def test_the_solver_agrees_with_dense_algebra() -> None:
     snapshot, _ = a_random_goal(40, 5, seed=3)
-    table = belief._Table.of(snapshot)
+    table = Table.of(snapshot)
     problem = table.problem(np.linspace(0.5, 2, 40), np.linspace(-1, 1, 40))
     spreads = Spreads(noise=1.1, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
 
@@ -49,7 +50,7 @@ def test_the_solver_agrees_with_dense_algebra() -> None:
 
 def test_a_reading_s_offset_is_judged_by_the_other_readings_alone() -> None:
     snapshot, _ = a_random_goal(30, 4, seed=4)
-    table = belief._Table.of(snapshot)
+    table = Table.of(snapshot)
     problem = table.problem(np.ones(30), np.zeros(30))
     spreads = Spreads(noise=1.0, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
 
@@ -71,7 +72,7 @@ def test_large_goals_are_solved_sparsely_to_the_same_means(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     snapshot, _ = a_random_goal(300, 20)
-    table = belief._Table.of(snapshot)
+    table = Table.of(snapshot)
     problem = table.problem(np.ones(300), np.zeros(300))
     spreads = Spreads(noise=1.0, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
     exact = solve(problem, spreads)

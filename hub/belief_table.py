@@ -1,0 +1,125 @@
+"""A goal's readings as arrays: shifted and scaled so that the typical noise is about one."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.belief_solver import DENSE, Problem
+from hub.snapshot import Snapshot
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+PSEUDO = 12.0
+"""How many observations the starting values of the spreads are worth."""
+NOISE_OF_LEVEL = 2e-4
+"""Noise as a share of the metric's level, until the goal says otherwise (search.md 7: 1.6e-4)."""
+PERIOD_OF_NOISE, DEVICE_OF_NOISE, STEP_OF_NOISE, CLASS_OF_NOISE = 2.5, 1.5, 5.0, 60.0
+"""The other spreads in units of the noise; periods: 5.6e-4, steps: 1e-3 (search.md 7)."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The snapshot as arrays, shifted and scaled so that the typical noise is about one."""
+
+    parent: Ints
+    node: Ints
+    value: Floats
+    columns: Ints
+    kind: Ints
+    n: Ints
+    second: Ints
+    names: tuple[tuple[str, ...], ...]
+    sign: float
+    level: float
+    unit: float
+    known_noise: bool
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Table":
+        """Number the devices and periods, turn the metric so that smaller is better."""
+        sign = snapshot.sign
+        value = sign * np.array([one.value for one in snapshot.readings])
+        node = np.array([one.node for one in snapshot.readings], dtype=np.intp)
+        up = [-1 if one.parent is None else one.parent for one in snapshot.nodes]
+        second = [-1 if one.second is None else one.second for one in snapshot.nodes]
+        names, columns, kind = _columns(snapshot)
+        if len(up) * len(kind) > DENSE:  # too many for both: a device is then its periods
+            names, columns, kind = _columns(snapshot, devices=False)
+        level = float(np.median(value))
+        unit = _unit(snapshot, node, value)
+        return cls(
+            parent=np.array(up, dtype=np.intp),
+            node=node,
+            value=(value - level) / unit,
+            columns=columns,
+            kind=kind,
+            n=np.bincount(node, minlength=len(up)),
+            second=np.array(second, dtype=np.intp),
+            names=names,
+            sign=sign,
+            level=level,
+            unit=unit,
+            known_noise=snapshot.rules.noise_sd is not None,
+        )
+
+    def problem(self, weight: Floats, shift: Floats) -> Problem:
+        """What the solver takes, for these weights of the steps and expected steps."""
+        shift = np.where(self.parent < 0, self._root_level(), shift)
+        return Problem(
+            parent=self.parent,
+            shift=shift,
+            weight=weight,
+            node=self.node,
+            value=self.value,
+            columns=self.columns,
+            kind=self.kind,
+        )
+
+    def _root_level(self) -> float:
+        at_roots = self.value[self.parent[self.node] < 0]
+        return float(np.median(at_roots)) if len(at_roots) else 0.0
+
+
+def _columns(
+    snapshot: Snapshot, devices: bool = True
+) -> tuple[tuple[tuple[str, ...], ...], Ints, Ints]:
+    """One offset a device class (but the commonest, which is the reference), device and period."""
+    classes = Counter(one.device_class for one in snapshot.readings)
+    reference = min(classes, key=lambda name: (-classes[name], name))
+    place: dict[tuple[str, ...], int] = {}
+    columns = np.full((len(snapshot.readings), 3), -1, dtype=np.intp)
+    for row, one in enumerate(snapshot.readings):
+        names = (
+            ("class", one.device_class),
+            ("device", one.device),
+            ("period", one.device, one.period),
+        )
+        for column, name in enumerate(names):
+            if name != ("class", reference) and (devices or column != 1):
+                columns[row, column] = place.setdefault(name, len(place))
+    order = {"class": 0, "device": 1, "period": 2}
+    kind = np.array([order[name[0]] for name in place], dtype=np.intp)
+    return tuple(place), columns, kind
+
+
+def _unit(snapshot: Snapshot, node: Ints, value: Floats) -> float:
+    """The noise in metric units to start from: stated, or seen in repeats, or a share of the level.
+
+    Repeats come from several periods, whose spread is taken out by the usual ratio.
+    """
+    if snapshot.rules.noise_sd:
+        return float(snapshot.rules.noise_sd)
+    guess = NOISE_OF_LEVEL * float(np.median(np.abs(value[:20]))) or NOISE_OF_LEVEL
+    count = np.bincount(node)
+    mean = np.bincount(node, value) / np.maximum(count, 1)
+    repeated = count[node] > 1
+    if not repeated.any():
+        return max(guess, 1e-12)
+    freedom = float(repeated.sum() - (count > 1).sum())
+    squares = float(((value - mean[node])[repeated] ** 2).sum())
+    apart = 1 + PERIOD_OF_NOISE**2 + DEVICE_OF_NOISE**2
+    variance = (PSEUDO / 2 * guess**2 + squares / apart) / (PSEUDO / 2 + freedom)
+    return max(float(np.sqrt(variance)), 1e-12)
