@@ -10,7 +10,7 @@ MINUTES ?= 5
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help dev demo test check fix bench bench-swarm golden goals-test faults soak picture clean sandbox-test
+.PHONY: help dev demo test check fix bench bench-hub bench-swarm golden goals-test faults soak picture clean sandbox-test
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
@@ -66,6 +66,9 @@ picture: $(VENV)/.dev $(VENV)/.services ## take the README's picture of the boar
 
 bench: $(VENV)/.dev ## measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+bench-hub: $(VENV)/.dev ## the hub beside its floors and peers, in one run
+	$(BIN)/python -m benchmarks.hub
 
 clean: ## remove what the commands above made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache .demo

@@ -17,6 +17,7 @@ from hub.maintenance import Maintenance
 from hub.minds import Mind
 from hub.rebuild import Recall
 from hub.settings import Settings
+from hub.trees import Trees
 
 
 class NotWritable(HubError):
@@ -37,6 +38,7 @@ class Hub:
     live: Live
     heartbeats: Heartbeats
     maintenance: Maintenance
+    trees: Trees
     believer: Believer
     mind: Mind
     claim_slots: BoundedSemaphore
@@ -76,6 +78,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         live=Live(database),
         heartbeats=Heartbeats(database),
         maintenance=Maintenance(git),
+        trees=Trees(),
         believer=Believer(database),
         mind=Mind(),
         claim_slots=BoundedSemaphore(settings.claim_slots),

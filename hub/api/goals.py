@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query, Response
 from sqlmodel import col, select
 
 from hub import experiments, goals, trees
-from hub.api.deps import Read
+from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import NotFound
 from hub.tables import ExperimentRow, GoalRow
@@ -33,6 +33,7 @@ def show(slug: str, session: Read, files: bool = False) -> Goal:
 def tree(
     slug: str,
     session: Read,
+    hub: TheHub,
     after: Annotated[int, Query(ge=0)] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -42,7 +43,7 @@ def tree(
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
-    body = trees.tree(session, goal, after)
+    body = hub.trees.get(session, goal, after)
     return Response(body, media_type="application/json", headers=headers)
 
 

@@ -1,0 +1,1 @@
+"""The hub beside its floors and its peers, in one run."""

@@ -1,0 +1,86 @@
+"""Reads of a big goal: tree, delta, lineage, file and diff, beside a git process per read."""
+
+import gzip
+import subprocess
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from benchmarks.hub.world import a_hub, timed
+from hub import check, experiments, refs, trees
+from hub.core import Hub
+from hub.maintenance import repack
+from hub.tables import ExperimentRow, GoalRow
+from tests.hub.forest import grow
+
+
+def tree(size: int, repeats: int) -> dict[str, Any]:
+    """The whole tree as a first reader gets it, as later readers get it, and one change."""
+    with a_hub(train="rate = 1\n") as hub:  # a tree holds no files
+        grow(hub, size)
+        with hub.database.work() as work:
+            newest = trees.newest(work.session, "toy")
+            change = sa.update(ExperimentRow).where(col(ExperimentRow.number) > size - 100)
+            work.session.execute(change.values(changed_seq=newest + 1))
+        with hub.database.read() as session:
+            goal = session.get_one(GoalRow, "toy")
+            body = trees.tree(session, goal)
+            whole = timed(lambda: trees.tree(session, goal), repeats)
+            kept = timed(lambda: hub.trees.get(session, goal), repeats)
+            delta = timed(lambda: trees.tree(session, goal, after=newest), repeats * 5)
+    packed = len(gzip.compress(body, 6))
+    return {"whole": whole, "kept": kept, "delta": delta, "bytes": len(body), "gzip_bytes": packed}
+
+
+def lineage(depth: int, repeats: int) -> Any:
+    """From a leaf of a single line up to the baseline."""
+    with a_hub(train="rate = 1\n") as hub:
+        last = grow(hub, depth, fan=1)[-1]
+        with hub.database.read() as session:
+            row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == last)).one()
+            return timed(lambda: experiments.lineage(session, row), repeats)
+
+
+def git_reads(size: int, repeats: int) -> dict[str, Any]:
+    """A file and a diff of a packed repository, in this process and by a git process each."""
+    with a_hub() as hub:
+        shas = grow(hub, size)
+        check.recreate(hub, "toy")
+        repack(hub.git.path("toy"))
+        sha, parent = shas[-1], _parent(hub, shas[-1])
+        path = str(hub.git.path("toy"))
+        show = ["git", "-C", path, "show", f"{sha}:train.py"]
+        compare = ["git", "-C", path, "diff", parent, sha]
+        return {
+            "file": timed(lambda: hub.git.files("toy", sha), repeats),
+            "file_peer": timed(lambda: _run(show), repeats),
+            "diff": timed(lambda: hub.git.diff("toy", parent, sha), repeats),
+            "diff_peer": timed(lambda: _run(compare), repeats),
+            "git_bytes_per_experiment": _bytes(hub) / size,
+            "database_bytes_per_experiment": _database(hub) / size,
+        }
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _parent(hub: Hub, sha: str) -> str:
+    with hub.database.read() as session:
+        query = select(ExperimentRow.parent).where(col(ExperimentRow.sha) == sha)
+        return str(session.exec(query).one())
+
+
+def _bytes(hub: Hub) -> int:
+    with hub.database.read() as session:
+        refs.project(session, hub.git, session.get_one(GoalRow, "toy"))
+    files = hub.git.path("toy").rglob("*")
+    return sum(path.stat().st_blocks * 512 for path in files if path.is_file())
+
+
+def _database(hub: Hub) -> int:
+    with hub.database.writer.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return int((hub.settings.data / "hub.sqlite3").stat().st_size)

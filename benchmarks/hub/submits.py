@@ -1,0 +1,132 @@
+"""A submit: floor, peer and hub, one durable commit each.
+
+The floor is one SQLite row of the same 41 KB, synchronous FULL, with no HTTP. The peer is what the
+published hub does: `git bundle unbundle` in a process of its own, and a row. The hub takes the
+proposal (checks, git objects, row, event) and the run (row, blobs, credit, score, event, post).
+"""
+
+import hashlib
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from benchmarks.hub.world import CURVE, LOG, TRAIN, Timed, a_hub, leased, timed
+from hub import proposals, runs
+from hub.core import Hub
+from hub.tables import AgentRow, GoalRow
+from tests.builders import Order, a_proposal, a_report
+from tests.hub.forest import grow
+
+
+def floor(repeats: int) -> Timed:
+    """Parse the body and commit one row of it."""
+    body = orjson.dumps({"file": TRAIN[:36_000], "log": LOG, "numbers": list(range(30))})
+    with TemporaryDirectory() as folder:
+        database = sqlite3.connect(Path(folder) / "floor.sqlite3", isolation_level=None)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("CREATE TABLE results (id TEXT PRIMARY KEY, body BLOB)")
+
+        def one() -> None:
+            orjson.loads(body)
+            database.execute("INSERT INTO results VALUES (?, ?)", (uuid4().hex, body))
+
+        found = timed(one, repeats)
+        database.close()
+    return found
+
+
+def peer(before: int, repeats: int) -> Timed:
+    """Unbundle a push into a bare repository that has `before` packs already, and write a row."""
+    with TemporaryDirectory() as folder:
+        bare, bundles = _pushes(Path(folder), before + repeats + 1)
+        database = sqlite3.connect(Path(folder) / "peer.sqlite3", isolation_level=None)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE commits (sha TEXT PRIMARY KEY)")
+
+        def one() -> None:
+            bundle = next(bundles)
+            _git(bare, "bundle", "unbundle", str(bundle))
+            sha = hashlib.sha1(bundle.name.encode(), usedforsecurity=False).hexdigest()
+            database.execute("INSERT INTO commits VALUES (?)", (sha,))
+
+        for _ in range(before):
+            one()
+        found = timed(one, repeats)
+        database.close()
+    return found
+
+
+def _pushes(folder: Path, how_many: int) -> tuple[Path, Iterator[Path]]:
+    """A bare repository, and bundles of one commit each on its root."""
+    work, bare = folder / "work", folder / "bare.git"
+    subprocess.run(["git", "init", "-q", "-b", "main", str(work)], check=True)
+    _git(work, "config", "user.name", "ada")
+    _git(work, "config", "user.email", "ada@example.invalid")
+    (work / "train.py").write_text(TRAIN)
+    _git(work, "add", "-A")
+    _git(work, "commit", "-q", "-m", "root")
+    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(bare)], check=True)
+    return bare, iter([_bundle(work, folder, number) for number in range(how_many)])
+
+
+def _bundle(work: Path, folder: Path, number: int) -> Path:
+    _git(work, "checkout", "-q", "-f", "-B", "push", "main")
+    (work / "train.py").write_text(TRAIN.replace("value_3 = scale", f"value_3 = {number}"))
+    _git(work, "commit", "-q", "-a", "-m", str(number))
+    path = folder / f"{number}.bundle"
+    _git(work, "bundle", "create", "-q", str(path), "main..push")
+    return path
+
+
+def _git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
+
+
+def submit(before: int, repeats: int) -> tuple[Timed, Timed]:
+    """The hub's proposal and run in a goal that has `before` experiments already."""
+    with a_hub() as hub:
+        if before:
+            grow(hub, before)
+        steps = _Steps(hub, repeats + 1)
+        return timed(steps.propose, repeats), timed(steps.report, repeats)
+
+
+class _Steps:
+    """Proposals by one agent, then their runs."""
+
+    def __init__(self, hub: Hub, how_many: int) -> None:
+        self.hub = hub
+        with hub.database.read() as session:
+            self.root = str(session.get_one(GoalRow, "toy").root)
+            self.agent = session.get_one(AgentRow, "volta")
+        self.waiting = iter(leased(hub, self.root, how_many))
+        self.proposed: list[Order] = []
+        self.number = count(1)
+
+    def propose(self) -> None:
+        """One changed line of 900."""
+        row = next(self.waiting)
+        order = Order(row.id, 1, "toy", "n", 1, parent=self.root)
+        text = TRAIN.replace("value_3 = scale", f"value_3 = {next(self.number)}")
+        proposal = a_proposal(order, files={"train.py": text}, title=f"Try {next(self.number)}")
+        hub = self.hub
+        made = proposals.propose(hub.database, hub.git, uuid4(), self.agent, proposal)
+        order.experiment = made.sha
+        self.proposed.append(order)
+
+    def report(self) -> None:
+        """Thirty numbers, a curve of 100 points, a log."""
+        numbers: dict[str, Any] = {f"m{n}": float(n) for n in range(30)}
+        order = self.proposed.pop()
+        said = a_report(order, metric=0.9, metrics=numbers, curve=CURVE, log=LOG)
+        stored = runs.store(self.hub.blobs, said)
+        with self.hub.database.work() as work:
+            runs.report(work, uuid4(), self.agent, said, stored)

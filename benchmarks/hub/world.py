@@ -1,0 +1,94 @@
+"""A hub with many experiments in a temporary folder, and time as a median of repeats."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+from hub import goals
+from hub.core import Hub, open_hub, utc_now
+from hub.settings import Settings
+from hub.tables import AgentRow, OrderRow, OwnerRow
+from protocol.runs import CurvePoint
+from tests.builders import FILES, a_spec
+
+LINES = 900
+TRAIN = "".join(f"value_{n} = scale * {n}.5  # a line of training code\n" for n in range(LINES))
+LOG = "step 00010 (12.0%) | loss: 3.2100 | tok/s: 13,000\n" * 60
+CURVE = [CurvePoint(step=n, loss=3.0 / (n + 1), seconds=float(n)) for n in range(100)]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Median wall and mean processor milliseconds of a call."""
+
+    wall_ms: float
+    cpu_ms: float
+
+
+def timed(call: Callable[[], object], repeats: int) -> Timed:
+    """Call it so often, after once to warm up."""
+    call()
+    walls, cpu = [], time.process_time()
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        walls.append((time.perf_counter() - started) * 1000)
+    return Timed(round(median(walls), 3), round((time.process_time() - cpu) / repeats * 1000, 3))
+
+
+@contextmanager
+def a_hub(train: str = TRAIN) -> Iterator[Hub]:
+    """A hub with the goal `toy`, whose training file is 40 KB or this, and the agent `volta`."""
+    with TemporaryDirectory(prefix="agenthub-bench-") as folder:
+        hub = open_hub(Settings(data=Path(folder)))
+        with hub.database.work() as work:
+            goals.open_goal(work, hub.git, a_spec(), FILES | {"train.py": train})
+            work.session.add(OwnerRow(name="ada", created_at=work.now))
+            work.session.flush()
+            work.session.add(volta())
+        yield hub
+        hub.database.dispose()
+
+
+def volta() -> AgentRow:
+    """The agent that does everything."""
+    device = {"name": "cpu", "kind": "cpu", "device_class": "cpu"}
+    return AgentRow(
+        name="volta", owner="ada", device=device, device_class="cpu", created_at=utc_now()
+    )
+
+
+def leased(hub: Hub, parent: str, count: int) -> list[OrderRow]:
+    """Orders that volta holds, written at once: claiming is measured elsewhere."""
+    now = hub.clock()
+    orders = [
+        OrderRow(
+            id=uuid4(),
+            goal="toy",
+            kind="explore",
+            state="leased",
+            operator="tweak",
+            parent=parent,
+            seed=1,
+            nonce="n",
+            epoch=1,
+            holders={"1": "volta"},
+            tried_owners=[],
+            reasons=[],
+            agent="volta",
+            owner="ada",
+            created_at=now,
+            claimed_at=now,
+            renewed_at=now,
+            deadline=now,
+        )
+        for _ in range(count)
+    ]
+    with hub.database.work() as work:
+        work.session.add_all(orders)
+    return orders
