@@ -57,7 +57,8 @@ class _Gap:
 def suspicions(snapshot: Snapshot, belief: Belief) -> list[Suspicion]:
     """Owners who can be compared with others, the most suspect first."""
     gaps = _gaps(snapshot, belief)
-    total, variance = defaultdict(float), defaultdict(float)
+    total: dict[str, float] = defaultdict(float)
+    variance: dict[str, float] = defaultdict(float)
     for gap in gaps:
         total[gap.owner] += gap.loss
         variance[gap.owner] += gap.variance
