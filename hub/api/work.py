@@ -1,6 +1,7 @@
 """Work orders and leases."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
@@ -15,11 +16,19 @@ from hub.heartbeats import Beat
 from protocol.work import Lease, Progress, Release, Renewal, WorkReply, WorkRequest
 
 router = APIRouter(prefix="/v1", tags=["work"])
+SLOT_SECONDS, SLOT_TURNS = 1.0, 50
 
 
-def _slot(hub: TheHub) -> Iterator[None]:
-    """Claims choose and may be slow: a few at a time, so that they never starve heartbeats."""
-    if not hub.claim_slots.acquire(timeout=1.0):
+async def _slot(hub: TheHub) -> AsyncIterator[None]:
+    """Claims choose and may be slow: a few at a time, so that they never starve heartbeats.
+
+    Whoever waits here waits on the event loop: a waiting thread would be one that results lack.
+    """
+    for _ in range(SLOT_TURNS):
+        if hub.claim_slots.acquire(blocking=False):
+            break
+        await asyncio.sleep(SLOT_SECONDS / SLOT_TURNS)
+    else:
         raise Busy("Too many agents ask for work at this moment; try again shortly.")
     try:
         yield
