@@ -141,7 +141,7 @@ class Proposer:
         data = kit.workspace.data(
             goal.spec, contents, lambda folder: prepare(kit.sandbox, goal.spec, folder)
         )
-        folder = kit.workspace.lay_out(order.lease, contents)
+        folder = kit.workspace.lay_out(order.lease, contents, order.goal)
         plan = Plan(
             spec=goal.spec,
             folder=folder,

@@ -21,6 +21,7 @@ from protocol.goals import DataFile, GoalSpec
 
 KEEP_GOALS = 4
 KEEP_TREES = 500
+CACHES = ".cache"
 Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
@@ -89,8 +90,8 @@ class Workspace:
         for path in by_age[:-KEEP_TREES]:
             path.unlink(missing_ok=True)
 
-    def lay_out(self, lease: UUID, contents: Mapping[str, str]) -> Path:
-        """A fresh folder for one run with the goal's files in it."""
+    def lay_out(self, lease: UUID, contents: Mapping[str, str], goal: str = "") -> Path:
+        """A fresh folder for one run with the goal's files, and a copy of its compile caches."""
         folder = self.work / str(lease)
         remove_tree(folder)
         folder.mkdir(parents=True, mode=0o700)
@@ -100,6 +101,8 @@ class Workspace:
             path.write_text(text, encoding="utf-8", newline="")
         for name in ("out", "tmp"):
             (folder / name).mkdir()
+        if goal and self.caches(goal).is_dir():
+            shutil.copytree(self.caches(goal), folder / CACHES, symlinks=True)
         return folder
 
     def clear(self, lease: UUID) -> None:
@@ -109,6 +112,19 @@ class Workspace:
     def caches(self, goal: str) -> Path:
         """Compile caches of a goal; only runs of its baseline ever write here."""
         return self.goals / goal / "caches"
+
+    def keep_caches(self, lease: UUID, goal: str) -> None:
+        """Keep what compiling the goal's own baseline left; call this for no other code.
+
+        A stranger's run could leave compiled code that changes every later run, so each run gets
+        a copy, and only curated code ever writes the original.
+        """
+        made, kept = self.work / str(lease) / CACHES, self.caches(goal)
+        if kept.exists() or not any(made.rglob("*")):
+            return
+        beside = kept.with_name(f"{kept.name}.{lease}")
+        shutil.copytree(made, beside, symlinks=True)
+        beside.rename(kept)
 
     def data(
         self, spec: GoalSpec, contents: Mapping[str, str], prepare: Callable[[Path], None]
