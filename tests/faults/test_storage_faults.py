@@ -11,6 +11,7 @@ from random import Random
 import httpx
 import pytest
 
+from tests.builders import Order
 from tests.faults.hub_process import HubProcess, copied
 from tests.faults.invariants import Site, violations
 from tests.faults.ledger import Ledger, ledgers
@@ -70,6 +71,15 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+def to_explore(volunteer: Ledger) -> Order:
+    """Work until the hub asks for a proposal instead of one more run of what exists."""
+    order = volunteer.claim()
+    while order.experiment is not None:
+        volunteer.deliver(volunteer.finish(order)).raise_for_status()
+        order = volunteer.claim()
+    return order
+
+
 @every_seed
 def test_f10_a_full_disk_refuses_with_507_and_recovers_by_itself(
     template: Path, small_disk: Path, seed: int
@@ -78,8 +88,7 @@ def test_f10_a_full_disk_refuses_with_507_and_recovers_by_itself(
     hub.start()
     volunteers = ledgers(hub.url, seed, count=4)
     proposer, *others = volunteers
-    proposer.work_once()  # the baseline, so that the next order is a proposal
-    order = proposer.claim()
+    order = to_explore(proposer)
     finished = [(each, each.finish(each.propose(each.claim()))) for each in others]
     ballast = fill(small_disk)
 
