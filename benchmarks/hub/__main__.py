@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import platform
-import sqlite3
+from collections.abc import Iterator
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -22,29 +22,28 @@ def main() -> None:
     words.add_argument("--packs", type=int, default=300, help="pushes the peer has had before")
     words.add_argument("--experiments", type=int, default=1000, help="the hub has had before")
     said = words.parse_args()
-    found = measure(said.tree, said.repeats, said.packs, said.experiments)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1, default=_plain) + "\n")
-    print(RESULTS.read_text())
+    found: dict[str, Any] = {"load_before": os.getloadavg(), "asked": vars(said)}
+    for name, value in measure(said.tree, said.repeats, said.packs, said.experiments):
+        found[name] = value
+        print(name, json.dumps(value, default=_plain), flush=True)
+        found["load_after"] = os.getloadavg()
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(found, indent=1, default=_plain) + "\n")
 
 
-def measure(size: int, repeats: int, packs: int, before: int) -> dict[str, Any]:
-    """Everything, with what the machine was doing at the time."""
-    load = os.getloadavg()
-    found: dict[str, Any] = {"submit_floor": submits.floor(repeats * 10)}
-    found["submit_peer"] = submits.peer(packs, repeats)
-    found["submit_peer_had"] = packs
-    found["submit_propose"], found["submit_report"] = submits.submit(before, repeats)
-    found["submit_hub_had"] = before
-    found["tree"] = reads.tree(size, 5)
-    found["tree_experiments"] = size
-    found["lineage_850"] = reads.lineage(850, repeats)
-    found["git"] = reads.git_reads(2000, repeats)
-    found["heartbeats_10000"] = events.heartbeats(10_000)
-    found["fan_out_1000"] = events.fan_out(1000)
-    versions = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
-    found["machine"] = {"cores": os.cpu_count(), "load": [load, os.getloadavg()], **versions}
-    return found
+def measure(size: int, repeats: int, packs: int, before: int) -> Iterator[tuple[str, Any]]:
+    """Everything, one after the other; times are milliseconds."""
+    yield "machine", {"cores": os.cpu_count(), "python": platform.python_version()}
+    yield "submit_floor", submits.floor(repeats * 10)
+    yield "submit_peer", submits.peer(packs, repeats)
+    proposed, reported = submits.submit(before, repeats)
+    yield "submit_propose", proposed
+    yield "submit_report", reported
+    yield "lineage_850", reads.lineage(850, repeats)
+    yield "heartbeats_10000", events.heartbeats(10_000)
+    yield "fan_out_1000", events.fan_out(1000)
+    yield "git", reads.git_reads(2000, repeats)
+    yield "tree", reads.tree(size, 5)
 
 
 def _plain(value: Any) -> Any:
