@@ -10,7 +10,7 @@ MINUTES ?= 5
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help dev demo test check fix bench bench-hub bench-swarm golden goals-test faults soak picture clean sandbox-test
+.PHONY: security-test sbom audit help dev demo test check fix bench bench-hub bench-swarm golden goals-test faults soak picture clean sandbox-test
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
@@ -63,6 +63,15 @@ bench-swarm: $(VENV)/.dev ## simulate swarms: policies side by side, SWARM="--se
 
 picture: $(VENV)/.dev $(VENV)/.services ## take the README's picture of the board anew
 	$(BIN)/python -m tests.ui.picture
+
+security-test: $(VENV)/.dev $(VENV)/.services ## hostile inputs, every route times every role, schemathesis
+	AGENTHUB_SCHEMA_EXAMPLES=15 $(BIN)/pytest -q -n $(JOBS) tests/security tests/hub/test_sessions.py tests/hub/test_identity.py tests/hub/test_parity.py
+
+sbom: $(VENV)/.dev ## write what is installed as CycloneDX to .cache/sbom.json
+	@$(BIN)/python scripts/sbom.py .cache/sbom.json
+
+audit: $(VENV)/.dev ## look for known holes in what is installed; says so when it cannot ask
+	@sh scripts/audit.sh
 
 bench: $(VENV)/.dev ## measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks

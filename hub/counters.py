@@ -80,9 +80,10 @@ def _against_parent(session: Session) -> Iterator[Wrong]:
 
 
 def _credit(session: Session) -> Iterator[Wrong]:
-    given = _tally(RunRow.owner, sa.func.sum(col(RunRow.credit)), col(RunRow.counted))
+    given = _tally(RunRow.owner, sa.func.sum(col(RunRow.credit)), sa.true())
     real = sa.func.coalesce(given.c.n, 0.0)
-    query = sa.select(col(OwnerRow.name), col(OwnerRow.credit), real)
+    due = sa.case((col(OwnerRow.state).in_(("quarantined", "banned")), 0.0), else_=real)
+    query = sa.select(col(OwnerRow.name), col(OwnerRow.credit), due)
     query = query.outerjoin(given, given.c.of == col(OwnerRow.name))
     for key, was, should in session.execute(query):
         if abs(was - should) > 1e-6 * max(1.0, abs(should)):  # sums of floats differ by their order

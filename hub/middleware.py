@@ -9,6 +9,8 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.tokens import redact
+
 log = structlog.get_logger("hub.http")
 SLOW_SECONDS = 20.0
 """How long a client may take to send its body, or to read the next part of an answer."""
@@ -51,7 +53,7 @@ class RequestIds:
                 "http.request",
                 request_id=identity,
                 method=scope["method"],
-                path=scope["path"],
+                path=redact(scope["path"]),
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )

@@ -198,9 +198,40 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
     desk.change_all(made, hidden=True, forbidden=True)
     desk.recounts |= {row.goal for row in made}
-    desk.change_all(_posts_of(session, names, [row.sha for row in made]), hidden=True)
+    shas = [row.sha for row in made]
+    # Others' runs of these experiments say something of their devices, so they go too.
+    desk.change_all(_runs_on(session, shas), counted=False)
+    desk.change_all(_posts_of(session, names, shas), hidden=True)
     sentence = f"{owner.name} is banned: {runs} runs and {len(made)} experiments are gone."
     return Effect(owner.name, sentence, None, owner.name)
+
+
+def quarantine_agent(desk: Desk, act: acts.QuarantineAgent) -> Effect:
+    """Set one device aside."""
+    agent = agents.find(desk.work.session, act.agent)
+    desk.not_own(agent.owner)
+    if agent.state != "active":
+        raise NoChange
+    desk.change(agent, state="quarantined")
+    theirs = [row for row in _leases(desk.work.session, agent.owner) if row.agent == agent.name]
+    _end_leases(desk, theirs, "Its device is quarantined.")
+    counted = select(RunRow).where(col(RunRow.agent) == agent.name, col(RunRow.counted))
+    runs = desk.work.session.exec(counted).all()
+    desk.change_all(runs, counted=False)
+    desk.recounts |= {run.goal for run in runs}
+    sentence = f"{agent.name} is set aside: {len(runs)} runs count no more."
+    return Effect(agent.name, sentence, None, agent.owner)
+
+
+def restore_agent(desk: Desk, act: acts.RestoreAgent) -> Effect:
+    """Let a device work again; what it measured when it was odd stays out."""
+    agent = agents.find(desk.work.session, act.agent)
+    desk.not_own(agent.owner)
+    owner = find_owner(desk.work.session, agent.owner)
+    if agent.state == "active" or owner.state != "active":
+        raise NoChange
+    desk.change(agent, state="active")
+    return Effect(agent.name, f"{agent.name} works again.", None, agent.owner)
 
 
 def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
@@ -237,15 +268,20 @@ def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
         raise NoChange
     desk.change(owner, state=state)
     desk.change_all(_agents(session, owner.name), state=state)
-    for order in _leases(session, owner.name):
-        work.end(desk.work, order, "released", f"Its owner is {state}.")
-        if order.kind in (Kind.REPLICATE.value, Kind.ANCHOR.value):
-            order.state = "open"
+    _end_leases(desk, _leases(session, owner.name), f"Its owner is {state}.")
     counted = select(RunRow).where(col(RunRow.owner) == owner.name, col(RunRow.counted))
     runs = session.exec(counted).all()
     desk.change_all(runs, counted=False)
     desk.recounts |= {run.goal for run in runs}
     return len(runs)
+
+
+def _end_leases(desk: Desk, orders: Sequence[OrderRow], reason: str) -> None:
+    """End leases at once; what anybody may do waits for somebody else."""
+    for order in orders:
+        work.end(desk.work, order, "released", reason)
+        if order.kind in (Kind.REPLICATE.value, Kind.ANCHOR.value):
+            order.state = "open"
 
 
 def _agents(session: Session, owner: str) -> Sequence[AgentRow]:
@@ -255,6 +291,14 @@ def _agents(session: Session, owner: str) -> Sequence[AgentRow]:
 def _leases(session: Session, owner: str) -> Sequence[OrderRow]:
     query = select(OrderRow).where(col(OrderRow.owner) == owner, col(OrderRow.state) == "leased")
     return session.exec(query.with_for_update()).all()
+
+
+def _runs_on(session: Session, shas: list[str]) -> list[RunRow]:
+    found: list[RunRow] = []
+    for start in range(0, len(shas), 500):
+        part = col(RunRow.experiment).in_(shas[start : start + 500])
+        found += session.exec(select(RunRow).where(part, col(RunRow.counted))).all()
+    return found
 
 
 def _posts_of(session: Session, names: list[str], shas: list[str]) -> list[Any]:

@@ -245,6 +245,8 @@ RULES: dict[type[acts.Act], Rule] = {
     acts.QuarantineOwner: moderation.quarantine_owner,
     acts.BanOwner: moderation.ban_owner,
     acts.RestoreOwner: moderation.restore_owner,
+    acts.QuarantineAgent: moderation.quarantine_agent,
+    acts.RestoreAgent: moderation.restore_agent,
     acts.IssueToken: people.issue_token,
     acts.RotateToken: people.rotate_token,
     acts.RevokeToken: people.revoke_token,

@@ -14,6 +14,8 @@ from hub.db import Work
 from hub.tables import ExperimentRow, GoalRow, OwnerRow, RunRow
 from protocol.experiments import Status
 
+HELD_BACK = ("quarantined", "banned")
+
 
 def goal(work: Work, slug: str) -> None:
     """Derive status, counters, credit, scores and champion of a goal from its counted runs."""
@@ -65,13 +67,14 @@ def _derive(row: ExperimentRow, runs: list[RunRow]) -> None:
 
 
 def _credit(work: Work, slug: str) -> None:
+    """Honest work is credited whether or not it still counts; held back owners earn nothing."""
     owners = select(RunRow.owner).where(col(RunRow.goal) == slug).distinct()
     names = list(work.session.exec(owners).all())
     query = (
         sa.select(col(RunRow.owner), sa.func.sum(col(RunRow.credit)))
-        .where(col(RunRow.owner).in_(names), col(RunRow.counted))
+        .where(col(RunRow.owner).in_(names))
         .group_by(col(RunRow.owner))
     )
     earned = {str(name): credit for name, credit in work.session.execute(query)}
     for owner in work.session.exec(select(OwnerRow).where(col(OwnerRow.name).in_(names))):
-        owner.credit = earned.get(owner.name, 0.0)
+        owner.credit = 0.0 if owner.state in HELD_BACK else earned.get(owner.name, 0.0)

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from hub.containment import POLICY
 from hub.ops_tables import ActionRow, FindingRow, FlagRow
-from hub.tables import ExperimentRow, OwnerRow, PostRow
+from hub.tables import AgentRow, ExperimentRow, OwnerRow, PostRow
 from protocol.experiments import Standing
 from protocol.operators import Finding, Findings, Queue, QueueItem, Waiting
 
@@ -18,7 +18,7 @@ MOST = 200
 
 def queue(session: Session) -> Queue:
     """Flags, held proposals, waiting and quarantined owners, disputes; the oldest first."""
-    items = [*_flags(session), *_owners(session), *_disputes(session)]
+    items = [*_flags(session), *_owners(session), *_devices(session), *_disputes(session)]
     newest = session.execute(sa.select(sa.func.max(col(ActionRow.at)))).scalar()
     return Queue(items=sorted(items, key=_since)[:MOST], last_review_at=newest)
 
@@ -96,6 +96,28 @@ def _owner(row: OwnerRow) -> QueueItem:
         approve=_of("owner.approve" if pending else "owner.restore", owner=row.name),
         reject=_of("owner.ban", owner=row.name),
     )
+
+
+def _devices(session: Session) -> list[QueueItem]:
+    """Devices that were set aside, by an operator or by the hub, while their owners work on."""
+    query = (
+        select(AgentRow)
+        .join(OwnerRow, col(OwnerRow.name) == col(AgentRow.owner))
+        .where(col(AgentRow.state) == "quarantined", col(OwnerRow.state) == "active")
+    )
+    return [
+        QueueItem(
+            waiting=Waiting.QUARANTINE,
+            key=f"agent:{row.name}",
+            kind="agent",
+            object=row.name,
+            title=f"{row.name} of {row.owner} is set aside",
+            since=row.last_seen_at or row.created_at,
+            approve=_of("agent.restore", agent=row.name),
+            reject=_of("owner.quarantine", owner=row.owner),
+        )
+        for row in session.exec(query.limit(MOST))
+    ]
 
 
 def _disputes(session: Session) -> list[QueueItem]:

@@ -195,6 +195,7 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> None:
         .where(col(RunRow.agent) == agent.name, col(RunRow.goal) == goal.slug)
         .values(counted=False)
     )
+    _count_again(work, goal)
     work.announce(
         Curated(
             goal=goal.slug,
@@ -205,6 +206,20 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> None:
         )
     )
     refit(work, goal)
+
+
+def _count_again(work: Work, goal: GoalRow) -> None:
+    run, made = RunRow, ExperimentRow
+    counted = sa.select(sa.func.count()).where(
+        col(run.experiment) == col(made.sha), col(run.counted)
+    )
+    work.session.execute(
+        sa.update(made)
+        .where(col(made.goal) == goal.slug)
+        .values(n_runs=counted.scalar_subquery())
+        .execution_options(synchronize_session=False)
+    )
+    work.session.expire_all()
 
 
 def _differences(

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 VERSION = version("agenthub")
@@ -37,9 +37,6 @@ class Settings(BaseSettings):
     joins_per_hour: float = Field(default=100, gt=0, description="per /24 or /48")
     posts_per_hour: float = Field(default=240, gt=0, description="per agent")
     proposals_per_hour: float = Field(default=3600, gt=0, description="per agent")
-    oidc_issuer: str | None = None
-    oidc_client_id: str = ""
-    oidc_client_secret: SecretStr = SecretStr("")
     trusted_after: int = Field(default=10, ge=0, description="verified runs until lint only warns")
     policy: str = "expected-improvement"
     log_json: bool = False

@@ -213,6 +213,20 @@ class RestoreOwner(OwnerAct):
     action: Literal["owner.restore"] = "owner.restore"
 
 
+class QuarantineAgent(Act):
+    """Give one device no more work and stop counting its runs; its owner's others go on."""
+
+    action: Literal["agent.quarantine"] = "agent.quarantine"
+    agent: AgentName
+
+
+class RestoreAgent(Act):
+    """Let a device work again that an operator or the hub itself set aside; old runs stay out."""
+
+    action: Literal["agent.restore"] = "agent.restore"
+    agent: AgentName
+
+
 class IssueToken(Act):
     """Mint a token for an agent; a verifier's may replicate and nothing else."""
 
@@ -347,6 +361,8 @@ AnyAct = (
     | QuarantineOwner
     | BanOwner
     | RestoreOwner
+    | QuarantineAgent
+    | RestoreAgent
     | IssueToken
     | RotateToken
     | RevokeToken

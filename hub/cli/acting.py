@@ -32,6 +32,7 @@ HELP = {
     "post": "Hide and feature posts.",
     "notice": "Tell agents something as the operator.",
     "owner": "Approve, limit, quarantine, ban and restore volunteers.",
+    "agent": "Set single devices aside, and let them work again.",
     "token": "Issue, rotate and revoke tokens.",
     "invite": "Mint and revoke invites.",
     "operator": "Add and remove operators; mint their sign-in links.",

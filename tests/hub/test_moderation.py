@@ -107,6 +107,21 @@ def test_a_quarantined_owner_gets_no_work_and_counts_again_when_restored(
     assert volta.ask().order is not None
 
 
+def test_one_device_is_set_aside_while_its_owner_works_on(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    grace.acts("agent.quarantine", agent="volta")
+    assert code(volta.send("POST", "/v1/work", a_work_request())) == "not_active"
+    item = grace.queue().items[0]
+    assert (item.kind, item.object) == ("agent", "volta")
+
+    grace.acts(**(item.approve or {}))
+
+    assert volta.ask().order is not None
+    assert http.get(f"/v1/experiments/{sha}").json()["score"] is None
+
+
 def test_a_banned_owners_tokens_and_leases_end_at_once(
     hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
 ) -> None:

@@ -1,0 +1,99 @@
+"""Every route times every role, read from the OpenAPI document: a route without a rule fails."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub import tokens
+from hub.core import Hub
+from tests.hub.operating import Curator
+from tests.hub.volunteer import Volunteer
+
+AGENT = {
+    ("GET", "/v1/me"), ("POST", "/v1/work"), ("POST", "/v1/leases/{lease}/renew"),
+    ("POST", "/v1/leases/{lease}/release"), ("PUT", "/v1/runs/{identity}"),
+    ("POST", "/v1/invites"),
+}  # fmt: skip
+WRITER = {
+    ("PUT", "/v1/experiments/{identity}"), ("PUT", "/v1/posts/{identity}"),
+    ("PUT", "/v1/channels/{name}"), ("PUT", "/v1/flags/{identity}"),
+}  # fmt: skip
+SESSION = {("GET", "/v1/session"), ("DELETE", "/v1/session")}
+OPEN_WRITES = {("POST", "/v1/agents"), ("POST", "/v1/session")}
+FILLED = {
+    "slug": "toy", "sha": "abcd", "name": "volta", "path": "x", "goal": "toy",
+    "identity": "6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
+    "lease": "6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
+}  # fmt: skip
+
+
+def routes(http: TestClient) -> Iterator[tuple[str, str]]:
+    for path, methods in http.get("/v1/openapi.json").json()["paths"].items():
+        for method in methods:
+            yield method.upper(), path
+
+
+def rule(route: tuple[str, str]) -> str:
+    if route[1].startswith("/v1/ops/"):
+        return "operator"
+    for name, known in {"agent": AGENT, "writer": WRITER, "session": SESSION}.items():
+        if route in known:
+            return name
+    assert route[0] in ("GET", "HEAD") or route in OPEN_WRITES, f"no rule for {route}"
+    return "public"
+
+
+ALLOWED = {
+    "public": {"nobody", "wrong", "revoked", "agent", "verifier", "operator"},
+    "agent": {"agent", "verifier"},
+    "writer": {"agent"},
+    "operator": {"operator"},
+    "session": set(),
+}
+
+
+def call(http: TestClient, route: tuple[str, str], token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    path = route[1].format_map(FILLED)
+    body: dict[str, Any] = {} if route[0] == "GET" else {"json": {}}
+    return int(http.request(route[0], path, headers=headers, **body).status_code)
+
+
+@pytest.fixture
+def roles(hub: Hub, http: TestClient, volta: Volunteer) -> dict[str, str]:
+    grace = Curator.of(hub, http)
+    with hub.database.work() as work:
+        verifier = tokens.issue(work, "verifier", "volta")
+        revoked = tokens.issue(work, "agent", "volta")
+        tokens.revoke(work, revoked.split("_")[2])
+    return {
+        "nobody": "", "wrong": volta.token[:-3] + "xyz", "revoked": revoked,
+        "agent": volta.token, "verifier": verifier, "operator": grace.token,
+    }  # fmt: skip
+
+
+def test_every_route_asks_every_role_for_its_right(http: TestClient, roles: dict[str, str]) -> None:
+    hub: Hub = http.app.state.hub  # type: ignore[attr-defined]
+    wrong: list[str] = []
+    for route in routes(http):
+        allowed = ALLOWED[rule(route)]
+        for role, token in roles.items():
+            hub.limits._buckets.clear()
+            status = call(http, route, token)
+            refused = status in (401, 403)
+            if (refused == (role in allowed) and route not in OPEN_WRITES) or status >= 500:
+                wrong.append(f"{role} {route}: {status}")
+
+    assert wrong == []
+
+
+def test_nobody_changes_anything_without_a_token(http: TestClient) -> None:
+    before = http.get("/v1/events").text
+
+    for route in routes(http):
+        if route[0] != "GET":
+            call(http, route, "")
+
+    assert http.get("/v1/events").text == before
