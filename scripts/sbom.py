@@ -8,16 +8,19 @@ from pathlib import Path
 
 def components() -> list[dict[str, object]]:
     """Every installed distribution, by name."""
-    found = {}
+    found: dict[str, dict[str, object]] = {}
     for each in distributions():
-        name, version = each.metadata["Name"], each.version
-        licence = each.metadata.get("License-Expression") or each.metadata.get("License") or ""
+        said = each.metadata.json
+        name = str(said["name"])
+        licence = str(said.get("license_expression") or said.get("license") or "")
+        purl = f"pkg:pypi/{name.lower().replace('_', '-')}@{each.version}"
+        known = [{"license": {"name": licence.splitlines()[0][:100]}}] if licence.strip() else []
         found[name.lower()] = {
             "type": "library",
             "name": name,
-            "version": version,
-            "purl": f"pkg:pypi/{name.lower().replace('_', '-')}@{version}",
-            "licenses": [{"license": {"name": licence.splitlines()[0][:100]}}] if licence else [],
+            "version": each.version,
+            "purl": purl,
+            "licenses": known,
         }
     return [found[name] for name in sorted(found)]
 
@@ -26,9 +29,10 @@ def main() -> None:
     """Write the document to the path given."""
     path = Path(sys.argv[1])
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": components()}
+    parts = components()
+    document = {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": parts}
     path.write_text(json.dumps(document, indent=1))
-    sys.stdout.write(f"{len(document['components'])} components in {path}\n")
+    sys.stdout.write(f"{len(parts)} components in {path}\n")
 
 
 main()

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -23,8 +24,15 @@ EXAMPLES = int(os.environ.get("AGENTHUB_SCHEMA_EXAMPLES", "6"))
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.timeout(1800)
 def test_no_request_makes_the_hub_stumble(tmp_path: Path) -> None:
-    loose = {"rate_token": 1e9, "rate_owner": 1e9, "rate_failures": 1e9, "rate_anonymous": 1e9}
-    hub = open_hub(Settings(data=tmp_path / "hub", joins_per_hour=1e9, **loose))
+    loose = Settings(
+        data=tmp_path / "hub",
+        joins_per_hour=1e9,
+        rate_token=1e9,
+        rate_owner=1e9,
+        rate_failures=1e9,
+        rate_anonymous=1e9,
+    )
+    hub = open_hub(loose)
     with hub.database.work() as work:
         goals.open_goal(work, hub.git, a_spec(), FILES)
         work.session.add(OperatorRow(name="grace", created_at=NOON))
@@ -36,12 +44,13 @@ def test_no_request_makes_the_hub_stumble(tmp_path: Path) -> None:
         schema = schemathesis.openapi.from_dict(app.openapi())
         stumbles: list[str] = []
         for found in schema.get_all_operations():
-            _try(http, found.ok(), [agent, operator], stumbles)
+            operation: Any = found
+            _try(http, operation.ok(), [agent, operator], stumbles)
 
     assert stumbles == []
 
 
-def _try(http: TestClient, operation: object, said: list[str], stumbles: list[str]) -> None:
+def _try(http: TestClient, operation: Any, said: list[str], stumbles: list[str]) -> None:
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
@@ -50,9 +59,9 @@ def _try(http: TestClient, operation: object, said: list[str], stumbles: list[st
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=operation.as_strategy(), token=st.sampled_from(said))  # type: ignore[attr-defined]
-    def _once(case: object, token: str) -> None:
-        sent = case.as_transport_kwargs(base_url="http://testserver")  # type: ignore[attr-defined]
+    @given(case=operation.as_strategy(), token=st.sampled_from(said))
+    def _once(case: Any, token: str) -> None:
+        sent = case.as_transport_kwargs(base_url="http://testserver")
         headers = {**dict(sent.get("headers") or {}), "Authorization": f"Bearer {token}"}
         known = {key: sent[key] for key in ("params", "json", "content") if key in sent}
         answer = http.request(sent["method"], sent["url"], headers=headers, **known)
