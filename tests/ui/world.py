@@ -13,16 +13,15 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from sqlmodel import col, select
 
-from hub import goal_files, goals, scheduling
+from hub import goal_files, goals
 from hub.app import create_app
 from hub.core import Hub, open_hub
-from hub.scheduling import Wish
 from hub.settings import Settings
-from hub.tables import ExperimentRow, GoalRow
+from hub.tables import ExperimentRow
+from protocol.agents import Device
 from protocol.board import PostDraft
-from protocol.experiments import Operator
 from protocol.runs import CurvePoint
-from protocol.work import Kind, Release
+from protocol.work import Release
 from tests.builders import Clock, Order, a_device, an_id
 from tests.hub.volunteer import Volunteer
 
@@ -65,83 +64,71 @@ class World:
     clock: Clock
     crowd: list[Volunteer]
     dice: random.Random
+    truth: dict[str, float]
 
 
 def build(data: Path, experiments: int = 140, seed: int = 7) -> None:
     """Fill a data folder; the last event is a few minutes old."""
-    clock = Clock(datetime.now(UTC) - timedelta(minutes=13 * experiments + 30))
+    clock = Clock(datetime.now(UTC) - timedelta(minutes=14 * experiments + 30))
     hub = open_hub(Settings(data=data), clock)
     loaded = goal_files.from_library(GOAL)
     with hub.database.work() as unit:
         goals.open_goal(unit, hub.git, loaded.spec, loaded.texts)
     with TestClient(create_app(hub)) as http:
-        world = World(hub, http, clock, [], random.Random(seed))
-        for name, (owner, device) in CROWD.items():
-            world.crowd.append(_join(world, name, owner, device))
-        for number in range(experiments):
-            explore(world)
-            if number % 9 == 4:
-                replicate(world)
+        world = World(hub, http, clock, [], random.Random(seed), {})
+        for name, (owner, _) in CROWD.items():
+            world.crowd.append(_join(world, name, owner))
+        for _ in range(experiments):
+            work_once(world)
         converse(world)
         leave_running(world)
     hub.database.dispose()
 
 
-def _join(world: World, name: str, owner: str, device: str) -> Volunteer:
+def _device(name: str) -> Device:
+    kind = CROWD[name][1]
+    return a_device(name=kind, device_class=kind, memory_mb=24_000, sandbox="bubblewrap")
+
+
+def _join(world: World, name: str, owner: str) -> Volunteer:
     body = {
         "name": name,
         "owner": owner,
         "client_version": "0.1.0",
-        "device": a_device(
-            name=device, device_class=device, kind="cpu", memory_mb=24_000, sandbox="bubblewrap"
-        ).model_dump(mode="json"),
+        "device": _device(name).model_dump(mode="json"),
     }
     answer = world.http.post("/v1/agents", json=body)
     assert answer.status_code == 201, answer.text
-    someone = Volunteer(world.http, name, answer.json()["token"])
-    order = someone.claim()
-    while order.experiment is not None:
-        report(world, someone, order, BASELINE)
-        order = someone.claim()
-    someone.send("POST", f"/v1/leases/{order.lease}/release", _goodbye(order))
-    return someone
+    return Volunteer(world.http, name, answer.json()["token"])
 
 
-def _goodbye(order: Order) -> Release:
-    return Release(epoch=order.epoch, reason="another parent is asked for")
-
-
-def explore(world: World) -> Order | None:
-    """One agent tries one change on a parent that looks promising."""
+def work_once(world: World) -> None:
+    """Somebody asks for work and does what the hub says: try a change, or run one again."""
     world.clock.forward(world.dice.uniform(300, 1200))
-    parent = _parent(world)
-    why = f"#{parent.number} looks promising: few tries so far, {parent.score:.5f}."
-    with world.hub.database.work() as unit:
-        goal = unit.session.get_one(GoalRow, GOAL)
-        wish = Wish(Kind.EXPLORE, Operator.TWEAK, why, parent=parent.sha)
-        scheduling.put(unit, scheduling.new_order(unit.now, goal, wish))
     someone = world.dice.choice(world.crowd)
-    order = someone.claim()
-    if not propose(world, someone, order):
-        someone.send("POST", f"/v1/leases/{order.lease}/release", _goodbye(order))
-        return None
+    device = _device(someone.name)
+    asked = someone.ask(device=device).order
+    if asked is None:
+        return
+    order = someone.claim(device=device)
+    order.extra["second_parent"] = asked.second_parent
     world.clock.forward(28)
-    fails = world.dice.random() < 0.09
-    report(world, someone, order, None if fails else float(parent.score or BASELINE) + _luck(world))
-    return order
+    if order.experiment is not None:
+        known = world.truth.get(order.experiment, BASELINE)
+        report(world, someone, order, known + world.dice.gauss(0, NOISE))
+    elif propose(world, someone, order):
+        truth = world.truth.get(str(order.parent), BASELINE) + _luck(world)
+        world.truth[str(order.experiment)] = truth
+        fails = world.dice.random() < 0.09
+        report(world, someone, order, None if fails else truth + world.dice.gauss(0, NOISE))
+    else:
+        said = Release(epoch=order.epoch, reason="the change was tried before")
+        someone.send("POST", f"/v1/leases/{order.lease}/release", said)
 
 
 def _luck(world: World) -> float:
     gain = -abs(world.dice.gauss(0, 0.006)) if world.dice.random() < 0.2 else 0.0
-    return gain + abs(world.dice.gauss(0, 0.01)) * (gain == 0.0) + world.dice.gauss(0, NOISE)
-
-
-def _parent(world: World) -> ExperimentRow:
-    with world.hub.database.read() as session:
-        query = select(ExperimentRow).where(col(ExperimentRow.score).is_not(None))
-        rows = list(session.exec(query.order_by(col(ExperimentRow.score))).all())
-    rank = min(int(world.dice.expovariate(0.45)), len(rows) - 1)
-    return rows[rank]
+    return gain + abs(world.dice.gauss(0, 0.01)) * (gain == 0.0)
 
 
 def propose(world: World, someone: Volunteer, order: Order) -> bool:
@@ -154,7 +141,12 @@ def propose(world: World, someone: Volunteer, order: Order) -> bool:
     value = re.search(rf"^{names[0]} = (\S+)", text, re.M)
     label = f"{title}: {names[0].lower()} {value[1] if value else ''}".strip()
     answer = someone.propose(
-        order, files={"train.py": text}, title=label, hypothesis=reason, mutator="claude"
+        order,
+        files={"train.py": text},
+        title=label,
+        hypothesis=reason,
+        mutator="claude",
+        second_parent=order.extra.get("second_parent"),
     )
     return answer.status_code == 200
 
@@ -182,7 +174,6 @@ def report(world: World, someone: Volunteer, order: Order, metric: float | None)
         for step in range(upto)
     ]
     tail = ["RuntimeError: loss is not finite"] if metric is None else ["---", f"val_bpb: {end}"]
-    device = next(d for n, (_, d) in CROWD.items() if n == someone.name)
     answer = someone.report(
         order,
         metric=metric,
@@ -195,30 +186,10 @@ def report(world: World, someone: Volunteer, order: Order, metric: float | None)
         seconds=24 + world.dice.random() * 6,
         curve=[CurvePoint(step=s, loss=losses[s], seconds=s * 0.1) for s in range(0, upto, 2)],
         log="\n".join([*lines, *tail]) + "\n",
-        device=a_device(name=device, device_class=device, memory_mb=24_000),
+        device=_device(someone.name),
         started_at=world.clock.now - timedelta(seconds=28),
     )
     assert answer.status_code == 200, answer.text
-
-
-def replicate(world: World) -> None:
-    """Somebody runs the best experiment again."""
-    world.clock.forward(60)
-    with world.hub.database.work() as unit:
-        goal = unit.session.get_one(GoalRow, GOAL)
-        query = select(ExperimentRow).where(col(ExperimentRow.score).is_not(None))
-        best = unit.session.exec(query.order_by(col(ExperimentRow.score)).limit(1)).one()
-        why = f"#{best.number} reads {best.metric:.5f} on one machine; another owner should agree."
-        wish = Wish(Kind.REPLICATE, Operator.TWEAK, why, experiment=best.sha)
-        scheduling.put(unit, scheduling.new_order(unit.now, goal, wish))
-        sha, metric, owner = best.sha, float(best.metric or BASELINE), best.owner
-    others = [one for one in world.crowd if CROWD[one.name][0] != owner]
-    someone = world.dice.choice(others)
-    order = someone.claim()
-    if order.experiment == sha:
-        report(world, someone, order, metric + world.dice.gauss(0.0005, NOISE))
-    else:
-        someone.send("POST", f"/v1/leases/{order.lease}/release", _goodbye(order))
 
 
 POSTS = (
@@ -251,7 +222,9 @@ def leave_running(world: World, count: int = 2) -> None:
     """Some agents are in the middle of a run."""
     world.clock.now = datetime.now(UTC)
     for someone in world.crowd[:count]:
-        order = someone.claim()
+        if someone.ask(device=_device(someone.name)).order is None:
+            continue
+        order = someone.claim(device=_device(someone.name))
         if order.experiment is None:
             propose(world, someone, order)
         said = {

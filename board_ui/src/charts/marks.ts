@@ -41,7 +41,7 @@ export function overlay(u: uPlot, marks: Marks, ink: Ink): void {
       circle(u, x, y, ink("accent"), 8);
     }
   });
-  write(u, marks, ink("ink"));
+  write(u, marks, ink("ink"), ink("card"));
 }
 
 function band(u: uPlot, { data, noise }: Marks, style: string): void {
@@ -95,7 +95,7 @@ function circle(u: uPlot, x: number, y: number, style: string, radius: number): 
   u.ctx.stroke();
 }
 
-function write(u: uPlot, marks: Marks, style: string): void {
+function write(u: uPlot, marks: Marks, style: string, halo: string): void {
   const { left, top, width } = u.bbox;
   const inside = marks.data.kept.slice(-400).filter((row) => {
     const { x, y } = place(u, marks, row);
@@ -113,7 +113,13 @@ function write(u: uPlot, marks: Marks, style: string): void {
     scale: devicePixelRatio,
     right: left + width,
   });
-  for (const label of labels) u.ctx.fillText(label.text, label.x, label.y);
+  u.ctx.strokeStyle = halo;
+  u.ctx.lineWidth = 4 * devicePixelRatio;
+  u.ctx.lineJoin = "round";
+  for (const label of labels) {
+    u.ctx.strokeText(label.text, label.x, label.y);
+    u.ctx.fillText(label.text, label.x, label.y);
+  }
 }
 
 function clipped(u: uPlot, paint: () => void): void {

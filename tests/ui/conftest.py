@@ -1,0 +1,163 @@
+"""A real hub process with a small world, and a real Chromium that counts what it should not do."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import board_ui
+from tests.services.chromium import FLAGS
+from tests.services.ports import free_port
+from tests.ui import world
+
+AXE = Path("board_ui/node_modules/axe-core/axe.min.js")
+
+
+@dataclass
+class ServedHub:
+    """A hub process that can be killed and started again on the same port."""
+
+    data: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        """Where the board is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Serve, and wait until the hub answers."""
+        command = [sys.executable, "-m", "hub", "serve", "--data", str(self.data)]
+        self.process = subprocess.Popen([*command, "--port", str(self.port)])
+        for _ in range(600):
+            try:
+                self.get("/healthz")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        raise TimeoutError("the hub did not answer within a minute")
+
+    def kill(self) -> None:
+        """End it without a chance to say goodbye."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def get(self, path: str) -> dict[str, object]:
+        """Read JSON from the API."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            said: dict[str, object] = json.load(answer)
+            return said
+
+
+@dataclass
+class Watched:
+    """What a browser did that the board must never make it do."""
+
+    errors: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def built_board() -> Path:
+    """The board's built pages."""
+    folder = board_ui.assets()
+    if folder is None:
+        pytest.skip("the board is not built: this checkout was installed with AGENTHUB_UI=skip")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that nobody changes; tests that write take a copy."""
+    data = tmp_path_factory.mktemp("world") / "hub"
+    world.build(data, experiments=24)
+    return data
+
+
+@pytest.fixture(scope="session")
+def hub_process(built_board: Path, small_world: Path) -> Iterator[ServedHub]:
+    """One hub for all tests that only read."""
+    served = ServedHub(small_world, free_port())
+    served.start()
+    yield served
+    served.kill()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    with sync_playwright() as playwright:
+        flags = [flag for flag in FLAGS if not flag.startswith("--headless")]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """The list of sins, empty at first."""
+    return Watched()
+
+
+@pytest.fixture
+def open_page(
+    browser: Browser, hub_process: ServedHub, watched: Watched
+) -> Iterator[Callable[..., Page]]:
+    """Open a path of the board in a fresh profile and wait until its panels are filled."""
+    contexts = []
+
+    def _open(path: str, theme: str = "light", width: int = 1280, at: str = "") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if theme == "dark" else "light",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        watch(page, at or hub_process.url, watched)
+        page.goto((at or hub_process.url) + path)
+        settle(page)
+        return page
+
+    yield _open
+    for context in contexts:
+        context.close()
+
+
+def watch(page: Page, origin: str, watched: Watched) -> None:
+    """Write down console errors, requests that leave the origin, and dialogs."""
+    inside = (origin, origin.replace("http", "ws"), "data:", "blob:")
+    page.on("pageerror", lambda error: watched.errors.append(str(error)))
+    page.on(
+        "console",
+        lambda said: watched.errors.append(said.text) if said.type == "error" else None,
+    )
+    page.on(
+        "request",
+        lambda request: (
+            watched.outside.append(request.url) if not request.url.startswith(inside) else None
+        ),
+    )
+
+    def _dismiss(dialog: object) -> None:
+        watched.dialogs.append(str(dialog))
+        dialog.dismiss()  # type: ignore[attr-defined]
+
+    page.on("dialog", _dismiss)
+
+
+def settle(page: Page) -> None:
+    """Wait until something is shown and no panel is loading."""
+    page.wait_for_selector("main h1, main h2", state="attached", timeout=60_000)
+    # Not wait_for_function: it evaluates strings in the page, which the page's own CSP forbids.
+    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=60_000)
