@@ -60,6 +60,7 @@ soak: $(VENV)/.dev ## kill hub and clients at random for MINUTES=5, then check w
 bench-swarm: $(VENV)/.dev ## simulate swarms: policies side by side, SWARM="--seeds 40 --workers 16 256"
 	$(BIN)/pip install -qq -e ".[bench]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.swarm $(SWARM)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.swarm.replay
 
 picture: $(VENV)/.dev $(VENV)/.services ## take the README's picture of the board anew
 	$(BIN)/python -m tests.ui.picture

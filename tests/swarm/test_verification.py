@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub import belief, residuals, verification
-from hub.snapshot import Node, Reading, Rules, Snapshot
+from hub import belief, verification
+from hub.snapshot import Node, Rules, Snapshot
 from tests.swarm.states import LEVEL, a_random_goal, a_reading
 
 GAIN = 4e-3
@@ -87,36 +87,6 @@ def test_a_goal_to_maximise_is_judged_the_same_way() -> None:
 
     assert verdict_of(up).state == "verified"
     assert verdict_of(up).llr == pytest.approx(verdict_of(down).llr)
-
-
-def test_an_owner_who_reads_far_too_low_everywhere_is_quarantined_and_nobody_else() -> None:
-    random = np.random.default_rng(0)
-    nodes = (Node("root", 0), *(Node(f"n{place}", place, 0, owner="ada") for place in range(1, 13)))
-    readings = [
-        Reading(node, LEVEL + random.normal(0, 2e-4) - lie, who, f"{who}-gpu", "p", "H100")
-        for node in range(13)
-        for who, lie in (("ada", 0.0), ("bo", 0.0), ("cy", 0.0), ("liar", 0.02))
-    ]
-    snapshot = Snapshot(rules=Rules(noise_sd=2e-4), nodes=nodes, readings=tuple(readings))
-
-    found = residuals.quarantined(snapshot)
-
-    assert [one.owner for one in found] == ["liar"]
-    assert "better than everybody else" in found[0].sentence
-
-
-def test_trust_grows_with_valid_results_and_one_bad_result_starts_it_again() -> None:
-    nodes = tuple(Node(f"n{place}", place) for place in range(5))
-    good = [a_reading(node, LEVEL, who) for node in range(4) for who in ("ada", "bo")]
-    bad = [a_reading(4, LEVEL - 0.1, "ada"), a_reading(4, LEVEL, "bo"), a_reading(4, LEVEL, "cy")]
-    rules = Rules(noise_sd=2e-4)
-    before = Snapshot(rules=rules, nodes=nodes, readings=tuple(good))
-    after = replace(before, readings=(*good, *bad))
-    believed = belief.fit(before)
-
-    assert residuals.trust(before, believed)["ada", "H100"] == 4
-    doubtful = replace(believed, rest=np.zeros(len(after.readings)))
-    assert residuals.trust(after, doubtful)["ada", "H100"] == 0
 
 
 @settings(max_examples=25, deadline=None)
