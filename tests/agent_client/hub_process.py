@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import uvicorn
 
@@ -57,6 +58,7 @@ class HubProcess:
     lease_seconds: float = 150.0
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    name: str = field(default_factory=lambda: f"hub {uuid4().hex[:8]}")
 
     @property
     def url(self) -> str:
@@ -64,17 +66,24 @@ class HubProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; another hub on a port lost in a race is not it."""
         options = ["--data", str(self.data), "--port", str(self.port), "--goal", self.goal]
-        options += ["--sleep", str(self.sleep), "--lease", str(self.lease_seconds)]
+        options += [
+            "--name",
+            self.name,
+            "--sleep",
+            str(self.sleep),
+            "--lease",
+            str(self.lease_seconds),
+        ]
         argv = [sys.executable, "-m", "tests.agent_client.hub_process", *options]
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
         for _ in range(600):
             with suppress(HubError), Hub.at(self.url) as hub:
-                hub.info()
-                return
+                if hub.info().name == self.name:
+                    return
             time.sleep(0.05)
         raise AssertionError((self.data / "hub.log").read_text())
 
@@ -130,10 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--goal", default="toy")
+    parser.add_argument("--name", default="AgentHub")
     parser.add_argument("--sleep", type=float, default=0.0)
     parser.add_argument("--lease", type=float, default=150.0)
     said = parser.parse_args(arguments)
-    hub = open_hub(Settings(data=said.data, lease_seconds=said.lease))
+    hub = open_hub(Settings(name=said.name, data=said.data, lease_seconds=said.lease))
     spec, files = _goal(said)
     with suppress(goals.GoalExists), hub.database.work() as work:
         goals.open_goal(work, hub.git, spec, files)
