@@ -10,7 +10,7 @@ MINUTES ?= 5
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: security-test sbom audit help dev demo test check fix bench bench-hub bench-swarm golden goals-test faults soak picture clean sandbox-test
+.PHONY: security-test sbom audit help dev demo test check fix bench bench-hub bench-swarm golden goals-test faults soak picture clean sandbox-test ui-check ui-test screenshots
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
@@ -64,6 +64,18 @@ bench-swarm: $(VENV)/.dev ## simulate swarms: policies side by side, SWARM="--se
 
 picture: $(VENV)/.dev $(VENV)/.services ## take the README's picture of the board anew
 	$(BIN)/python -m tests.ui.picture
+
+board_ui/node_modules/axe-core: board_ui/package-lock.json
+	@cd board_ui && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/axe-core
+
+ui-check: board_ui/node_modules/axe-core ## types, accessibility warnings and unit tests of the board
+	cd board_ui && npm run types && npm run check && npm test
+
+ui-test: $(VENV)/.dev board_ui/node_modules/axe-core ## a real Chromium against a real hub
+	$(BIN)/pytest -q tests/ui
+
+screenshots: $(VENV)/.dev ## eight pages in light and dark, into docs/screenshots
+	$(BIN)/python -m tests.ui.screenshots
 
 security-test: $(VENV)/.dev $(VENV)/.services ## hostile inputs, every route times every role, schemathesis
 	AGENTHUB_SCHEMA_EXAMPLES=15 $(BIN)/pytest -q -n $(JOBS) tests/security tests/hub/test_sessions.py tests/hub/test_identity.py tests/hub/test_parity.py

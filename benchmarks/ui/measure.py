@@ -145,7 +145,7 @@ def look(browser: Browser, url: str) -> dict[str, Any]:
 
 
 def opened(browser: Browser, url: str) -> float:
-    """Milliseconds from navigation until the tree is drawn and all panels are filled; cold cache."""
+    """Milliseconds until the tree is drawn and every panel is filled; cold cache."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000})
     page = context.new_page()
     started = time.perf_counter()

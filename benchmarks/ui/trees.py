@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,25 @@ def fill(data: Path, tree: list[tuple[int, float | None]]) -> None:
     with hub.database.work() as work:
         goal = goals.open_goal(work, hub.git, loaded.spec, loaded.texts)
         goal.next_number = len(tree)
-    best = float("inf")
+    best, depth = float("inf"), [0]
+    children = Counter(parent for parent, _ in tree)
     rows: list[dict[str, Any]] = []
     with hub.database.work() as work:
         root = work.session.get_one(GoalRow, "tiny_gpt").root
         for number, (parent, score) in enumerate(tree):
             kept = score is not None and score < best
             best = min(best, score if score is not None else best)
-            rows.append(_row(number, parent, score, kept, root or ""))
-        work.session.execute(sa.update(ExperimentRow).values(score=tree[0][1], status="finished"))
+            if number:
+                depth.append(depth[parent] + 1)
+            rows.append(
+                _row(number, parent, score, kept, root or "")
+                | {"depth": depth[number], "n_children": children[number]}
+            )
+        work.session.execute(
+            sa.update(ExperimentRow).values(
+                score=tree[0][1], status="finished", n_children=children[0]
+            )
+        )
         table = ExperimentRow.__table__  # type: ignore[attr-defined]
         work.session.execute(sa.insert(table), rows[1:])
     hub.database.dispose()
@@ -77,7 +88,6 @@ def _row(number: int, parent: int, score: float | None, kept: bool, root: str) -
         "number": number,
         "parent": root if parent == 0 else f"{parent:040x}",
         "parent_number": parent,
-        "depth": 1,
         "title": f"change {number}",
         "hypothesis": "",
         "message": "",
@@ -103,7 +113,6 @@ def _row(number: int, parent: int, score: float | None, kept: bool, root: str) -
         "metric": score,
         "n_runs": 1,
         "n_owners": 1,
-        "n_children": 0,
         "kept": kept,
         "pinned": False,
         "boost": 1.0,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import acting, check, goal, reading, serve
+from hub.cli import acting, check, goal, reading, serve, top
 from hub.errors import HubError
 from hub.settings import VERSION
 
@@ -17,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("top")(top.top)
 app.command("check")(check.check)
 app.add_typer(goal.app, name="goal")
 acting.add_to(app, GROUPS := {"goal": goal.app})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Page, expect
+from sqlmodel import select
 
 from hub.app import create_app
 from hub.core import open_hub
@@ -43,7 +44,7 @@ def hostile(
             draft = PostDraft(channel="discussion", topic="<img src=x onerror=alert(1)>", body=body)
             assert mallory.send("PUT", f"/v1/posts/{an_id()}", draft).status_code == 200
     with hub.database.work() as work:
-        rows = work.session.query(ExperimentRow).limit(len(CORPUS)).all()
+        rows = work.session.exec(select(ExperimentRow).limit(len(CORPUS))).all()
         for row, words in zip(rows, CORPUS, strict=False):
             row.title, row.hypothesis, row.verdict = words[:200], words + BIDI, words[:300]
     hub.database.dispose()
@@ -65,7 +66,7 @@ def hostile(
         "/s?q=script",
         "/s?q=%3Cscript%3Ealert(1)%3C/script%3E",
         "/e/%3Cscript%3E",
-        "/g/%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/g/%22%3E%3Cscript%3Ealert(1)",
     ],
 )
 def test_nothing_runs_and_nothing_is_fetched(
