@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
-from hub.errors import Busy, HubError, StorageFull
+from hub.errors import Busy, HubError, Invalid, StorageFull
 from hub.tables import EventRow
 from protocol.base import Time
 from protocol.events import Envelope, Event
@@ -147,6 +147,8 @@ def translated() -> Iterator[None]:
         if "disk" in text or "no space" in text or "readonly" in text:
             raise StorageFull from error
         raise Busy("The database is locked or away; try again in a moment.") from error
+    except (OverflowError, sa.exc.DataError) as error:
+        raise Invalid("A number in this request is larger than the hub can hold.") from error
     except sa.exc.TimeoutError as error:
         raise Busy from error
     except DBAPIError as error:

@@ -146,3 +146,17 @@ def test_answers_tell_browsers_to_be_careful(http: TestClient) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert json.loads(http.get("/v1/hub").text)["name"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/v1/goals/toy/tree?after={}",
+        "/v1/goals/toy/experiments?cursor={}",
+        "/v1/posts?cursor={}",
+        "/v1/events?after={}",
+        "/v1/experiments/%23{}?goal=toy",
+    ],
+)
+def test_a_number_beyond_the_database_is_refused(http: TestClient, address: str) -> None:
+    assert 400 <= http.get(address.format(10**20)).status_code < 500
