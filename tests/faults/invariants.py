@@ -73,7 +73,7 @@ def journals(site: Site) -> Iterator[str]:
 
 def counts(site: Site) -> Iterator[str]:
     """I2: counters equal what they count."""
-    runs = Counter(site.column("SELECT experiment FROM runs"))
+    runs = Counter(site.column("SELECT experiment FROM runs WHERE counted"))
     for row in site.rows("SELECT sha, n_runs, n_children FROM experiments"):
         if row["n_runs"] != runs[row["sha"]]:
             yield f"I2 {row['sha'][:8]} counts {row['n_runs']} runs, has {runs[row['sha']]}"
@@ -88,11 +88,9 @@ def counts(site: Site) -> Iterator[str]:
 
 
 def _children(site: Site) -> Iterator[str]:
-    rows = site.rows("SELECT sha, parent, second_parent, n_children FROM experiments")
-    found = Counter(
-        parent for row in rows for parent in (row["parent"], row["second_parent"]) if parent
-    )
-    for row in rows:
+    """A merge is counted by its first parent; its second one lists it all the same."""
+    found = Counter(site.column("SELECT parent FROM experiments WHERE NOT hidden"))
+    for row in site.rows("SELECT sha, n_children FROM experiments"):
         if row["n_children"] != found[row["sha"]]:
             yield f"I2 {row['sha'][:8]} counts {row['n_children']} children of {found[row['sha']]}"
 

@@ -77,8 +77,9 @@ def test_f4_a_client_killed_while_it_trains_leaves_nothing_and_its_work_is_done_
     eventually(lambda: processes_of(victim.folder) == [])
     other.start()
     eventually(lambda: runs_of(hub, other) >= 2)
+    before = runs_of(hub, victim)
     victim.start()
-    eventually(lambda: runs_of(hub, victim) >= 1)
+    eventually(lambda: runs_of(hub, victim) > before)
 
     assert_all_is_well(hub, [victim, other])
 
