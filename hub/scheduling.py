@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -86,14 +86,11 @@ def decide(
 ) -> OrderRow | None:
     """Ask the frontier on behalf of an agent; nothing is written."""
     seed = secrets.randbelow(2**31)
-    asked = frontier.ask(
-        thoughts.state.snapshot,
-        thoughts.belief,
-        thoughts.verdicts,
-        _asker(session, goal, agent, request),
-        policy=goal.policy or frontier.DEFAULT,
-        seed=seed,
-    )
+    asker = _asker(session, goal, agent, request)
+    asked = _ask(thoughts, goal, asker, seed)
+    if asked is None and asker.after_refusals:
+        # Nothing to repeat or merge: a fresh try is better than a GPU that waits for ever.
+        asked = _ask(thoughts, goal, replace(asker, after_refusals=0), seed)
     if asked is None:
         return None
     sha = thoughts.state.sha
@@ -107,6 +104,17 @@ def decide(
         seed=seed,
     )
     return new_order(now, goal, wish)
+
+
+def _ask(thoughts: Thoughts, goal: GoalRow, asker: Asker, seed: int) -> frontier.Order | None:
+    return frontier.ask(
+        thoughts.state.snapshot,
+        thoughts.belief,
+        thoughts.verdicts,
+        asker,
+        policy=goal.policy or frontier.DEFAULT,
+        seed=seed,
+    )
 
 
 def _asker(session: Session, goal: GoalRow, agent: AgentRow, request: WorkRequest) -> Asker:

@@ -84,6 +84,7 @@ def a_proposal(order: Order, learning_rate: float = 0.2, **changes: Any) -> Prop
         "epoch": order.epoch,
         "goal": order.goal,
         "parent": order.parent,
+        "second_parent": order.extra.get("second_parent"),
         "files": {"train.py": TRAIN.replace("0.1", str(learning_rate))},
         "title": f"Learning rate to {learning_rate}",
         "hypothesis": "A larger step learns faster.",

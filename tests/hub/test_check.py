@@ -20,11 +20,11 @@ from tests.hub.forest import grow
 from tests.hub.volunteer import Volunteer
 
 ODD = {
-    "no newline at the end": TRAIN + "# no newline",
-    "blank lines at both ends": "\n\n" + TRAIN + "\n\n\n",
+    "no newline at the end": TRAIN + "x = 1  # no newline",
+    "blank lines at both ends": "\n\n" + TRAIN + "x = 1\n\n\n",
     "lines moved and doubled": "\n".join(reversed(TRAIN.splitlines())) + "\n" + TRAIN,
     "all new": "x = 1\n",
-    "line separators": TRAIN + "# \u2028 \u0085 \n# π\n",
+    "line separators": TRAIN + "x = 1  # \u2028 \u0085 \n# π\n",
 }
 
 

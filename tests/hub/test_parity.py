@@ -16,7 +16,7 @@ from hub.cli.root import app
 from protocol import acts
 
 DECIDED_ELSEWHERE = {
-    "backup", "check", "restore", "serve",
+    "backup", "check", "restore", "serve", "top",
     "goal import", "goal list", "goal new", "goal show", "goal validate",
 }  # fmt: skip
 """Commands about the machine or a goal's folder: they need the hub's disk and no desk."""

@@ -81,4 +81,5 @@ def test_after_three_repeats_the_agent_gets_other_work(
     tesla.release(order)
 
     reply = tesla.ask()
-    assert reply.order is None or reply.order.kind.value in ("replicate", "anchor", "merge")
+    assert reply.order is not None  # a GPU never waits for ever
+    assert reply.order.kind.value in ("replicate", "anchor", "merge", "explore")

@@ -50,7 +50,11 @@ class Volunteer:
             seed=order.seed,
             parent=order.parent,
             experiment=order.experiment,
-            extra={"kind": order.kind.value, "why": order.why},
+            extra={
+                "kind": order.kind.value,
+                "why": order.why,
+                "second_parent": order.second_parent,
+            },
         )
 
     def propose(self, order: Order, identity: UUID | None = None, **changes: Any) -> Response:
