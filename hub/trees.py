@@ -33,9 +33,14 @@ _COLUMNS = (
 
 
 def newest(session: Session, goal: str) -> int:
-    """The number of the goal's newest event: the tree's version."""
-    query = sa.select(sa.func.max(col(EventRow.seq))).where(col(EventRow.goal) == goal)
-    return session.execute(query).scalar() or 0
+    """The number of the newest event that may change the goal's tree: its version.
+
+    What operators do to flags, owners or posts names no goal and may hide experiments of any.
+    """
+    mine = col(EventRow.goal) == goal
+    anywhere = sa.and_(col(EventRow.goal).is_(None), col(EventRow.type) == "operator.acted")
+    newest_of = [sa.select(sa.func.max(col(EventRow.seq))).where(of) for of in (mine, anywhere)]
+    return max(session.execute(query).scalar() or 0 for query in newest_of)
 
 
 @dataclass
