@@ -66,6 +66,7 @@ class Nomad:
                 **{key: said[key] for key in ("lease", "epoch", "goal", "nonce", "seed")},
                 parent=said["parent"],
                 experiment=said["experiment"],
+                extra={"second_parent": said["second_parent"]},
             )
             if order.experiment is None:
                 order.experiment = self._propose(order, number)
@@ -74,7 +75,7 @@ class Nomad:
             self.acknowledged.append(receipt["run"])
 
     def _propose(self, order: Order, number: int) -> str:
-        text = f"LEARNING_RATE = {number}\n# by {self.name}\n"
+        text = f"LEARNING_RATE = {number}.{self.name[-1]}1\n"  # a number nobody else proposes
         proposal = a_proposal(order, files={"train.py": text})
         return str(self.send("PUT", f"/v1/experiments/{uuid4()}", proposal)["sha"])
 

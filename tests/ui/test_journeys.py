@@ -21,6 +21,7 @@ def test_the_best_is_found_its_diff_read_and_its_parent_opened_by_keys_alone(
     page.keyboard.press("Enter")
     page.wait_for_url("**/g/tiny_gpt")
     settle(page)
+    expect(page.locator("canvas[role=application]")).to_be_visible()
 
     page.keyboard.press("b")
     page.wait_for_url("**sel=*")
