@@ -64,6 +64,7 @@ class Ledger:
             seed=order.seed,
             parent=order.parent,
             experiment=order.experiment,
+            extra={"second_parent": order.second_parent},
         )
 
     def propose(self, order: Order) -> Order:
@@ -80,6 +81,7 @@ class Ledger:
             "epoch": order.epoch,
             "goal": order.goal,
             "parent": order.parent,
+            "second_parent": order.extra.get("second_parent"),
             "files": {"train.py": TRAIN.replace("LEARNING_RATE = 0.02", rate)},
             "title": rate,
             "hypothesis": "A step of another size learns faster.",

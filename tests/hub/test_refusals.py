@@ -35,7 +35,7 @@ def ready(volta: Volunteer) -> Volunteer:
 def test_a_bad_proposal_is_refused_in_words_and_leaves_no_node(
     ready: Volunteer, files: dict[str, str], code: str, status: int
 ) -> None:
-    answer = ready.propose(ready.claim(), files=files)
+    answer = ready.propose(ready.exploring(), files=files)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert len(answer.json()["detail"]) > 20
@@ -43,7 +43,7 @@ def test_a_bad_proposal_is_refused_in_words_and_leaves_no_node(
 
 
 def test_a_million_short_lines_are_refused_by_size(ready: Volunteer) -> None:
-    answer = ready.propose(ready.claim(), files={"train.py": "\n" * 1_000_000})
+    answer = ready.propose(ready.exploring(), files={"train.py": "\n" * 1_000_000})
 
     assert answer.status_code == 413
 

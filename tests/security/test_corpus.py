@@ -61,7 +61,7 @@ def test_h01_nothing_takes_bundles_or_pushes(http: TestClient, path: str) -> Non
 def test_h04_only_the_editable_path_is_a_path(volta: Volunteer, path: str) -> None:
     volta.report(volta.claim())
 
-    answer = volta.propose(volta.claim(), files={path: "x = 1\n"})
+    answer = volta.propose(volta.exploring(), files={path: "x = 1\n"})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "protected_file")
 

@@ -102,7 +102,7 @@ def ready(volta: Volunteer) -> Volunteer:
 def test_a_newcomers_dangerous_code_is_refused_with_the_line(ready: Volunteer) -> None:
     files = {"train.py": TRAIN + "import socket\n"}
 
-    answer = ready.propose(ready.claim(), files=files)
+    answer = ready.propose(ready.exploring(), files=files)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "policy_refused")
     found = answer.json()["data"]["findings"][0]
