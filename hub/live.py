@@ -42,6 +42,8 @@ class Live:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stop = threading.Event()
+        self._idle = threading.Condition()
+        self._reads = 0
         self._listener: threading.Thread | None = None
 
     async def start(self) -> None:
@@ -67,6 +69,7 @@ class Live:
             _offer(inbox, None)
         if self._listener is not None:
             await asyncio.to_thread(self._end_listening, self._listener)
+        await asyncio.to_thread(self._drain)
 
     @property
     def sockets(self) -> int:
@@ -130,9 +133,25 @@ class Live:
         query = select(EventRow.seq, EventRow.at, EventRow.body).where(col(EventRow.seq) > seq)
         if goal is not None:
             query = query.where(col(EventRow.goal) == goal)
-        with self.database.read() as session:
+        with self._reading(), self.database.read() as session:
             rows = session.exec(query.order_by(col(EventRow.seq)).limit(BATCH)).all()
         return [(seq, _encode(seq, at, body)) for seq, at, body in rows]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Count the reads under way: a cancelled socket leaves its thread reading behind it."""
+        with self._idle:
+            self._reads += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._reads -= 1
+                self._idle.notify_all()
+
+    def _drain(self) -> None:
+        with self._idle:
+            self._idle.wait_for(lambda: self._reads == 0, timeout=5)
 
     async def _tail(self) -> None:
         while not self._stop.is_set():
