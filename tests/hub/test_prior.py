@@ -82,4 +82,20 @@ def test_after_three_repeats_the_agent_gets_other_work(
 
     reply = tesla.ask()
     assert reply.order is not None  # a GPU never waits for ever
-    assert reply.order.kind.value in ("replicate", "anchor", "merge", "explore")
+    assert reply.order.kind.value in ("replicate", "anchor", "merge")
+
+
+def test_where_nothing_can_be_repeated_a_refused_agent_may_try_afresh(
+    clock: Clock, volta: Volunteer
+) -> None:
+    volta.release(volta.exploring())
+    clock.forward(1)
+    order = volta.exploring()
+    for _ in range(3):
+        assert volta.propose(order, files={"train.py": TRAIN + "# same\n"}).status_code == 409
+    volta.release(order)
+
+    reply = volta.ask()
+
+    assert reply.order is not None
+    assert reply.order.kind.value == "explore"
