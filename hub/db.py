@@ -76,6 +76,7 @@ class Database:
         self.url = url
         self.clock = clock
         self.publish: Publish = lambda envelopes: None
+        self._disposed = False
         if url.startswith("sqlite"):
             self.writer = _sqlite(url, pool=1, immediate=True)
             self.reader = _sqlite(url, pool=pool, immediate=False)
@@ -83,6 +84,8 @@ class Database:
             self.writer = self.reader = sa.create_engine(
                 _psycopg(url), pool_size=pool, max_overflow=0, pool_timeout=20, pool_pre_ping=True
             )
+        for engine in {self.writer, self.reader}:
+            sa.event.listen(engine, "checkin", self._close_latecomer)
 
     @property
     def is_sqlite(self) -> bool:
@@ -132,9 +135,15 @@ class Database:
             yield session
 
     def dispose(self) -> None:
-        """Close every connection."""
+        """Close every connection; one still in use in a thread is closed when it comes back."""
+        self._disposed = True
         self.writer.dispose()
         self.reader.dispose()
+
+    def _close_latecomer(self, _raw: Any, record: Any) -> None:
+        # Its pool is gone: nobody else would close it, and PostgreSQL would count it for ever.
+        if self._disposed:
+            record.invalidate()
 
 
 @contextmanager
@@ -232,7 +241,8 @@ def migrate(database: Database) -> tuple[str | None, str]:
             connection.rollback()
         command.upgrade(alembic_config(connection), "head")
         connection.commit()
-    database.dispose()
+    database.writer.dispose()
+    database.reader.dispose()
     return before, head
 
 

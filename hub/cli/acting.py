@@ -99,7 +99,8 @@ def command(kind: type[acts.Act]) -> Callable[..., None]:
     """A command whose arguments are an action's required fields and whose options are the rest."""
 
     def _run(*, by: str, preview: bool, data: Path, database_url: str | None, **given: Any) -> None:
-        run(opened(data, database_url), read(kind, given), by, preview)
+        with opened(data, database_url) as hub:
+            run(hub, read(kind, given), by, preview)
 
     found = [_parameter(kind, name, field) for name, field in _fields(kind).items()]
     asked = {each.name: each for each in found}

@@ -17,9 +17,8 @@ def backup(
     database_url: DatabaseOption = None,
 ) -> None:
     """Write a backup while the hub works: database and blobs; git is made again from them."""
-    hub = opened(data, database_url)
-    manifest = backups.backup(hub, file)
-    hub.database.dispose()
+    with opened(data, database_url) as hub:
+        manifest = backups.backup(hub, file)
     typer.echo(f"Wrote {file}: {file.stat().st_size:,} bytes, {manifest['blobs']} blobs.")
 
 
@@ -29,9 +28,8 @@ def restore(
     database_url: DatabaseOption = None,
 ) -> None:
     """Fill an empty data folder (or an empty database) from a backup, and check it."""
-    hub = opened(data, database_url)
-    report = backups.restore(file, hub)
-    hub.database.dispose()
+    with opened(data, database_url) as hub:
+        report = backups.restore(file, hub)
     for finding in report.findings:
         typer.echo(str(finding))
     typer.echo(f"Restored {report.experiments} experiments and {report.blobs} blobs into {data}.")
@@ -45,10 +43,11 @@ def copy_to(
     database_url: DatabaseOption = None,
 ) -> None:
     """Copy the whole database into another, such as SQLite into PostgreSQL; stop the hub first."""
-    hub = opened(data, database_url)
-    target = Database(url, hub.clock, pool=2)
-    counts = copying.copy(hub.database, target)
-    target.dispose()
-    hub.database.dispose()
+    with opened(data, database_url) as hub:
+        target = Database(url, hub.clock, pool=2)
+        try:
+            counts = copying.copy(hub.database, target)
+        finally:
+            target.dispose()
     rows = sum(counts.values())
     typer.echo(f"Copied {rows} rows. Serve it: hub serve --data {data} --database-url <that URL>")

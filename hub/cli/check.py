@@ -16,9 +16,8 @@ def check(
     ] = False,
 ) -> None:
     """Hold database, git, blobs and counters against each other; exit code 1 if they disagree."""
-    hub = opened(data, database_url)
-    report = checks.repair(hub) if repair else checks.check(hub)
-    hub.database.dispose()
+    with opened(data, database_url) as hub:
+        report = checks.repair(hub) if repair else checks.check(hub)
     for line in report.mended:
         typer.echo(f"mended: {line}")
     for finding in report.findings:

@@ -1,5 +1,7 @@
 """Options and openings that sub-commands share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,11 @@ DatabaseOption = Annotated[
 DEFAULT_DATA = Path("hub-data")
 
 
-def opened(data: Path, database_url: str | None = None) -> Hub:
-    """The hub in a data folder, opened for a command."""
-    return open_hub(Settings(data=data, database_url=database_url))
+@contextmanager
+def opened(data: Path, database_url: str | None = None) -> Iterator[Hub]:
+    """The hub in a data folder, open for as long as a command works on it."""
+    hub = open_hub(Settings(data=data, database_url=database_url))
+    try:
+        yield hub
+    finally:
+        hub.database.dispose()

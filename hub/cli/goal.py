@@ -33,14 +33,14 @@ def open_goal(
     known = name in goal_files.library()
     loaded = goal_files.from_library(name) if known else goal_files.load(Path(name))
     act = acts.CreateGoal(spec=loaded.spec, files=dict(loaded.texts), reason=reason)
-    acting.run(opened(data, database_url), act)
+    with opened(data, database_url) as hub:
+        acting.run(hub, act)
 
 
 @app.command("list")
 def list_goals(data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None) -> None:
     """List this hub's goals."""
-    hub = opened(data, database_url)
-    with hub.database.read() as session:
+    with opened(data, database_url) as hub, hub.database.read() as session:
         rows = session.exec(select(GoalRow)).all()
         for row in rows:
             typer.echo(f"{row.slug:20} {row.state:8} {row.title}")
@@ -53,8 +53,7 @@ def show(
     name: NameArgument, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """Show a goal's rules, the hashes of its files, and how far it has come."""
-    hub = opened(data, database_url)
-    with hub.database.read() as session:
+    with opened(data, database_url) as hub, hub.database.read() as session:
         goal = goals.view(session, goals.find(session, name))
     for line in _told(goal):
         typer.echo(line)

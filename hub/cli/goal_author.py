@@ -69,7 +69,6 @@ def import_checkout(
         goal_toml.write_folder(write, spec, texts)
         typer.echo(f"Wrote {write}. Its numbers are self-reported: train.py measures itself.")
         return
-    hub = opened(data, database_url)
-    with hub.database.work() as work:
+    with opened(data, database_url) as hub, hub.database.work() as work:
         goal = goals.open_goal(work, hub.git, spec, texts)
     typer.echo(f"Opened {goal.slug}. Its numbers are self-reported: train.py measures itself.")

@@ -36,8 +36,7 @@ def _listing(reader: Reader, columns: str) -> Callable[..., None]:
         data: DataOption = DEFAULT_DATA,
         database_url: DatabaseOption = None,
     ) -> None:
-        hub = opened(data, database_url)
-        with hub.database.read() as session:
+        with opened(data, database_url) as hub, hub.database.read() as session:
             rows = reader(hub, session)
         _tell(rows, columns, as_json)
 
@@ -121,7 +120,7 @@ def versions(
     goal: GoalName, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """List a goal's versions."""
-    with opened(data, database_url).database.read() as session:
+    with opened(data, database_url) as hub, hub.database.read() as session:
         _tell(curation.versions(session, goal), "version by created_at reason")
 
 
@@ -133,7 +132,7 @@ def diff(
     database_url: DatabaseOption = None,
 ) -> None:
     """Show what changed between two versions of a goal."""
-    with opened(data, database_url).database.read() as session:
+    with opened(data, database_url) as hub, hub.database.read() as session:
         for lines in curation.diff(session, goal, base, version).files.values():
             typer.echo("\n".join(lines))
 
@@ -142,6 +141,6 @@ def findings(
     experiment: ExperimentSha, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """Show what the policy saw in an experiment's code."""
-    with opened(data, database_url).database.read() as session:
+    with opened(data, database_url) as hub, hub.database.read() as session:
         found = review.findings(session, experiments.find(session, experiment).sha)
     _tell(found.findings, "level rule path line detail")

@@ -78,12 +78,12 @@ def test_what_a_killed_supervisor_left_is_swept_by_its_user(tmp_path: Path) -> N
         pytest.skip("no Landlock here")
     running = landlock.start(a_job(tmp_path, FAMILY))
     next(running.lines(timeout=30))
+    assert working_in(tmp_path)
 
     os.kill(running.pid, signal.SIGKILL)
 
     ended = running.wait(20)
     assert (ended.reason, ended.clean) == ("setup", False)
-    assert working_in(tmp_path)
-    assert uids.sweep() >= 1
+    uids.sweep()  # another test's sandbox may have taken this user and swept it before us
     assert gone(tmp_path)
     running.close()
