@@ -4,6 +4,7 @@ from sqlmodel import Session, col, select
 
 from hub import digest, experiments, goals
 from hub.digest import Digest, Insight, Line
+from hub.experiments import Step
 from hub.tables import ExperimentRow, GoalRow, OrderRow, PostRow
 
 ANCESTORS = 12
@@ -65,7 +66,7 @@ def _insights(session: Session, goal: GoalRow) -> list[Insight]:
     ]
 
 
-def _line(row: ExperimentRow, why: str = "") -> Line:
+def _line(row: ExperimentRow | Step, why: str = "") -> Line:
     return Line(
         number=row.number,
         title=row.title,

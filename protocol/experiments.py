@@ -127,6 +127,31 @@ class Experiments(Page):
     experiments: list[Experiment]
 
 
+class Ancestor(Wire):
+    """One step of a lineage: what was tried, and what came of it."""
+
+    sha: str
+    number: int
+    title: str
+    operator: Operator
+    agent: str | None = None
+    status: Status
+    failure: str | None = None
+    standing: Standing = Standing.NONE
+    kept: bool = False
+    metric: float | None = None
+    score: float | None = None
+    delta: float | None = None
+    delta_sd: float | None = None
+    n_runs: int = 0
+
+
+class Lineage(Page):
+    """From an experiment up to the baseline by first parents, itself first."""
+
+    experiments: list[Ancestor]
+
+
 class DiffLine(Wire):
     """One line of a hunk: `kind` is one of ' ', '+', '-'."""
 

@@ -3,14 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from hub import containment, experiments, leaks, prior, proposals, runs
 from hub.api.deps import ProposingAgent, Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
-from protocol.experiments import Diff, Experiment, Experiments, Proposal, Registered
+from protocol.experiments import Diff, Experiment, Experiments, Lineage, Proposal, Registered
 from protocol.runs import Run
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
@@ -47,11 +47,11 @@ def show(sha: str, session: Read, goal: str | None = None) -> Experiment:
     return experiments.view(experiments.find(session, sha, goal))
 
 
-@router.get("/{sha}/lineage", responses=refusals(NotFound))
-def lineage(sha: str, session: Read, limit: Limit = 1000) -> Experiments:
+@router.get("/{sha}/lineage", response_model=Lineage, responses=refusals(NotFound))
+def lineage(sha: str, session: Read, limit: Limit = 1000) -> Response:
     """The experiment and its first parents up to the baseline."""
-    row = experiments.find(session, sha)
-    return Experiments(experiments=experiments.views(experiments.lineage(session, row, limit)))
+    steps = experiments.lineage(session, experiments.find(session, sha), limit)
+    return Response(experiments.lineage_json(steps), media_type="application/json")
 
 
 @router.get("/{sha}/children", responses=refusals(NotFound))

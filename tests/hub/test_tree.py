@@ -2,6 +2,7 @@
 
 from fastapi.testclient import TestClient
 
+from protocol.experiments import Ancestor
 from tests.hub.volunteer import Volunteer
 
 
@@ -18,6 +19,17 @@ def test_lineage_runs_from_the_experiment_to_the_baseline(
 
     assert numbers(http.get(f"/v1/experiments/{last}/lineage").json()) == [3, 2, 1, 0]
     assert numbers(http.get(f"/v1/experiments/{last}/lineage?limit=1").json()) == [3, 2]
+
+
+def test_a_step_of_a_lineage_says_what_the_experiment_says(
+    http: TestClient, volta: Volunteer
+) -> None:
+    last = volta.explore(0.2, metric=0.8).experiment
+
+    step = http.get(f"/v1/experiments/{last}/lineage").json()["experiments"][0]
+
+    whole = http.get(f"/v1/experiments/{last}").json()
+    assert step == {name: whole[name] for name in Ancestor.model_fields}
 
 
 def test_children_leaves_and_subtree_agree(http: TestClient, volta: Volunteer) -> None:
