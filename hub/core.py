@@ -42,6 +42,7 @@ class Hub:
     believer: Believer
     mind: Mind
     claim_slots: BoundedSemaphore
+    git_slots: BoundedSemaphore
     limits: Limits
     signing_key: str = field(repr=False)
 
@@ -82,6 +83,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         believer=Believer(database),
         mind=Mind(),
         claim_slots=BoundedSemaphore(settings.claim_slots),
+        git_slots=BoundedSemaphore(settings.git_slots),
         limits=Limits(settings),
         signing_key=values.signing_key(database),
     )

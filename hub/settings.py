@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     minimum_client: str = "0.1.0"
     threads: int = Field(default=40, ge=4, le=400)
     claim_slots: int = Field(default=5, ge=1)
+    git_slots: int = Field(default=8, ge=1, description="git fetches and clones at once")
     body_limit: int = 1024 * 1024
     rate_token: float = Field(default=2400, gt=0, description="requests a minute per token")
     rate_owner: float = Field(default=12_000, gt=0, description="requests a minute per owner")

@@ -1,33 +1,98 @@
 """Read-only smart HTTP: `git clone` and `git fetch <sha>` with a stock git client."""
 
 import asyncio
+import contextlib
 import gzip
+import io
 import os
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from hub import goals, refs
 from hub.api.deps import TheHub
 from hub.core import Hub
-from hub.errors import Forbidden, NotFound
+from hub.errors import Forbidden, HubError, NotFound
+from hub.gitstore import Unreadable
 
 router = APIRouter(prefix="/git", tags=["git"], include_in_schema=False)
 NO_CACHE = {"Cache-Control": "no-cache, max-age=0, must-revalidate"}
 MAX_REQUEST = 8 * 1024 * 1024
 CHUNK = 64 * 1024
+SEAT_SECONDS, SEAT_TURNS = 2.0, 40
+FETCH_SECONDS = 900.0
+"""A fetch that takes longer is cut off: its reader keeps a seat from others."""
+Pipes = tuple[asyncio.StreamWriter, asyncio.StreamReader]
+
+
+class GitBusy(HubError):
+    """Too many fetch from this hub's git at this moment; try again after the time given."""
+
+    code, status = "git_busy", 503
+    retry_after = 5.0
+
+
+@dataclass
+class Seat:
+    """One of the few places for git processes; what was started in it ends with the request."""
+
+    process: asyncio.subprocess.Process | None = None
+
+    async def run(self, hub: Hub, goal: str, request: Request, *flags: str) -> Pipes:
+        """Start `git upload-pack` for this request."""
+        self.process = process = await _git(hub, goal, request, *flags)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        return process.stdin, process.stdout
+
+    async def end(self) -> int:
+        """Leave nothing running, whoever hung up first; returns the exit code."""
+        if self.process is None:
+            return 0
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+        return await self.process.wait()
+
+
+async def _seat(hub: TheHub) -> AsyncIterator[Seat]:
+    """A clone is a process that reads the whole repository: a few at a time, others come back."""
+    for _ in range(SEAT_TURNS):
+        if hub.git_slots.acquire(blocking=False):
+            break
+        await asyncio.sleep(SEAT_SECONDS / SEAT_TURNS)
+    else:
+        raise GitBusy
+    seat = Seat()
+    try:
+        yield seat
+    finally:
+        await seat.end()
+        hub.git_slots.release()
+
+
+# The default scope ends once the whole answer has been sent, or its reader has gone.
+ASeat = Annotated[Seat, Depends(_seat)]
 
 
 @router.get("/{goal}.git/info/refs")
-async def advertise(goal: str, hub: TheHub, request: Request, service: str = "") -> Response:
+async def advertise(
+    goal: str, hub: TheHub, request: Request, seat: ASeat, service: str = ""
+) -> Response:
     """What the repository has to offer; pushing is not one of those things."""
     if service != "git-upload-pack":
         raise Forbidden("This repository is read-only: propose experiments with agent_client.")
     await run_in_threadpool(_project, hub, goal)
-    process = await _git(hub, goal, request, "--http-backend-info-refs")
-    body, _ = await process.communicate()
+    wants, answer = await seat.run(hub, goal, request, "--http-backend-info-refs")
+    wants.close()
+    body = await answer.read()
+    if not body:
+        raise Unreadable
     headline = b"# service=git-upload-pack\n"
     prefix = b"" if _protocol(request) == "version=2" else _line(headline) + b"0000"
     return Response(
@@ -38,16 +103,15 @@ async def advertise(goal: str, hub: TheHub, request: Request, service: str = "")
 
 
 @router.post("/{goal}.git/git-upload-pack")
-async def upload_pack(goal: str, hub: TheHub, request: Request) -> Response:
+async def upload_pack(goal: str, hub: TheHub, request: Request, seat: ASeat) -> Response:
     """Send what a fetch wants."""
     await run_in_threadpool(_project, hub, goal)
-    wants = await _body(request)
-    process = await _git(hub, goal, request)
-    assert process.stdin is not None
-    process.stdin.write(wants)
-    process.stdin.close()
+    asked = await _body(request)
+    wants, answer = await seat.run(hub, goal, request)
+    wants.write(asked)
+    wants.close()
     return StreamingResponse(
-        _stream(process),
+        _stream(answer),
         media_type="application/x-git-upload-pack-result",
         headers=NO_CACHE,
     )
@@ -66,8 +130,6 @@ async def _body(request: Request) -> bytes:
 
 
 def _inflate(body: bytes) -> bytes:
-    import io
-
     with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
         plain = packed.read(MAX_REQUEST + 1)
     if len(plain) > MAX_REQUEST:
@@ -104,15 +166,12 @@ async def _git(hub: Hub, goal: str, request: Request, *flags: str) -> asyncio.su
     )
 
 
-async def _stream(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
-    assert process.stdout is not None
-    try:
-        while chunk := await process.stdout.read(CHUNK):
-            yield chunk
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+async def _stream(answer: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    deadline = time.monotonic() + FETCH_SECONDS
+    while chunk := await answer.read(CHUNK):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        yield chunk
 
 
 def _line(payload: bytes) -> bytes:

@@ -27,3 +27,27 @@ def test_claims_over_the_limit_hear_when_to_come_back_and_take_no_thread_meanwhi
     assert report.status_code == 200
     assert {(each.status_code, each.json()["code"]) for each in answers} == {(503, "busy")}
     assert all(int(each.headers["retry-after"]) >= 1 for each in answers)
+
+
+REFS = "/git/toy.git/info/refs?service=git-upload-pack"
+
+
+def test_fetches_over_the_limit_hear_when_to_come_back(hub: Hub, http: TestClient) -> None:
+    for _ in range(hub.settings.git_slots):
+        hub.git_slots.acquire()
+
+    answer = http.get(REFS)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "git_busy")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_fetch_gives_its_place_back_however_it_ends(hub: Hub, http: TestClient) -> None:
+    for _ in range(hub.settings.git_slots + 1):
+        assert http.get(REFS).status_code == 200
+        assert http.get(REFS.replace("upload", "receive")).status_code == 403
+        assert http.get(REFS.replace("toy", "nothing")).status_code == 404
+        assert http.post("/git/toy.git/git-upload-pack", content=b"0000").status_code == 200
+
+    for _ in range(hub.settings.git_slots):
+        assert hub.git_slots.acquire(blocking=False)
