@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import structlog
 from rich.console import Console, Group
@@ -142,10 +143,10 @@ class Telemetry:
         with self._lock:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def update(self, **what: object) -> None:
+    def update(self, **what: Any) -> None:
         """Change what is shown; the status file follows about once a second."""
         with self._lock:
-            before, self.now = self.now, replace(self.now, **what)  # type: ignore[arg-type]
+            before, self.now = self.now, replace(self.now, **what)
             changed = (before.phase, before.reason) != (self.now.phase, self.now.reason)
             if changed and not self.console.is_terminal:
                 self._plain()

@@ -70,7 +70,8 @@ def _tally(by: Any, what: Any, only: Any) -> sa.Subquery:
 
 
 def _against_parent(session: Session) -> Iterator[Wrong]:
-    child, parent = ExperimentRow.__table__.alias(), ExperimentRow.__table__.alias()  # type: ignore[attr-defined]
+    table = sa.inspect(ExperimentRow).local_table
+    child, parent = table.alias(), table.alias()
     joined = sa.join(child, parent, child.c.parent == parent.c.sha)
     for column, should in (("depth", parent.c.depth + 1), ("parent_number", parent.c.number)):
         kept = child.c[column]

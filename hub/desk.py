@@ -175,7 +175,7 @@ def _rows(desk: Desk, row_type: type[SQLModel], keys: list[str]) -> Iterable[SQL
 
 def _mark_recounts(desk: Desk, row_type: type[SQLModel], keys: list[str]) -> None:
     for row in _rows(desk, row_type, keys):
-        desk.recounts.add(row.goal)  # type: ignore[attr-defined]
+        desk.recounts.add(str(row.model_dump()["goal"]))
 
 
 def _plain(value: Any) -> Any:

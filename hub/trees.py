@@ -18,7 +18,7 @@ STANDINGS = [standing.value for standing in Standing]
 _STATUS = {value: index for index, value in enumerate(STATUSES)}
 _STANDING = {value: index for index, value in enumerate(STANDINGS)}
 
-_made = ExperimentRow.__table__.c  # type: ignore[attr-defined]
+_made = sa.inspect(ExperimentRow).local_table.c
 _COLUMNS = (
     _made.number,
     _made.parent_number,

@@ -74,8 +74,7 @@ def fill(data: Path, tree: list[tuple[int, float | None]]) -> None:
                 score=tree[0][1], status="finished", n_children=children[0]
             )
         )
-        table = ExperimentRow.__table__  # type: ignore[attr-defined]
-        work.session.execute(sa.insert(table), rows[1:])
+        work.session.execute(sa.insert(ExperimentRow), rows[1:])
     hub.database.dispose()
 
 

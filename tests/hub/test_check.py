@@ -72,7 +72,8 @@ def test_ten_thousand_experiments_come_back_with_the_same_shas(hub: Hub) -> None
 
 def test_a_corrupt_repository_is_found_set_aside_and_made_again(hub: Hub, volta: Volunteer) -> None:
     order = volta.explore(learning_rate=0.2, metric=0.8)
-    victim = hub.git.path("toy") / "objects" / order.experiment[:2] / order.experiment[2:]  # type: ignore[index]
+    sha = str(order.experiment)
+    victim = hub.git.path("toy") / "objects" / sha[:2] / sha[2:]
     victim.chmod(0o644)
     victim.write_bytes(b"nonsense")
 

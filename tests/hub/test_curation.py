@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from sqlalchemy.exc import DatabaseError
 
 from hub.core import Hub
@@ -16,8 +17,8 @@ def grace(hub: Hub, http: TestClient) -> Curator:
     return Curator.of(hub, http)
 
 
-def said(answer: object) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]  # type: ignore[attr-defined]
+def said(answer: Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
 
 
 def test_a_goal_is_opened_edited_and_compared(http: TestClient, grace: Curator) -> None:

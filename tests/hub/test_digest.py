@@ -1,6 +1,7 @@
 """The digest: what matters, within a budget, with strangers' words as data."""
 
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,14 +12,15 @@ from tests.builders import an_id
 from tests.hub.volunteer import Volunteer
 
 
-def a_line(number: int = 3, title: str = "Learning rate x3", **changes: object) -> Line:
-    said = {"status": "finished", "score": 0.7801234, "n": 2} | changes
-    return Line(number=number, title=title, **said)  # type: ignore[arg-type]
+def a_line(number: int = 3, title: str = "Learning rate x3", **changes: Any) -> Line:
+    said: dict[str, Any] = {"status": "finished", "score": 0.7801234, "n": 2} | changes
+    return Line(number=number, title=title, **said)
 
 
-def a_digest(**changes: object) -> Digest:
-    said = {"metric": "val_bpb", "direction": "min", "noise_sd": 0.006, "lineage": [a_line()]}
-    return Digest(**said | changes)  # type: ignore[arg-type]
+def a_digest(**changes: Any) -> Digest:
+    said: dict[str, Any] = {"metric": "val_bpb", "direction": "min", "noise_sd": 0.006}
+    said["lineage"] = [a_line()]
+    return Digest(**said | changes)
 
 
 def test_numbers_have_six_decimals_and_deltas_come_in_standard_deviations() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 
 from hub import counters
 from hub.core import Hub
@@ -17,8 +18,8 @@ def grace(hub: Hub, http: TestClient) -> Curator:
     return Curator.of(hub, http)
 
 
-def code(answer: object) -> str:
-    return str(answer.json().get("code"))  # type: ignore[attr-defined]
+def code(answer: Response) -> str:
+    return str(answer.json().get("code"))
 
 
 def flag(by: Volunteer, kind: str, what: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,9 @@ def much_that_takes_no_room(folder: Path) -> None:
         much_that_takes_no_room,
     ],
 )
-def test_everything_but_a_plain_file_is_refused(trap, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_everything_but_a_plain_file_is_refused(
+    trap: Callable[[Path], object], tmp_path: Path
+) -> None:
     trap(tmp_path)
 
     with pytest.raises(UnsafeFile):

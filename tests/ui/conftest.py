@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 import board_ui
 from tests.services.chromium import FLAGS
@@ -149,9 +149,9 @@ def watch(page: Page, origin: str, watched: Watched) -> None:
         ),
     )
 
-    def _dismiss(dialog: object) -> None:
+    def _dismiss(dialog: Dialog) -> None:
         watched.dialogs.append(str(dialog))
-        dialog.dismiss()  # type: ignore[attr-defined]
+        dialog.dismiss()
 
     page.on("dialog", _dismiss)
 
