@@ -71,6 +71,7 @@ def create_app(hub: Hub) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     app.include_router(operators.flags)
+    app.include_router(sessions.walk)
     problems.install(app)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
 
 from hub import search, values
 from hub.believer import Believer
@@ -19,11 +20,20 @@ from hub.rebuild import Recall
 from hub.settings import Settings
 from hub.trees import Trees
 
+if TYPE_CHECKING:
+    from hub.openid_provider import Provider
+
 
 class NotWritable(HubError):
     """The data folder cannot be written; choose another with `--data` or mend its permissions."""
 
     code, status = "data_not_writable", 500
+
+
+class NoAuthlib(HubError):
+    """Sign-in by OpenID Connect needs authlib; run `pip install agenthub[oidc]`."""
+
+    code, status = "no_authlib", 500
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ class Hub:
     claim_slots: BoundedSemaphore
     git_slots: BoundedSemaphore
     limits: Limits
+    provider: "Provider | None"
     signing_key: str = field(repr=False)
 
 
@@ -58,6 +69,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
     Raises:
         NotWritable: the data folder cannot be made or written.
         NewerSchema: the database belongs to a newer hub.
+        NoAuthlib: a sign-in provider is configured and its library is not installed.
     """
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
@@ -65,6 +77,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         (settings.data / ".writable").unlink()
     except OSError as error:
         raise NotWritable(f"{settings.data} cannot be written: {error.strerror}.") from error
+    provider = _open_provider(settings)
     database = Database(settings.url, clock, pool=settings.threads)
     migrate(database)
     search.install(database)
@@ -85,5 +98,17 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
         claim_slots=BoundedSemaphore(settings.claim_slots),
         git_slots=BoundedSemaphore(settings.git_slots),
         limits=Limits(settings),
+        provider=provider,
         signing_key=values.signing_key(database),
     )
+
+
+def _open_provider(settings: Settings) -> "Provider | None":
+    """The sign-in provider, if one is configured; hubs without one need no authlib."""
+    if settings.openid_issuer is None:
+        return None
+    try:
+        from hub.openid_provider import Provider
+    except ImportError as error:
+        raise NoAuthlib from error
+    return Provider(settings)

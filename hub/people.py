@@ -10,7 +10,7 @@ from hub.ops_tables import OperatorRow, ValueRow
 from hub.sessions import CONSOLE
 from protocol import acts
 
-LINK = "{url}/ops/sign-in#{code}"
+LINK = "{url}/signin#code={code}"
 
 
 class OperatorExists(HubError):
@@ -48,9 +48,7 @@ def link_operator(desk: Desk, act: acts.LinkOperator) -> Effect:
 
 
 def _link(desk: Desk, name: str) -> str:
-    settings = desk.settings
-    url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    return LINK.format(url=url.rstrip("/"), code=sessions.link(desk.work, name))
+    return LINK.format(url=desk.settings.address, code=sessions.link(desk.work, name))
 
 
 def key_operator(desk: Desk, act: acts.KeyOperator) -> Effect:

@@ -1,9 +1,11 @@
 """Operators' sessions: a one-time link becomes a signed cookie; each session has a CSRF token."""
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 from itsdangerous import BadSignature, Signer
 from sqlmodel import Session, col, select
 
@@ -21,6 +23,12 @@ class Forged(HubError):
     """This request did not come from the hub's own pages; reload the page and try again."""
 
     code, status = "forged_request", 403
+
+
+class NotAnOperator(HubError):
+    """You are who you say, but no operator here; ask one to add you with your e-mail address."""
+
+    code, status = "not_an_operator", 403
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,31 @@ def sign_in(work: Work, code: str) -> tuple[SignedIn, str]:
     row = tokens.recognise(work.session, code, work.now, "signin")
     tokens.revoke(work, row.id)
     return begin(work, row.subject)
+
+
+def vouched(
+    work: Work, subject: str, email: str | None, known: Mapping[str, str]
+) -> tuple[SignedIn, str]:
+    """Open a session for whom the sign-in provider vouched.
+
+    `known` maps a subject, or (with an @) a verified e-mail address, to an operator's name; an
+    operator's own address counts beside it.
+
+    Raises:
+        NotAnOperator: nobody's, a removed operator's, or more than one operator's identity.
+    """
+    said = {} if email is None else {name.casefold(): known[name] for name in known if "@" in name}
+    names = {known[subject]} if subject in known and "@" not in subject else set()
+    if email is not None:
+        names |= {said[email.casefold()]} if email.casefold() in said else set()
+        mine = select(OperatorRow.name).where(sa.func.lower(OperatorRow.email) == email.lower())
+        names |= set(work.session.exec(mine))
+    if len(names) != 1:
+        raise NotAnOperator
+    try:
+        return begin(work, names.pop())
+    except Unauthorized as error:
+        raise NotAnOperator from error
 
 
 def begin(work: Work, name: str) -> tuple[SignedIn, str]:

@@ -2,11 +2,22 @@
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 VERSION = version("agenthub")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def is_safe_address(address: str) -> bool:
+    """Whether nobody on the way can read what is sent there: https, or this very machine."""
+    parts = urlsplit(address)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    )
 
 
 class Settings(BaseSettings):
@@ -41,6 +52,28 @@ class Settings(BaseSettings):
     trusted_after: int = Field(default=10, ge=0, description="verified runs until lint only warns")
     policy: str = "expected-improvement"
     log_json: bool = False
+    openid_issuer: str | None = None
+    openid_client_id: str | None = None
+    openid_client_secret: SecretStr | None = None
+    openid_name: str = Field(default="your organisation", description="on the sign-in button")
+    openid_operators: dict[str, str] = Field(
+        default_factory=dict, description="subject or verified e-mail: operator"
+    )
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Self:
+        if self.openid_issuer is None:
+            return self
+        if not is_safe_address(self.openid_issuer):
+            raise ValueError("AGENTHUB_OPENID_ISSUER must begin with https:// (or be loopback)")
+        if self.openid_client_id is None:
+            raise ValueError("AGENTHUB_OPENID_CLIENT_ID is missing beside the issuer")
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where people reach this hub, as far as it knows."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def url(self) -> str:

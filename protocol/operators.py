@@ -237,6 +237,16 @@ class SignIn(Request):
     code: str = Field(min_length=20, max_length=120)
 
 
+class SignInWays(Wire):
+    """How operators may sign in beside one-time links: `provider` is the button's name, if any.
+
+    `refusals` are the sentences behind the codes that the sign-in page may be sent back with.
+    """
+
+    provider: str | None
+    refusals: dict[str, str]
+
+
 class Session(Wire):
     """Who is signed in; send `csrf` as X-CSRF-Token with everything that changes something."""
 

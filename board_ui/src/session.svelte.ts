@@ -23,6 +23,12 @@ export async function signIn(code: string): Promise<void> {
   take(await send<Said>("POST", "/v1/session", { code }));
 }
 
+/** The sign-in provider sent somebody back with a session: ask the hub who it is. */
+export async function arrived(): Promise<void> {
+  mark(true);
+  await loadSession();
+}
+
 /** End the session on the hub, too. */
 export async function signOut(): Promise<void> {
   await send("DELETE", "/v1/session").catch(() => undefined);

@@ -150,7 +150,13 @@ def _signing_in(request: Request, hub: TheHub, address: Address) -> None:
         raise sessions.Forged
 
 
+def _trying(hub: TheHub, address: Address) -> None:
+    """Every step of a sign-in counts, because it makes the hub ask the provider."""
+    hub.limits.failed(address)
+
+
 signing_in = Depends(_signing_in)
+trying = Depends(_trying)
 
 
 def cookie_name(hub: Hub) -> str:

@@ -91,7 +91,7 @@ def test_the_console_acts_previews_and_undoes(tmp_path: Path) -> None:
     sequence = hub("goal", "pause", "fast_words", "-r", "a rest").split("[")[1].split("]")[0]
     hub("action", "undo", sequence, "-r", "rested")
     link = hub("operator", "add", "grace", "-r", "she is good at this")
-    assert "/ops/sign-in#ah_signin_" in link
+    assert "/signin#code=ah_signin_" in link
     hub("owner", "list")
     log = hub("log", "--json")
     assert log.count('"operator":"console"') == 4 and "ah_signin" not in log
