@@ -190,7 +190,7 @@ class VerificationPolicy(Request):
 
     owners: int = Field(default=2, ge=1, le=10)
     alpha: Fraction = 0.05
-    beta: Fraction = 0.2
+    beta: Fraction = 0.05
     min_gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     max_runs: int = Field(default=8, ge=1, le=100)
     noise_sd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
