@@ -13,12 +13,14 @@ import hashlib
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-MAX_SOURCE = 512 * 1024
-"""Longer sources are compared by their tokens alone."""
-MAX_DEPTH = 200
-"""Brackets nested deeper than this are not handed to the parser, which could exhaust the stack."""
+from hub import statements
+
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What the parser says of a source that it will not read."""
 MAX_FOLDED = 10**18
 """Larger results of constant arithmetic stay as written: 9**9**9 must not be computed."""
 
@@ -30,7 +32,6 @@ _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-_BRACKETS = re.compile(r"[(\[{]|[)\]}]|[-+~][-+~\s]*")
 _TOKENS = re.compile(r"#[^\n]*|\w+|[^\w\s]")
 
 
@@ -71,50 +72,59 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# A popular parent comes with every proposal on it, and dumping its tree is what costs.
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """A statement's hash (none if it does nothing), and its parts' hashes by their place."""
+
+    whole: str
+    parts: tuple[tuple[str, str], ...]
+
+
+# A popular parent comes with every proposal on it.
 @functools.lru_cache(maxsize=256)
 def _facts(source: str) -> tuple[str, Mapping[str, str]]:
-    """A source's hash and its statements, from one syntax tree."""
-    tree = parse(source)
-    if tree is None:
-        return _hash("tokens " + _tokens(source)), _statements(None, source)
+    """A source's hash and its statements'."""
     try:
-        plain = _Plain().visit(tree)
-        meaning = "tree " + ast.dump(plain)
-    except (RecursionError, MemoryError, ValueError, OverflowError):
-        return _hash("tokens " + _tokens(source)), {"whole": _tokens(source)}
-    return _hash(meaning), _statements(plain, source)
+        found = [_meaning(each.text) for each in statements.split(source)]
+    except UNREADABLE:
+        lines = enumerate(source.splitlines())
+        return _hash("tokens " + _tokens(source)), {f"line {n}": _tokens(line) for n, line in lines}
+    whole = _hash("tree " + " ".join(each.whole for each in found if each.whole))
+    return whole, _placed(part for each in found for part in each.parts)
+
+
+def _placed(parts: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What stands at the same place twice is told apart by its turn."""
+    turns: Counter[str] = Counter()
+    placed: dict[str, str] = {}
+    for key, value in parts:
+        turns[key] += 1
+        placed[f"{key} {turns[key]}"] = value
+    return placed
+
+
+def _meaning(text: str) -> _Meaning:
+    return _remembered(text) if len(text) <= statements.SHORT else _look(text)
+
+
+def _look(text: str) -> _Meaning:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plain = _Plain().visit(ast.parse(text))
+        whole = _hash(ast.dump(plain)) if plain.body else ""
+        return _Meaning(whole, tuple(_parts(plain)))
+    except (*UNREADABLE, OverflowError):
+        tokens = _hash("tokens " + _tokens(text))
+        return _Meaning(tokens, (("whole", tokens),))
+
+
+_remembered = functools.lru_cache(maxsize=statements.REMEMBERED)(_look)
 
 
 def _tokens(source: str) -> str:
     found = (match[0] for match in _TOKENS.finditer(source))
     return " ".join(token for token in found if not token.startswith("#"))
-
-
-def parse(source: str) -> ast.Module | None:
-    """The syntax tree, or None for what Python would not take or what is too large or deep."""
-    if len(source) > MAX_SOURCE or _nesting(source) > MAX_DEPTH:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        return None
-
-
-def _nesting(source: str) -> int:
-    """How deeply brackets nest, or unary operators chain (each costs the parser a frame)."""
-    deepest = depth = run = 0
-    for match in _BRACKETS.finditer(source):
-        char = match[0][0]
-        if char in "([{":
-            depth += 1
-        elif char in ")]}":
-            depth = max(depth - 1, 0)
-        run = len("".join(match[0].split())) if char in "-+~" else 0
-        deepest = max(deepest, depth + run)
-    return deepest
 
 
 class _Plain(ast.NodeTransformer):
@@ -182,23 +192,10 @@ def _number(node: ast.AST) -> float | None:
     return node.value
 
 
-def _statements(plain: ast.AST | None, source: str) -> dict[str, str]:
-    """Each simple statement's canonical text by its place; tokens of lines where nothing parses.
-
-    The tree is taken apart on the way.
-    """
-    if plain is None:
-        return {f"line {place}": _tokens(line) for place, line in enumerate(source.splitlines())}
-    found: dict[str, str] = {}
-    try:
-        for path, node in _walk(plain, ""):
-            key = f"{path}{_assigned(node)}"
-            while key in found:
-                key += "+"
-            found[key] = ast.dump(node)
-    except (RecursionError, MemoryError, ValueError, OverflowError):
-        return {"whole": _tokens(source)}
-    return found
+def _parts(plain: ast.AST) -> Iterator[tuple[str, str]]:
+    """Each simple statement's hash by its place; the tree is taken apart on the way."""
+    for path, node in _walk(plain, ""):
+        yield f"{path}{_assigned(node)}", _hash(ast.dump(node))
 
 
 def _walk(node: ast.AST, path: str) -> Iterator[tuple[str, ast.stmt]]:

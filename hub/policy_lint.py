@@ -5,13 +5,20 @@ against the parent is reported, since a goal's own files read data and environme
 """
 
 import ast
+import functools
 import re
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hub import statements
+from hub.statements import Statement
+
 Level = Literal["deny", "review", "note"]
+Told = tuple[str, Level, str]
+"""A rule, how bad it is, and what was seen."""
 
 HARMLESS = frozenset(
     [
@@ -168,13 +175,13 @@ def _key(seen: Seen) -> tuple[str, str]:
 
 def _modules(files: Mapping[str, str]) -> frozenset[str]:
     """The goal's own modules, and what its files import already."""
-    own = {path.removesuffix(".py").rpartition("/")[2] for path in files if path.endswith(".py")}
+    python = {path: text for path, text in files.items() if path.endswith(".py")}
+    own = {path.removesuffix(".py").rpartition("/")[2] for path in python}
     used = {
         name.partition(".")[0]
-        for path, text in files.items()
-        if path.endswith(".py")
-        for node in ast.walk(_tree(text))
-        for name in _imported(node)
+        for text in python.values()
+        for each in _statements(text)
+        for _, name in _brought(each.text).imports
     }
     return frozenset(own | used)
 
@@ -182,24 +189,85 @@ def _modules(files: Mapping[str, str]) -> frozenset[str]:
 def _all(files: Mapping[str, str], allowed: frozenset[str]) -> Iterator[Seen]:
     for path, text in sorted(files.items()):
         if path.endswith(".py"):
-            tree = _tree(text)
-            aliases = _aliases(tree)
-            for node in ast.walk(tree):
-                for rule, level, detail in _see(node, aliases, allowed):
-                    yield Seen(path, getattr(node, "lineno", 0), rule, level, detail[:200])
+            for line, (rule, level, detail) in _file_says(_statements(text), allowed):
+                yield Seen(path, line, rule, level, detail[:200])
+
+
+def _file_says(found: Sequence[Statement], allowed: frozenset[str]) -> Iterator[tuple[int, Told]]:
+    """What a file's statements do, by line: what they import depends on what is allowed."""
+    brought = [_brought(each.text) for each in found]
+    aliases = frozenset({name: of for each in brought for name, of in each.aliases}.items())
+    for each, one in zip(found, brought, strict=True):
+        above = each.line - 1
+        for line, name in one.imports:
+            for told in _import(name, allowed):
+                yield above + line, told
+        for line, told in _does(each.text, aliases):
+            yield above + line, told
+
+
+def _statements(text: str) -> Sequence[Statement]:
+    try:
+        return statements.split(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()  # a parent that does not parse knows nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """What a statement imports, by line, and what each imported name stands for."""
+
+    imports: tuple[tuple[int, str], ...]
+    aliases: tuple[tuple[str, str], ...]
+
+
+def _brought(text: str) -> _Brought:
+    return _brought_once(text) if len(text) <= statements.SHORT else _look_for_imports(text)
+
+
+def _look_for_imports(text: str) -> _Brought:
+    if "import" not in text:
+        return _Brought((), ())
+    nodes = list(ast.walk(_tree(text)))
+    imports = tuple(
+        (getattr(node, "lineno", 0), name) for node in nodes for name in _imported(node)
+    )
+    return _Brought(imports, tuple(_aliases(nodes).items()))
+
+
+_brought_once = functools.lru_cache(maxsize=statements.REMEMBERED)(_look_for_imports)
+Aliases = frozenset[tuple[str, str]]
+
+
+def _does(text: str, aliases: Aliases) -> Sequence[tuple[int, Told]]:
+    """What a statement does, given what the names of its file stand for."""
+    short = len(text) <= statements.SHORT
+    return _does_once(text, aliases) if short else _look_at(text, aliases)
+
+
+def _look_at(text: str, aliases: Aliases) -> Sequence[tuple[int, Told]]:
+    names = dict(aliases)
+    return tuple(
+        (getattr(node, "lineno", 0), told)
+        for node in ast.walk(_tree(text))
+        for told in _see(node, names)
+    )
+
+
+_does_once = functools.lru_cache(maxsize=statements.REMEMBERED)(_look_at)
 
 
 def _tree(text: str) -> ast.Module:
-    try:
+    """The tree of one statement; its file has been parsed before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])  # a parent that does not parse knows nothing
 
 
-def _aliases(tree: ast.Module) -> dict[str, str]:
+def _aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """What each imported name stands for, so that `from os import system as s` is seen."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for each in node.names:
                 found[each.asname or each.name.partition(".")[0]] = (
@@ -219,11 +287,7 @@ def _imported(node: ast.AST) -> list[str]:
     return []
 
 
-Told = tuple[str, Level, str]
-
-
-def _see(node: ast.AST, aliases: Mapping[str, str], allowed: frozenset[str]) -> Iterator[Told]:
-    yield from _imports(node, allowed)
+def _see(node: ast.AST, aliases: Mapping[str, str]) -> Iterator[Told]:
     if isinstance(node, ast.Call):
         yield from _call(node, _dotted(node.func, aliases), aliases)
     if isinstance(node, ast.Attribute | ast.Name):
@@ -232,13 +296,10 @@ def _see(node: ast.AST, aliases: Mapping[str, str], allowed: frozenset[str]) -> 
         yield from _patch(node, aliases)
 
 
-def _imports(node: ast.AST, allowed: frozenset[str]) -> Iterator[Told]:
-    for name in _imported(node):
-        top = name.partition(".")[0]
-        if top in DANGEROUS and top not in allowed:
-            yield "import", "deny", f"imports {name}"
-        elif top not in allowed:
-            yield "import", "review", f"imports {name}"
+def _import(name: str, allowed: frozenset[str]) -> Iterator[Told]:
+    top = name.partition(".")[0]
+    if top not in allowed:
+        yield "import", "deny" if top in DANGEROUS else "review", f"imports {name}"
 
 
 def _call(node: ast.Call, name: str, aliases: Mapping[str, str]) -> Iterator[Told]:

@@ -1,14 +1,12 @@
 """Proposals: edited files pass every check and become commits of the tree."""
 
-import ast
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlmodel import Session
 
-from hub import containment, experiments, goals, leaks, policy_lint, prior
+from hub import containment, experiments, goals, leaks, policy_lint, prior, statements
 from hub.db import Database, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import conflict, digest, held
@@ -187,9 +185,7 @@ def _check_file(spec: GoalSpec, path: str, text: str) -> None:
 
 def _check_syntax(path: str, text: str) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
+        statements.split(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f" line {error.lineno}" if isinstance(error, SyntaxError) else ""
         what = error.msg if isinstance(error, SyntaxError) else "nested too deeply"
