@@ -68,8 +68,7 @@ def test_a_stale_holder_s_result_is_kept_and_marked_late(
 
 
 def test_registering_twice_gives_the_same_commit(volta: Volunteer) -> None:
-    volta.report(volta.claim())
-    order, identity = volta.claim(), an_id()
+    order, identity = volta.exploring(), an_id()
     body = a_proposal(order)
 
     answers = [volta.send("PUT", f"/v1/experiments/{identity}", body).json() for _ in range(2)]

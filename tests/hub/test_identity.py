@@ -164,7 +164,7 @@ def test_a_verifiers_token_may_replicate_and_not_propose(hub: Hub, volta: Volunt
     order = verifier.claim()
     assert verifier.report(order).status_code == 200
 
-    order = volta.claim()
+    order = volta.exploring()
 
     assert said(verifier.propose(order)) == (403, "forbidden")
     assert volta.propose(order).status_code == 200

@@ -40,7 +40,7 @@ def test_a_page_forbids_scripts_styles_and_requests_from_elsewhere(http: TestCli
 
 def test_an_experiments_title_is_shown_as_text(http: TestClient, volta: Volunteer) -> None:
     volta.explore(0.2, metric=0.8)
-    order = volta.claim()
+    order = volta.exploring()
     assert (
         volta.propose(order, learning_rate=0.3, title="<script>alert(1)</script>").status_code
         == 200

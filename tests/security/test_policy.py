@@ -114,7 +114,7 @@ def test_unusual_code_of_a_newcomer_waits_for_an_operator(
     hub: Hub, http: TestClient, ready: Volunteer
 ) -> None:
     grace = Curator.of(hub, http)
-    order = ready.claim()
+    order = ready.exploring()
     assert ready.propose(order, files={"train.py": TRAIN + "import sklearn\n"}).status_code == 200
     item = grace.queue().items[0]
     told = grace.send("GET", f"experiments/{order.experiment}/findings").json()
@@ -131,7 +131,7 @@ def test_unusual_code_of_a_newcomer_waits_for_an_operator(
 def test_what_is_held_is_nobodys_parent_and_nobodys_replicate(
     ready: Volunteer, tesla: Volunteer
 ) -> None:
-    order = ready.claim()
+    order = ready.exploring()
     ready.propose(order, files={"train.py": TRAIN + "import sklearn\n"})
     ready.report(order, metric=0.1)
 
@@ -153,7 +153,7 @@ def test_what_is_held_is_nobodys_parent_and_nobodys_replicate(
     ],
 )
 def test_a_secret_is_refused_and_not_repeated(ready: Volunteer, secret: str) -> None:
-    order = ready.claim()
+    order = ready.exploring()
     answers = [
         ready.propose(order, files={"train.py": TRAIN + f"KEY = '{secret}'\n"}),
         ready.propose(order, hypothesis=f"use {secret}"),
