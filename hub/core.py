@@ -1,13 +1,13 @@
 """One hub, put together: settings, clock, database, git, blobs, live events and heartbeats."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from hub import search, values
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
+from hub.clock import SteadyClock
 from hub.db import Clock, Database, migrate
 from hub.errors import HubError
 from hub.gitstore import GitStore
@@ -58,12 +58,7 @@ class Hub:
     signing_key: str = field(repr=False)
 
 
-def utc_now() -> datetime:
-    """The hub's clock."""
-    return datetime.now(UTC)
-
-
-def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
+def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
     """Open a hub's data, made on first start, with its schema brought up to date.
 
     Raises:
@@ -78,6 +73,7 @@ def open_hub(settings: Settings, clock: Clock = utc_now) -> Hub:
     except OSError as error:
         raise NotWritable(f"{settings.data} cannot be written: {error.strerror}.") from error
     provider = _open_provider(settings)
+    clock = clock or SteadyClock()
     database = Database(settings.url, clock, pool=settings.threads)
     migrate(database)
     search.install(database)

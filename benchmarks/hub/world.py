@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from hub import goals
-from hub.core import Hub, open_hub, utc_now
+from hub.clock import utc_now
+from hub.core import Hub, open_hub
 from hub.settings import Settings
 from hub.tables import AgentRow, OrderRow, OwnerRow
 from protocol.runs import CurvePoint
@@ -44,15 +45,23 @@ def timed(call: Callable[[], object], repeats: int) -> Timed:
 @contextmanager
 def a_hub(train: str = TRAIN) -> Iterator[Hub]:
     """A hub with the goal `toy`, whose training file is 40 KB or this, and the agent `volta`."""
-    with TemporaryDirectory(prefix="agenthub-bench-") as folder:
-        hub = open_hub(Settings(data=Path(folder)))
+    with a_data_folder(train) as (hub, _):
+        yield hub
+        hub.database.dispose()
+
+
+@contextmanager
+def a_data_folder(train: str = TRAIN) -> Iterator[tuple[Hub, Path]]:
+    """The same, with the folder it lies in."""
+    with TemporaryDirectory(prefix="agenthub-bench-") as name:
+        folder = Path(name) / "hub"
+        hub = open_hub(Settings(data=folder))
         with hub.database.work() as work:
             goals.open_goal(work, hub.git, a_spec(), FILES | {"train.py": train})
             work.session.add(OwnerRow(name="ada", created_at=work.now))
             work.session.flush()
             work.session.add(volta())
-        yield hub
-        hub.database.dispose()
+        yield hub, folder
 
 
 def volta() -> AgentRow:

@@ -9,7 +9,8 @@ from fastapi.testclient import TestClient
 
 from hub import goals
 from hub.app import create_app
-from hub.core import Hub, open_hub, utc_now
+from hub.clock import utc_now
+from hub.core import Hub, open_hub
 from hub.db import Database, migrate
 from hub.settings import Settings
 from tests.builders import FILES, Clock, a_spec

@@ -13,7 +13,8 @@ from sqlmodel import SQLModel, col, select
 
 from hub import backup, check, copying, goals
 from hub.app import create_app
-from hub.core import Hub, open_hub, utc_now
+from hub.clock import utc_now
+from hub.core import Hub, open_hub
 from hub.db import Database, NewerSchema, alembic_config, migrate
 from hub.settings import Settings
 from hub.tables import ExperimentRow, PostRow

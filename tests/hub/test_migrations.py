@@ -6,7 +6,7 @@ from alembic import command
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from hub.core import utc_now
+from hub.clock import utc_now
 from hub.db import Database, NewerSchema, alembic_config, migrate
 
 
