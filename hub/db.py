@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
-from hub.errors import Busy, HubError, Invalid, StorageFull
+from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.tables import EventRow
 from protocol.base import Time
 from protocol.events import Envelope, Event
@@ -163,6 +163,8 @@ def translated() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Busy("The database connection was lost; try again in a moment.") from error
+        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+            raise Damaged from error
         raise
 
 

@@ -78,6 +78,13 @@ class StorageFull(HubError):
     retry_after = 30.0
 
 
+class Damaged(HubError):
+    """The hub's database cannot be read; its operator must restore a backup with `hub restore`."""
+
+    code, status = "database_damaged", 503
+    retry_after = 300.0
+
+
 class TooMany(HubError):
     """Too many requests from you; wait as long as Retry-After says."""
 

@@ -1,11 +1,13 @@
 """Git as a projection: commits written from text, read back fast, rebuilt bit for bit from rows."""
 
+import errno
 import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -88,11 +90,12 @@ class GitStore:
 
         Raises:
             StorageFull: the disk has no room for them.
+            Unreadable: the parents cannot be read, and were not to be made again.
         """
         try:
-            return self._write(goal, draft)
-        except (OSError, pygit2.GitError) as error:
-            if "no space left" in str(error).lower():
+            return self._healing(goal, list(draft.parents), lambda: self._write(goal, draft))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull from error
             raise
 
@@ -181,7 +184,8 @@ class GitStore:
         """
         try:
             return read()
-        except (KeyError, ValueError, pygit2.GitError):
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            _refuse_full_disk(error)
             self.forget()  # this thread's cache may hold a commit whose files have left the disk
         for sha in shas:
             self.recall(goal, sha)
@@ -230,6 +234,11 @@ class GitStore:
 
 
 _TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE, "commit": ObjectType.COMMIT}
+
+
+def _refuse_full_disk(error: Exception) -> None:
+    if "no space left" in str(error).lower():
+        raise StorageFull from error
 
 
 def _intact(odb: pygit2.Odb, each: GitObject) -> bool:
@@ -281,7 +290,7 @@ def _file_diff(patch: pygit2.Patch) -> FileDiff:
                 old=line.old_lineno if line.old_lineno > 0 else None,
                 new=line.new_lineno if line.new_lineno > 0 else None,
             )
-            for line in hunk.lines
+            for line in islice(hunk.lines, MAX_DIFF_LINES + 2)
             if line.origin in " +-"
         ]
         hunks.append(Hunk(header=hunk.header.strip(), lines=rows[: MAX_DIFF_LINES - shown]))

@@ -1,0 +1,117 @@
+"""Storage that is damaged, locked or gone: a clear refusal, never a 500, never half a node."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pygit2
+import pytest
+from fastapi.testclient import TestClient
+
+from hub import db
+from hub.app import create_app
+from hub.core import Hub, open_hub
+from hub.gitstore import MAX_DIFF_LINES
+from tests.builders import TRAIN, Clock
+from tests.hub.volunteer import Volunteer
+
+
+@pytest.fixture
+def again(hub: Hub, http: TestClient, clock: Clock) -> Iterator[TestClient]:
+    """Another process on the same data, that has read nothing yet."""
+    second = open_hub(hub.settings, clock)
+    with TestClient(create_app(second)) as client:
+        yield client
+
+
+def spoil(hub: Hub, sha: str) -> Path:
+    """Overwrite one loose object."""
+    path = hub.git.path("toy") / "objects" / sha[:2] / sha[2:]
+    path.chmod(0o600)
+    path.write_bytes(b"not what it was")
+    return path
+
+
+@pytest.mark.parametrize("what", ["commit", "tree", "blob"])
+def test_a_damaged_object_refuses_readers_and_proposals_alike(
+    hub: Hub, volta: Volunteer, again: TestClient, what: str
+) -> None:
+    order = volta.exploring()
+    commit = pygit2.Repository(str(hub.git.path("toy")))[str(order.parent)]
+    assert isinstance(commit, pygit2.Commit)
+    names = {"commit": commit.id, "tree": commit.tree_id, "blob": commit.tree["train.py"].id}
+    spoil(hub, str(names[what]))
+    other = Volunteer(again, "volta", volta.token)
+
+    proposed = other.propose(order)
+    read = again.get(f"/v1/experiments/{order.parent}/files")
+
+    for answer in (proposed, read):
+        assert (answer.status_code, answer.json()["code"]) == (503, "repository_damaged")
+        assert int(answer.headers["retry-after"]) >= 1
+    assert again.get("/v1/goals/toy").json()["experiments"] == 1
+
+
+def test_a_fetch_from_a_damaged_repository_is_refused(hub: Hub, again: TestClient) -> None:
+    (hub.git.path("toy") / "HEAD").write_bytes(b"\x00nothing")
+    (hub.git.path("toy") / "config").write_bytes(b"[core\n")
+
+    answer = again.get("/git/toy.git/info/refs", params={"service": "git-upload-pack"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "repository_damaged")
+
+
+def test_the_largest_diff_that_fits_is_cut_and_says_so(http: TestClient, volta: Volunteer) -> None:
+    order = volta.exploring()
+    text = TRAIN.replace("= 0.1", "= 0.2") + "\n" * 150_000
+    assert volta.propose(order, files={"train.py": text}).status_code == 200
+
+    (file,) = http.get(f"/v1/experiments/{order.experiment}/diff").json()["files"]
+
+    assert file["truncated"] and file["added"] > 100_000
+    assert sum(len(hunk["lines"]) for hunk in file["hunks"]) == MAX_DIFF_LINES
+
+
+def test_a_database_that_is_no_database_any_more_is_named(hub: Hub, http: TestClient) -> None:
+    file = hub.database.writer.url.database
+    if not hub.database.is_sqlite or file is None:
+        pytest.skip("a file of SQLite's")
+    hub.database.dispose()
+    with Path(file).open("r+b") as raw:
+        raw.write(b"not a database at all!")
+
+    answer = http.get("/v1/goals")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_damaged")
+
+
+def test_a_writer_who_waits_too_long_is_told_to_come_back(
+    hub: Hub, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = volta.claim()
+    with hub.database.writer.connect() as holder:
+        if hub.database.is_sqlite:
+            pytest.skip("SQLite's writers wait for the one connection; F11 locks its file")
+        monkeypatch.setattr(db, "LOCK_TIMEOUT", 50)
+        holder.exec_driver_sql(f"select pg_advisory_xact_lock({db.WRITER_LOCK})")
+        answer = volta.report(order)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert volta.report(order).status_code == 200
+
+
+def test_a_killed_connection_is_a_moments_trouble(hub: Hub, volta: Volunteer) -> None:
+    if hub.database.is_sqlite:
+        pytest.skip("SQLite has no connections to kill")
+    order = volta.claim()
+    url = hub.database.writer.url.set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as raw:
+        raw.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and datname = current_database()"
+        )
+
+    answers = [volta.report(order) for _ in range(3)]
+
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert answers[-1].status_code == 200
