@@ -18,7 +18,8 @@ from hub.tables import AgentRow, TokenRow
 _bearer = HTTPBearer(auto_error=False, description="A token from `agent_client join`.")
 
 
-def _hub(request: Request) -> Hub:
+# What only looks at the request is `async`: each plain `def` would cost a trip to another thread.
+async def _hub(request: Request) -> Hub:
     hub: Hub = request.app.state.hub
     return hub
 
@@ -42,7 +43,7 @@ Read = Annotated[Session, Depends(_read, scope="function")]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def _address(request: Request) -> str:
+async def _address(request: Request) -> str:
     return guards.caller(request.scope)
 
 

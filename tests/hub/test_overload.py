@@ -1,10 +1,15 @@
 """When too many ask for work, results and heartbeats still get through."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
 
 from fastapi.testclient import TestClient
 
+from hub.app import create_app
+from hub.blobs import Blobs
 from hub.core import Hub
+from hub.db import Database
 from tests.builders import a_work_request
 from tests.hub.volunteer import Volunteer
 
@@ -27,6 +32,32 @@ def test_claims_over_the_limit_hear_when_to_come_back_and_take_no_thread_meanwhi
     assert report.status_code == 200
     assert {(each.status_code, each.json()["code"]) for each in answers} == {(503, "busy")}
     assert all(int(each.headers["retry-after"]) >= 1 for each in answers)
+
+
+@dataclass
+class Meddling:
+    """Blobs that let another writer in while they store."""
+
+    blobs: Blobs
+    database: Database
+    others: int = 0
+
+    def put(self, content: bytes) -> str:
+        with self.database.work():
+            self.others += 1
+        return self.blobs.put(content)
+
+
+def test_writers_do_not_wait_for_the_log_of_a_result(hub: Hub) -> None:
+    blobs: Any = Meddling(hub.blobs, hub.database)
+    slow = replace(hub, blobs=blobs)
+    blobs.close = hub.blobs.close
+    with TestClient(create_app(slow)) as http:
+        volta = Volunteer.joined(http, "volta", "ada")
+        answer = volta.report(volta.claim(), log="a line\n")
+
+    assert answer.status_code == 200
+    assert blobs.others >= 1
 
 
 REFS = "/git/toy.git/info/refs?service=git-upload-pack"
