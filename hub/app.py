@@ -23,6 +23,7 @@ from hub.api import (
     runs,
     search,
     sessions,
+    sheets,
     static,
     work,
 )
@@ -34,7 +35,7 @@ from hub.settings import VERSION
 
 ROUTERS = (
     *(agents, sessions, overview, goals, experiments, runs, work, board, live, git, health),
-    *(search, operators, static, pages),
+    *(search, sheets, operators, static, pages),
 )
 
 

@@ -17,6 +17,7 @@ from hub import (
     review,
     rolls,
     sessions,
+    sheets,
     tokens,
 )
 from hub.agents import NotActive
@@ -121,13 +122,8 @@ def _csv(entries: list[ActionEntry]) -> str:
     writer.writerow(columns)
     for entry in entries:
         cells = entry.model_dump(mode="json", include=set(columns))
-        writer.writerow([_inert(cells[column]) for column in columns])
+        writer.writerow([sheets.inert(cells[column]) for column in columns])
     return out.getvalue()
-
-
-def _inert(cell: object) -> object:
-    """A cell that a spreadsheet would run as a formula is written as text."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t" else cell
 
 
 @router.get("/queue", responses=refused)
