@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +17,55 @@ RESULTS = Path(__file__).parents[1] / "results" / "hub.json"
 
 
 def main() -> None:
-    """Measure, print, and write the result file."""
+    """Measure, print, and add to the result file."""
     words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--only", nargs="*", help="parts to measure, each under four minutes")
     words.add_argument("--tree", type=int, default=100_000, help="experiments in the tree")
     words.add_argument("--repeats", type=int, default=30)
-    words.add_argument("--packs", type=int, default=300, help="pushes the peer has had before")
+    words.add_argument("--packs", type=int, default=1000, help="pushes the peer has had before")
     words.add_argument("--experiments", type=int, default=1000, help="the hub has had before")
     said = words.parse_args()
-    found: dict[str, Any] = {"load_before": os.getloadavg(), "asked": vars(said)}
-    for name, value in measure(said.tree, said.repeats, said.packs, said.experiments):
-        found[name] = value
-        print(name, json.dumps(value, default=_plain), flush=True)
+    known = parts(said)
+    for name in said.only or known:
+        found = {**_circumstances(), "found": known[name]()}
         found["load_after"] = os.getloadavg()
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(found, indent=1, default=_plain) + "\n")
+        print(name, json.dumps(found, default=_plain), flush=True)
+        _keep(name, found)
 
 
-def measure(size: int, repeats: int, packs: int, before: int) -> Iterator[tuple[str, Any]]:
-    """Everything, one after the other; times are milliseconds."""
-    yield "machine", {"cores": os.cpu_count(), "python": platform.python_version()}
-    yield "submit_floor", submits.floor(repeats * 10)
-    yield "submit_peer", submits.peer(packs, repeats)
-    proposed, reported = submits.submit(before, repeats)
-    yield "submit_propose", proposed
-    yield "submit_report", reported
-    yield "lineage_850", reads.lineage(850, repeats)
-    yield "heartbeats_10000", events.heartbeats(10_000)
-    yield "fan_out_1000", events.fan_out(1000)
-    yield "git", reads.git_reads(2000, repeats)
-    yield "tree", reads.tree(size, 5)
+def parts(said: argparse.Namespace) -> Mapping[str, Callable[[], Any]]:
+    """What can be measured, by name; times are milliseconds."""
+    repeats = int(said.repeats)
+    return {
+        "submit": lambda: submits.side_by_side(said.experiments, said.packs, repeats),
+        "submit_100000": lambda: submits.submit(said.tree, repeats),
+        "lineage": lambda: reads.lineage(850, repeats),
+        "heartbeats": lambda: events.heartbeats(10_000, seconds=15.0),
+        "written_behind": lambda: events.written_behind(10_000),
+        "fan_out": lambda: events.fan_out(1000),
+        "git": lambda: reads.git_reads(2000, repeats),
+        "tree": lambda: reads.tree(said.tree, 5),
+    }
+
+
+def _circumstances() -> dict[str, Any]:
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "commit": commit,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": os.getloadavg(),
+    }
+
+
+def _keep(name: str, found: Mapping[str, Any]) -> None:
+    """Each part stands with the commit and the load that it was measured at."""
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept[name] = found
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(kept, indent=1, default=_plain) + "\n")
 
 
 def _plain(value: Any) -> Any:

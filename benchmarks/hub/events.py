@@ -1,23 +1,36 @@
-"""One event to a thousand readers, and ten thousand heartbeats."""
+"""One event to a thousand sockets, and ten thousand heartbeats; both over real connections."""
 
 import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from statistics import median
 from typing import Any
-from uuid import uuid4
 
-from benchmarks.hub.world import Timed, a_hub, leased, timed
+from benchmarks.hub.world import Timed, a_data_folder, a_hub, leased, timed
+from hub import tokens
+from hub.core import Hub
 from hub.heartbeats import Beat
-from hub.live import Live
-from hub.tables import GoalRow
-from protocol.events import GoalChanged
+from hub.tables import AgentRow, GoalRow, OrderRow
+from tests.faults.hub_process import HubProcess
+from tests.services.ports import free_port
+
+EVENT = b"goal.changed"
+NO_LIMITS = {f"AGENTHUB_RATE_{of}": "1e9" for of in ("TOKEN", "OWNER", "ANONYMOUS")}
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def heartbeats(agents: int) -> Timed:
-    """Write one renewal of each agent behind, in one transaction; every 30 seconds at most."""
+def written_behind(agents: int) -> Timed:
+    """Write one renewal of each agent in one transaction."""
     with a_hub() as hub:
-        with hub.database.read() as session:
-            root = str(session.get_one(GoalRow, "toy").root)
-        orders = leased(hub, root, agents)
+        orders = leased(hub, _root(hub), agents)
         beat = Beat(1, hub.clock(), hub.clock(), "train", 0.5, 10, 2.0)
 
         def one() -> None:
@@ -28,50 +41,146 @@ def heartbeats(agents: int) -> Timed:
         return timed(one, 3)
 
 
-def fan_out(readers: int) -> dict[str, Any]:
-    """Milliseconds from a commit to the last reader's inbox, beside queues fed by hand."""
-    with a_hub() as hub:
-        return asyncio.run(_fan_out(hub.live, hub, readers))
+def _root(hub: Hub) -> str:
+    with hub.database.read() as session:
+        return str(session.get_one(GoalRow, "toy").root)
 
 
-async def _fan_out(live: Live, hub: Any, readers: int) -> dict[str, Any]:
-    await live.start()
-    arrived = asyncio.Queue[float]()
+def heartbeats(agents: int, seconds: float, period: float = 30.0) -> dict[str, float]:
+    """A hub process's share of one core while so many agents renew once a period, over HTTP."""
+    with a_data_folder() as (hub, folder):
+        asks = _renewals(hub, leased(hub, _root(hub), agents))
+        hub.database.dispose()
+        served = HubProcess(folder, settings=NO_LIMITS)
+        served.start()
+        try:
+            assert served.process is not None
+            before, started = _cpu(served.process.pid), time.perf_counter()
+            sent = asyncio.run(_renew(served.port, asks, agents / period, seconds))
+            wall = time.perf_counter() - started
+            used = _cpu(served.process.pid) - before
+        finally:
+            served.stop()
+    per_second = sent / wall
+    return {
+        "asked_per_second": round(agents / period, 1),
+        "answered_per_second": round(per_second, 1),
+        "cpu_ms_each": round(used / sent * 1000, 3),
+        "share_of_a_core": round(used / sent * agents / period, 3),
+    }
 
-    async def read() -> None:
-        async for _ in live.events(live.last):
-            arrived.put_nowait(time.perf_counter())
 
-    tasks = [asyncio.create_task(read()) for _ in range(readers)]
-    await asyncio.sleep(1.0)
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        await asyncio.to_thread(_announce, hub)
-        times.append(max([await arrived.get() for _ in range(readers)]) - started)
-    await live.stop()
-    await asyncio.gather(*tasks)
-    return {"hub_ms": round(min(times) * 1000, 2), "floor_ms": await _by_hand(readers)}
-
-
-def _announce(hub: Any) -> None:
+def _renewals(hub: Hub, orders: list[OrderRow]) -> list[bytes]:
+    """Each lease's request, by one of a hundred agents."""
+    names = [f"agent-{number}" for number in range(100)]
     with hub.database.work() as work:
-        work.announce(GoalChanged(goal="toy", state="open", version=1, reason=str(uuid4())))
+        volta = work.session.get_one(AgentRow, "volta")
+        rows = [AgentRow(**volta.model_dump() | {"name": name}) for name in names]
+        work.session.add_all(rows)
+        work.session.flush()
+        token = {name: tokens.issue(work, "agent", name) for name in names}
+        for order, name in zip(orders, cycle(names), strict=False):
+            order.agent, order.holders = name, {"1": name}
+            work.session.add(order)
+    return [_renewal(order, token[str(order.agent)]) for order in orders]
 
 
-async def _by_hand(readers: int) -> float:
-    queues: list[asyncio.Queue[str]] = [asyncio.Queue() for _ in range(readers)]
-    arrived = asyncio.Queue[float]()
+def _renewal(order: OrderRow, token: str) -> bytes:
+    said = {"epoch": 1, "phase": "train", "fraction": 0.5, "step": 10, "loss": 2.0}
+    body = json.dumps(said).encode()
+    head = (
+        f"POST /v1/leases/{order.id}/renew HTTP/1.1\r\nHost: bench\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
-    async def read(queue: asyncio.Queue[str]) -> None:
-        await queue.get()
-        arrived.put_nowait(time.perf_counter())
 
-    tasks = [asyncio.create_task(read(queue)) for queue in queues]
-    await asyncio.sleep(0.1)
+async def _renew(port: int, asks: list[bytes], rate: float, seconds: float) -> int:
+    """Send at a steady rate over kept connections; returns how many were answered 200."""
+    connections, turn = 32, iter(cycle(asks))
+    total = int(rate * seconds)
     started = time.perf_counter()
-    for queue in queues:
-        queue.put_nowait("{}")
-    last = max([await arrived.get() for _ in range(readers)])
-    await asyncio.gather(*tasks)
-    return round((last - started) * 1000, 2)
+
+    async def one(place: int) -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        done = 0
+        for number in range(place, total, connections):
+            await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
+            writer.write(next(turn))
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            done += head.startswith(b"HTTP/1.1 200")
+        writer.close()
+        return done
+
+    return sum(await asyncio.gather(*(one(place) for place in range(connections))))
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def fan_out(readers: int, times: int = 7) -> dict[str, Any]:
+    """Milliseconds from an event's commit until the last socket has it; ours and raw frames."""
+    ours, raw = _told("hub", readers, times), _told("raw", readers, times)
+    return {"hub_ms": ours, "floor_ms": raw, "ratio": round(ours / raw, 2)}
+
+
+def _told(kind: str, readers: int, times: int) -> float:
+    with _announcer(kind) as (server, port):
+        return asyncio.run(_listen(server, port, readers, times))
+
+
+@contextmanager
+def _announcer(kind: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.hub.announcer", kind, str(port)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as server:
+        try:
+            yield server, port
+        finally:
+            server.terminate()
+
+
+async def _listen(server: subprocess.Popen[str], port: int, readers: int, times: int) -> float:
+    assert server.stdin is not None
+    assert server.stdout is not None
+    pairs = [await _connected(port) for _ in range(readers)]
+    lasts = []
+    for _ in range(times):
+        heard = [asyncio.create_task(_hear(reader)) for reader, _ in pairs]
+        await asyncio.sleep(0.3)
+        print(file=server.stdin, flush=True)
+        committed = float(await asyncio.to_thread(server.stdout.readline))
+        lasts.append((max(await asyncio.gather(*heard)) - committed) * 1000)
+    for _, writer in pairs:
+        writer.close()
+    return round(median(lasts), 2)
+
+
+async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    key = base64.b64encode(os.urandom(16)).decode()
+    ask = (
+        "GET /v1/live HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    )
+    for _ in range(400):
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.write(ask.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        return reader, writer
+    raise TimeoutError("the server does not come up")
+
+
+async def _hear(reader: asyncio.StreamReader) -> float:
+    await reader.readuntil(EVENT)
+    return time.perf_counter()

@@ -33,13 +33,17 @@ def tree(size: int, repeats: int) -> dict[str, Any]:
     return {"whole": whole, "kept": kept, "delta": delta, "bytes": len(body), "gzip_bytes": packed}
 
 
-def lineage(depth: int, repeats: int) -> Any:
-    """From a leaf of a single line up to the baseline."""
+def lineage(depth: int, repeats: int) -> dict[str, Any]:
+    """From a leaf of a single line up to the baseline, as the JSON that a reader gets."""
     with a_hub(train="rate = 1\n") as hub:
         last = grow(hub, depth, fan=1)[-1]
-        with hub.database.read() as session:
-            row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == last)).one()
-            return timed(lambda: experiments.lineage(session, row), repeats)
+
+        def one() -> bytes:
+            with hub.database.read() as session:
+                row = experiments.find(session, last)
+                return experiments.lineage_json(experiments.lineage(session, row))
+
+        return {"lineage": timed(one, repeats * 5), "bytes": len(one())}
 
 
 def git_reads(size: int, repeats: int) -> dict[str, Any]:

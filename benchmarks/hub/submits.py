@@ -90,13 +90,24 @@ def _git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
 
 
-def submit(before: int, repeats: int) -> tuple[Timed, Timed]:
+def side_by_side(before: int, packs: int, repeats: int) -> dict[str, Timed]:
+    """Floor, peer and hub in one run."""
+    return {
+        "floor": floor(repeats * 10),
+        **submit(before, repeats),
+        "peer": peer(packs, repeats),
+        "floor_again": floor(repeats * 10),
+    }
+
+
+def submit(before: int, repeats: int) -> dict[str, Timed]:
     """The hub's proposal and run in a goal that has `before` experiments already."""
     with a_hub() as hub:
         if before:
             grow(hub, before)
         steps = _Steps(hub, repeats + 1)
-        return timed(steps.propose, repeats), timed(steps.report, repeats)
+        proposed = timed(steps.propose, repeats)
+        return {"propose": proposed, "report": timed(steps.report, repeats)}
 
 
 class _Steps:

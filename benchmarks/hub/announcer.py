@@ -1,0 +1,91 @@
+"""A server in a process of its own that tells one event to every socket whenever stdin says so.
+
+`python -m benchmarks.hub.announcer hub|raw PORT`. The raw one is the floor: it writes the same
+bytes to every connection in a loop, and its event is one durable SQLite row as well. Both print
+the moment of their commit (seconds of the machine's monotonic clock).
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import sqlite3
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import uvicorn
+
+from benchmarks.hub.world import a_hub
+from hub.app import create_app
+from hub.core import Hub
+from protocol.events import GoalChanged
+
+HANDSHAKE = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""The constant of RFC 6455."""
+
+
+def serve_hub(port: int) -> None:
+    """Our application on uvicorn, as `hub serve` runs it."""
+    with a_hub(train="rate = 1\n") as hub:
+        app = create_app(hub)
+        config = uvicorn.Config(app, port=port, log_config=None, ws_per_message_deflate=False)
+        server = uvicorn.Server(config)
+        threading.Thread(target=_announce, args=(hub, server), daemon=True).start()
+        server.run()
+
+
+def _announce(hub: Hub, server: uvicorn.Server) -> None:
+    for _ in sys.stdin:
+        with hub.database.work() as work:
+            work.announce(GoalChanged(goal="toy", state="open", version=1, reason=str(uuid4())))
+        print(time.perf_counter(), flush=True)
+    server.should_exit = True
+
+
+async def serve_raw(port: int, folder: Path) -> None:
+    """WebSocket frames written by hand."""
+    writers: list[asyncio.StreamWriter] = []
+    database = sqlite3.connect(folder / "raw.sqlite3", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE events (body TEXT)")
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = asked.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0]
+        said = hashlib.sha1((key + HANDSHAKE).encode(), usedforsecurity=False).digest()
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + base64.b64encode(said) + b"\r\n\r\n"
+        )
+        writers.append(writer)
+
+    server = await asyncio.start_server(greet, "127.0.0.1", port, backlog=2048)
+    while await asyncio.to_thread(sys.stdin.readline):
+        event = {"type": "goal.changed", "goal": "toy", "state": "open", "reason": str(uuid4())}
+        text = json.dumps({"seq": 1, "at": "2026-01-01T00:00:00+00:00", "event": event}).encode()
+        database.execute("INSERT INTO events VALUES (?)", (text,))
+        print(time.perf_counter(), flush=True)
+        frame = bytes([0x81, 126, len(text) >> 8, len(text) & 255]) + text
+        for writer in writers:
+            writer.write(frame)
+    server.close()
+    database.close()
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    kind, port = sys.argv[1], int(sys.argv[2])
+    if kind == "hub":
+        serve_hub(port)
+        return
+    with TemporaryDirectory(prefix="agenthub-bench-") as folder:
+        asyncio.run(serve_raw(port, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
