@@ -77,14 +77,14 @@ ui-test: $(VENV)/.dev board_ui/node_modules/axe-core ## a real Chromium against 
 screenshots: $(VENV)/.dev ## eight pages in light and dark, into docs/screenshots
 	$(BIN)/python -m tests.ui.screenshots
 
-security-test: $(VENV)/.dev $(VENV)/.services ## hostile inputs, every route times every role, schemathesis
-	AGENTHUB_SCHEMA_EXAMPLES=15 $(BIN)/pytest -q -n $(JOBS) tests/security tests/hub/test_sessions.py tests/hub/test_identity.py tests/hub/test_parity.py
+security-test: $(VENV)/.dev $(VENV)/.services ## hostile inputs, every route times every role, sessions in Chromium, schemathesis
+	AGENTHUB_SCHEMA_EXAMPLES=15 $(BIN)/pytest -q -n $(JOBS) tests/security tests/ui/test_sessions.py tests/hub/test_sessions.py tests/hub/test_identity.py tests/hub/test_parity.py tests/hub/test_purge.py
 
 sbom: $(VENV)/.dev ## write what is installed as CycloneDX to .cache/sbom.json
-	@$(BIN)/python scripts/sbom.py .cache/sbom.json
+	@$(BIN)/python -m scripts.sbom .cache/sbom.json
 
 audit: $(VENV)/.dev ## look for known holes in what is installed; says so when it cannot ask
-	@sh scripts/audit.sh
+	@$(BIN)/python -m scripts.audit
 
 bench: $(VENV)/.dev ## measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks

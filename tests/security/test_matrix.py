@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import tokens
+from hub import sessions, tokens
 from hub.core import Hub
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -46,16 +46,44 @@ def rule(route: tuple[str, str]) -> str:
 
 
 ALLOWED = {
-    "public": {"nobody", "wrong", "revoked", "agent", "verifier", "operator"},
+    "public": {
+        "nobody", "wrong", "revoked", "agent", "verifier", "operator", "signed in", "forged", "out",
+    },
     "agent": {"agent", "verifier"},
     "writer": {"agent"},
-    "operator": {"operator"},
-    "session": set(),
-}
+    "operator": {"operator", "signed in"},
+    "session": {"signed in"},
+}  # fmt: skip
+"""Who may: `signed in` is an operator's cookie with CSRF token and our Origin, `forged` the cookie
+alone, as another site's page would send it, `out` the cookie of a session that has ended."""
+COOKIES = ("signed in", "forged", "out")
 
 
-def call(http: TestClient, route: tuple[str, str], token: str) -> int:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+def may(role: str, route: tuple[str, str]) -> bool:
+    """A forged request may read, because another site cannot see the answer, and change nothing."""
+    if role == "forged" and route[0] == "GET":
+        return may("signed in", route)
+    return role in ALLOWED[rule(route)]
+
+
+def cookie(hub: Hub, role: str) -> dict[str, str]:
+    """The headers of a browser in which grace has just signed in; each call its own session."""
+    with hub.database.work() as work:
+        who, token = sessions.begin(work, "grace")
+        if role == "out":
+            tokens.revoke(work, who.identity)
+    sent = {"Cookie": f"agenthub={sessions.seal(hub.signing_key, token)}"}
+    if role != "forged":
+        sent["X-CSRF-Token"] = sessions.csrf(hub.signing_key, who.identity)
+        sent["Origin"] = "http://testserver"
+    return sent
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def call(http: TestClient, route: tuple[str, str], headers: dict[str, str]) -> int:
     path = route[1].format_map(FILLED)
     body: dict[str, Any] = {} if route[0] == "GET" else {"json": {}}
     return int(http.request(route[0], path, headers=headers, **body).status_code)
@@ -78,12 +106,12 @@ def test_every_route_asks_every_role_for_its_right(http: TestClient, roles: dict
     hub: Hub = http.app.state.hub  # type: ignore[attr-defined]
     wrong: list[str] = []
     for route in routes(http):
-        allowed = ALLOWED[rule(route)]
-        for role, token in roles.items():
+        for role in (*roles, *COOKIES):
             hub.limits._buckets.clear()
-            status = call(http, route, token)
+            headers = cookie(hub, role) if role in COOKIES else bearer(roles[role])
+            status = call(http, route, headers)
             refused = status in (401, 403)
-            if (refused == (role in allowed) and route not in OPEN_WRITES) or status >= 500:
+            if (refused == may(role, route) and route not in OPEN_WRITES) or status >= 500:
                 wrong.append(f"{role} {route}: {status}")
 
     assert wrong == []
@@ -94,6 +122,6 @@ def test_nobody_changes_anything_without_a_token(http: TestClient) -> None:
 
     for route in routes(http):
         if route[0] != "GET":
-            call(http, route, "")
+            call(http, route, {})
 
     assert http.get("/v1/events").text == before
