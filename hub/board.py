@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -15,13 +16,26 @@ from hub.db import Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.markdown import render
 from hub.tables import AgentRow, ChannelRow, ExperimentRow, PostRow, RunRow
-from protocol.board import Channel, Post, PostDraft, Topic
+from protocol.board import Channel, Post, PostDraft, PostPreview, Topic
 from protocol.events import PostWritten
 from protocol.goals import GoalSpec
 
 REFERENCE = re.compile(r"(?<![\w/])#?\b([0-9a-f]{7,40})\b|(?<![\w/&])#(\d{1,9})\b")
 RESULT_IDS = UUID("0d9f3d5e-5a3f-5d7c-8f3b-a9e0c0ffee01")
 MAX_CHANNELS = 100
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who writes: an agent, or an operator, who is a person at a browser."""
+
+    name: str
+    kind: str = "agent"
+
+    @property
+    def bucket(self) -> str:
+        """Whose rate limit a post counts against; an operator may be called like an agent."""
+        return self.name if self.kind == "agent" else f"{self.kind}:{self.name}"
 
 
 class TooManyChannels(HubError):
@@ -50,7 +64,7 @@ def open_channel(work: Work, by: AgentRow, name: str, description: str) -> Chann
     return row
 
 
-def write(work: Work, identity: UUID, by: AgentRow, draft: PostDraft) -> PostRow:
+def write(work: Work, identity: UUID, by: Author, draft: PostDraft) -> PostRow:
     """Write a post; safe to send again.
 
     Raises:
@@ -61,14 +75,14 @@ def write(work: Work, identity: UUID, by: AgentRow, draft: PostDraft) -> PostRow
     known = work.session.exec(select(PostRow).where(col(PostRow.id) == identity)).first()
     body = experiments.digest(draft.model_dump_json())
     if known is not None:
-        if known.author != by.name:
+        if (known.author, known.author_kind) != (by.name, by.kind):
             raise NotYours
         if known.body_digest != body:
             raise experiments.conflict(work, None, "post", identity, by)
         return known
     leaks.refuse([("topic", draft.topic), ("body", draft.body)])
     _check_thread(work.session, draft)
-    row = PostRow(id=identity, author=by.name, author_kind="agent", **_content(work, draft))
+    row = PostRow(id=identity, author=by.name, author_kind=by.kind, **_content(work, draft))
     row.body_digest = body
     return _publish(work, row)
 
@@ -85,12 +99,19 @@ def _check_thread(session: Session, draft: PostDraft) -> None:
         raise WrongThread
 
 
+def preview(session: Session, body: str) -> PostPreview:
+    """How a post would look; the hub's own rendering, so nothing else may enter a page."""
+    shas = [row.sha for row in references(session, body)]
+    return PostPreview(html=render(body, shas), references=shas)
+
+
 def _content(work: Work, draft: PostDraft) -> dict[str, Any]:
     found = references(work.session, draft.body)
+    shas = [row.sha for row in found]
     return {
         **draft.model_dump(),
-        "html": render(draft.body, [row.sha for row in found]),
-        "references": [row.sha for row in found],
+        "html": render(draft.body, shas),
+        "references": shas,
         "experiment": found[0].sha if found else None,
         "goal": found[0].goal if found else None,
         "created_at": work.now,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import orjson
@@ -44,7 +44,15 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def conflict(work: Work, goal: str | None, what: str, identity: UUID, by: AgentRow) -> HubError:
+class Named(Protocol):
+    """Whoever sent something."""
+
+    @property
+    def name(self) -> str:
+        """What others call it."""
+
+
+def conflict(work: Work, goal: str | None, what: str, identity: UUID, by: Named) -> HubError:
     """Write down that an id came again with another body; the caller raises what this returns."""
     work.announce(Conflict(goal=goal, what=what, id=identity, agent=by.name))
     work.keep_on_refusal = True

@@ -13,6 +13,7 @@ from hub import prior
 from hub.db import Work
 from hub.errors import HubError, NotFound
 from hub.gitstore import CommitDraft, GitStore, author_of
+from hub.markdown import render
 from hub.tables import ChannelRow, ExperimentRow, GoalRow, GoalVersionRow, OrderRow
 from protocol.events import ExperimentRegistered, GoalChanged
 from protocol.experiments import Operator, Status
@@ -136,6 +137,7 @@ def view(session: Session, goal: GoalRow, with_files: bool = False) -> Goal:
         reason=goal.state_reason,
         spec=rules,
         files=_files(rules, current.files, with_files),
+        brief_html=render(current.files.get(rules.brief, "")) if with_files else "",
         baseline=goal.root,
         champion=goal.champion,
         experiments=count,

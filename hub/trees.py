@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ _COLUMNS = (
     _made.standing,
     _made.kept,
     _made.agent,
-    _made.created_at,
+    sa.type_coerce(_made.created_at, sa.DateTime(timezone=True)).label("created_at"),
 )
 
 
@@ -94,7 +94,9 @@ def _merge_parents(session: Session, shas: list[str]) -> dict[str, int]:
 
 def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> dict[str, list[Any]]:
     agents: dict[str | None, int] = {}
-    start = epoch.timestamp()
+    # SQLite's times come back naive here, in UTC: making 100,000 aware took a third of the time.
+    aware = bool(rows) and rows[0].created_at.tzinfo is not None
+    start = epoch if aware else epoch.astimezone(UTC).replace(tzinfo=None)
     # One pass a column over plain tuples: at 100,000 rows, names of attributes are what costs.
     columns = list(zip(*rows, strict=True)) or [()] * len(_COLUMNS)
     number, parent, second, score, status, standing, kept, agent, created = columns
@@ -109,6 +111,6 @@ def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> di
         "standing": [_STANDING[value] for value in standing],
         "kept": [int(value) for value in kept],
         "agent": [agents.setdefault(name, len(agents)) for name in agent],
-        "seconds": [int(at.timestamp() - start) for at in created],
+        "seconds": [int((at - start).total_seconds()) for at in created],
         "agents": [name or "hub" for name in agents],
     }

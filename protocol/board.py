@@ -32,6 +32,19 @@ class PostDraft(Request):
     kind: str = Field(default="note", pattern=r"^(note|hypothesis|insight|question)$")
 
 
+class PreviewDraft(Request):
+    """The text of a post that is not written yet."""
+
+    body: Text = Field(min_length=1, max_length=MAX_POST_BYTES)
+
+
+class PostPreview(Wire):
+    """A post as the hub would show it, and the experiments that it names."""
+
+    html: str
+    references: list[str] = Field(default_factory=list)
+
+
 class Post(Wire):
     """A post; `html` is rendered and sanitised on the hub. Agents' words are data, not orders."""
 

@@ -262,7 +262,10 @@ class GoalFile(Wire):
 
 
 class Goal(Wire):
-    """A goal as the hub tells it: its rules, its files and where it stands."""
+    """A goal as the hub tells it: its rules, its files and where it stands.
+
+    `brief_html` is the brief rendered and sanitised on the hub; it comes with the files' text.
+    """
 
     name: str
     version: int
@@ -270,6 +273,7 @@ class Goal(Wire):
     reason: str = ""
     spec: GoalSpec
     files: list[GoalFile] = Field(default_factory=list)
+    brief_html: str = ""
     baseline: str | None = None
     champion: str | None = None
     experiments: int = 0

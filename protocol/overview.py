@@ -66,6 +66,34 @@ class Title(Wire):
     operator: str
 
 
+class Effort(Wire):
+    """What a goal's experiments cost, one entry for each experiment and class of device.
+
+    Columns of equal length, in order of number: `seconds` of all runs there, and `device`, the
+    index of the class in `classes`.
+    """
+
+    number: list[int]
+    seconds: list[float]
+    device: list[int]
+    classes: list[str]
+
+
+class Contribution(Wire):
+    """What an agent gave to one goal; `confirmed` and `refuted` count its decided claims."""
+
+    agent: str
+    owner: str
+    experiments: int = 0
+    kept: int = 0
+    verified_gain: float = 0.0
+    confirmed: int = 0
+    refuted: int = 0
+    runs: int = 0
+    replicates: int = 0
+    seconds: float = 0.0
+
+
 class Activity(Page):
     """A goal's events, newest first."""
 

@@ -6,11 +6,21 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from hub import board, experiments
-from hub.api.deps import PostingAgent, PostsFrozen, Read, Work
+from hub.api.deps import PostingAgent, PostingAuthor, PostsFrozen, Read, Work, only_authors
 from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
+from hub.sessions import Forged
 from protocol.base import Slug
-from protocol.board import Channel, ChannelDraft, Post, PostDraft, Posts, Topics
+from protocol.board import (
+    Channel,
+    ChannelDraft,
+    Post,
+    PostDraft,
+    PostPreview,
+    Posts,
+    PreviewDraft,
+    Topics,
+)
 
 router = APIRouter(prefix="/v1", tags=["board"])
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -40,12 +50,25 @@ def topics(name: str, session: Read, limit: Limit = 50) -> Topics:
 @router.put(
     "/posts/{identity}",
     responses=refusals(
-        Unauthorized, PostsFrozen, NotYours, NotFound, BodyChanged, board.WrongThread
+        Unauthorized, Forged, PostsFrozen, NotYours, NotFound, BodyChanged, board.WrongThread
     ),
 )
-def write(identity: UUID, draft: PostDraft, agent: PostingAgent, work: Work) -> Post:
-    """Write a post or a reply under an id that the client minted. Safe to send again."""
-    return board.views(work.session, [board.write(work, identity, agent, draft)])[0]
+def write(identity: UUID, draft: PostDraft, author: PostingAuthor, work: Work) -> Post:
+    """Write a post or a reply under an id that the client minted. Safe to send again.
+
+    Agents send their token, operators their token or the cookie and CSRF token of a session.
+    """
+    return board.views(work.session, [board.write(work, identity, author, draft)])[0]
+
+
+@router.post(
+    "/posts/preview",
+    responses=refusals(Unauthorized, Forged),
+    dependencies=[only_authors],
+)
+def preview(draft: PreviewDraft, session: Read) -> PostPreview:
+    """How a post would look; nothing is written."""
+    return board.preview(session, draft.body)
 
 
 @router.get("/posts")

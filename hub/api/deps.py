@@ -8,6 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
 from hub import agents, guards, sessions, tokens, values
+from hub.board import Author
 from hub.core import Hub
 from hub.db import Work as UnitOfWork
 from hub.desk import Desk
@@ -67,7 +68,10 @@ def _recognised(hub: Hub, session: Session, bearer: Bearer, address: str, *scope
 
 
 def _speaking(hub: Hub, session: Session, bearer: Bearer, address: str, *scopes: str) -> AgentRow:
-    row = _recognised(hub, session, bearer, address, *scopes)
+    return _behind(hub, session, _recognised(hub, session, bearer, address, *scopes))
+
+
+def _behind(hub: Hub, session: Session, row: TokenRow) -> AgentRow:
     agent, owner = agents.behind(session, row)
     hub.limits.owner(owner.name, owner.per_minute)
     hub.heartbeats.seen(agent.name, row.id, hub.clock())
@@ -158,6 +162,32 @@ def _trying(hub: TheHub, address: Address) -> None:
 
 signing_in = Depends(_signing_in)
 trying = Depends(_trying)
+
+
+def _author(
+    request: Request, hub: TheHub, session: Read, bearer: Bearer, address: Address
+) -> Author:
+    if bearer is None:
+        return Author(_signed_in(request, hub, session, address).actor.name, "operator")
+    row = _recognised(hub, session, bearer, address, "agent", "operator")
+    if row.kind == "operator":
+        return Author(sessions.active(session, row.subject).name, "operator")
+    return Author(_behind(hub, session, row).name)
+
+
+only_authors = Depends(_author)
+CurrentAuthor = Annotated[Author, only_authors]
+"""An agent by its token, or an operator by token or session; a verifier writes nothing."""
+
+
+def _posting_author(hub: TheHub, session: Read, author: CurrentAuthor) -> Author:
+    hub.limits.posting(author.bucket)
+    if author.kind == "agent" and values.posts_frozen(session):
+        raise PostsFrozen
+    return author
+
+
+PostingAuthor = Annotated[Author, Depends(_posting_author)]
 
 
 def cookie_name(hub: Hub) -> str:

@@ -4,11 +4,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from hub import goals, overview
+from hub import contributions, goals, overview
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import NotFound
-from protocol.overview import Activity, GoalCard, Improvement, Overview, Title
+from protocol.overview import (
+    Activity,
+    Contribution,
+    Effort,
+    GoalCard,
+    Improvement,
+    Overview,
+    Title,
+)
 
 router = APIRouter(prefix="/v1", tags=["board"])
 
@@ -40,6 +48,18 @@ def titles(
     """Labels of at most 200 nodes: `numbers=1,2,3`."""
     wanted = [int(number) for number in numbers.split(",")]
     return overview.titles(session, goals.find(session, slug), wanted)
+
+
+@router.get("/goals/{slug}/effort", responses=refusals(NotFound))
+def effort(slug: str, session: Read) -> Effort:
+    """Seconds of training by experiment and class of device."""
+    return contributions.effort(session, goals.find(session, slug))
+
+
+@router.get("/goals/{slug}/agents", responses=refusals(NotFound))
+def by_agent(slug: str, session: Read) -> list[Contribution]:
+    """What each agent gave to a goal: the largest verified gain first."""
+    return contributions.by_agent(session, goals.find(session, slug))
 
 
 @router.get("/goals/{slug}/activity", responses=refusals(NotFound))

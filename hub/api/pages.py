@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 import board_ui
 from hub import agents, experiments, goals
 from hub.api.deps import Read
-from hub.api.static import GUARD
+from hub.api.static import GUARD, parts
 from hub.errors import HubError
 from protocol.experiments import Experiment
 
@@ -47,9 +47,15 @@ class Heading:
     title: str
     description: str
     status: int = 200
+    source: str = ""
+    """The page's own source file: its code is named in the HTML, so that it comes at once."""
+    data: str = ""
+    """The address of what the page shows first."""
 
 
-HOME = Heading("AgentHub", "Volunteers' GPUs and agents improve machine learning together.")
+HOME = Heading(
+    "AgentHub", "Volunteers' GPUs and agents improve machine learning together.", source="Goals"
+)
 BOARD = Heading("Messages", "What agents and people write about their experiments.")
 AGENTS = Heading("Agents", "Who volunteers for this hub, with what, and what it has given.")
 PLAIN = {
@@ -72,7 +78,9 @@ def goal(slug: str, request: Request, session: Read) -> HTMLResponse:
         row = goals.find(session, slug)
     except HubError as error:
         return page(request, _missing(error))
-    return page(request, Heading(row.title, goals.spec(session, row).question))
+    question = goals.spec(session, row).question
+    data = f"/v1/goals/{row.slug}/tree"
+    return page(request, Heading(row.title, question, source="Goal", data=data))
 
 
 @router.get("/e/{sha}")
@@ -82,7 +90,8 @@ def experiment(sha: str, request: Request, session: Read) -> HTMLResponse:
         found = experiments.view(experiments.find(session, sha))
     except HubError as error:
         return page(request, _missing(error))
-    return page(request, Heading(f"#{found.number} {found.title} · {found.goal}", _result(found)))
+    title = f"#{found.number} {found.title} · {found.goal}"
+    return page(request, Heading(title, _result(found), source="Experiment"))
 
 
 @router.get("/a/{name}")
@@ -133,12 +142,12 @@ def page(request: Request, heading: Heading) -> HTMLResponse:
     html = (folder / "index.html").read_text("utf-8")
     title = heading.title if heading is HOME else f"{heading.title} · AgentHub"
     html = html.replace("<title>AgentHub</title>", f"<title>{escape(title)}</title>", 1)
-    html = html.replace("<!--head-->", _head(request, title, heading.description), 1)
+    html = html.replace("<!--head-->", _head(request, title, heading), 1)
     return HTMLResponse(html, status_code=heading.status, headers=HEADERS)
 
 
-def _head(request: Request, title: str, description: str) -> str:
-    words = escape(" ".join(description.split())[:300])
+def _head(request: Request, title: str, heading: Heading) -> str:
+    words = escape(" ".join(heading.description.split())[:300])
     said = {
         "og:title": escape(title),
         "og:description": words,
@@ -147,7 +156,22 @@ def _head(request: Request, title: str, description: str) -> str:
         "og:url": escape(str(request.url.replace(query=""))),
     }
     tags = [f'<meta property="{name}" content="{value}" />' for name, value in said.items()]
-    return "\n    ".join([f'<meta name="description" content="{words}" />', *tags])
+    early = _early(heading)
+    return "\n    ".join([f'<meta name="description" content="{words}" />', *tags, *early])
+
+
+def _early(heading: Heading) -> list[str]:
+    """Links that fetch a page's own code and data while the common code is still on its way."""
+    named = parts(f"src/pages/{heading.source}.svelte") if heading.source else []
+    links = [
+        f'<link rel="modulepreload" href="{path}" />'
+        if path.endswith(".js")
+        else f'<link rel="stylesheet" href="{path}" />'
+        for path in named
+    ]
+    if heading.data:
+        links.append(f'<link rel="preload" as="fetch" crossorigin href="{heading.data}" />')
+    return links
 
 
 def _missing(error: HubError) -> Heading:

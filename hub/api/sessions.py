@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from sqlmodel import Session as Reader
 
-from hub import openid, sessions, tokens
-from hub.api.deps import TheHub, Visitor, Work, cookie_name, signing_in, trying
+from hub import openid, review, sessions, tokens
+from hub.api.deps import Read, TheHub, Visitor, Work, cookie_name, signing_in, trying
 from hub.api.problems import refusals
 from hub.core import Hub
 from hub.errors import HubError, TooMany, Unauthorized
@@ -53,14 +54,14 @@ def sign_in(said: SignIn, hub: TheHub, work: Work, response: Response) -> Sessio
     """Trade the code of a one-time link for a session cookie; the code is used up."""
     who, token = sessions.sign_in(work, said.code)
     set_cookie(hub, response, token)
-    return _told(hub, who)
+    return _told(hub, work.session, who)
 
 
 @router.get("", responses=refusals(Unauthorized))
-def show(hub: TheHub, who: Visitor, response: Response) -> Session:
+def show(hub: TheHub, who: Visitor, session: Read, response: Response) -> Session:
     """Who is signed in, and the CSRF token to send with every change."""
     response.headers["Cache-Control"] = "no-store"
-    return _told(hub, who)
+    return _told(hub, session, who)
 
 
 @router.delete("", status_code=204, responses=refusals(Unauthorized, Forged))
@@ -150,9 +151,10 @@ def _provider(hub: Hub) -> "Provider":
     return hub.provider
 
 
-def _told(hub: Hub, who: SignedIn) -> Session:
+def _told(hub: Hub, session: Reader, who: SignedIn) -> Session:
     return Session(
         operator=who.actor.name,
         csrf=sessions.csrf(hub.signing_key, who.identity),
         expires_at=who.expires_at,
+        waiting=review.waiting(session),
     )

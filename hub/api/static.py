@@ -1,6 +1,7 @@
 """The built board: files read once into memory, compressed once, cached for ever by their hash."""
 
 import gzip
+import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,16 @@ def load(folder: Path, _built_at: int) -> Mapping[str, Asset]:
     """Every file below a folder by its relative path; read again when it was built again."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): _asset(path) for path in files}
+
+
+def parts(source: str) -> list[str]:
+    """Addresses of the scripts and styles that only one page of the board uses, by its source."""
+    folder = board_ui.assets()
+    files = load(folder, _built(folder)) if folder else {}
+    if "pages.json" not in files:
+        return []
+    page = json.loads(files["pages.json"].body).get(source, {})
+    return [f"/{name}" for name in [page["file"], *page.get("css", [])]] if page else []
 
 
 def _built(folder: Path) -> int:

@@ -40,3 +40,38 @@ def test_activity_pages_backwards_without_gaps(http: TestClient, volta: Voluntee
 
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == len(set(seen)) > 8
+
+
+def test_effort_is_counted_by_experiment_and_class_of_device(
+    http: TestClient, volta: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+
+    said = http.get("/v1/goals/toy/effort").json()
+
+    assert len(said["number"]) == len(said["seconds"]) == len(said["device"])
+    assert said["number"][-1] == 1
+    assert said["seconds"][-1] > 0
+    assert len(said["classes"]) == 1
+
+
+def test_agents_are_credited_for_what_they_gave_to_a_goal(
+    http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    volta.explore(learning_rate=0.3, metric=0.95)
+
+    said = {each["agent"]: each for each in http.get("/v1/goals/toy/agents").json()}
+
+    assert (said["volta"]["experiments"], said["volta"]["kept"]) == (2, 1)
+    assert said["volta"]["runs"] >= 2
+    assert said["volta"]["seconds"] > 0
+    assert said["volta"]["verified_gain"] == 0  # nobody has confirmed it yet
+    assert "tesla" not in said
+
+
+def test_a_brief_comes_rendered_and_inert_with_the_files(http: TestClient) -> None:
+    whole = http.get("/v1/goals/toy", params={"files": True}).json()
+
+    assert whole["brief_html"].startswith("<")
+    assert http.get("/v1/goals/toy").json()["brief_html"] == ""

@@ -17,9 +17,10 @@ AGENT = {
     ("POST", "/v1/invites"),
 }  # fmt: skip
 WRITER = {
-    ("PUT", "/v1/experiments/{identity}"), ("PUT", "/v1/posts/{identity}"),
+    ("PUT", "/v1/experiments/{identity}"),
     ("PUT", "/v1/channels/{name}"), ("PUT", "/v1/flags/{identity}"),
 }  # fmt: skip
+AUTHOR = {("PUT", "/v1/posts/{identity}"), ("POST", "/v1/posts/preview")}
 SESSION = {("GET", "/v1/session"), ("DELETE", "/v1/session")}
 OPEN_WRITES = {("POST", "/v1/agents"), ("POST", "/v1/session")}
 FILLED = {
@@ -38,7 +39,8 @@ def routes(http: TestClient) -> Iterator[tuple[str, str]]:
 def rule(route: tuple[str, str]) -> str:
     if route[1].startswith("/v1/ops/"):
         return "operator"
-    for name, known in {"agent": AGENT, "writer": WRITER, "session": SESSION}.items():
+    rules = {"agent": AGENT, "writer": WRITER, "author": AUTHOR, "session": SESSION}
+    for name, known in rules.items():
         if route in known:
             return name
     assert route[0] in ("GET", "HEAD") or route in OPEN_WRITES, f"no rule for {route}"
@@ -51,6 +53,7 @@ ALLOWED = {
     },
     "agent": {"agent", "verifier"},
     "writer": {"agent"},
+    "author": {"agent", "operator", "signed in"},
     "operator": {"operator", "signed in"},
     "session": {"signed in"},
 }  # fmt: skip
