@@ -65,13 +65,14 @@ bench-swarm: $(VENV)/.dev ## simulate swarms: policies side by side, SWARM="--se
 picture: $(VENV)/.dev $(VENV)/.services ## take the README's picture of the board anew
 	$(BIN)/python -m tests.ui.picture
 
-board_ui/node_modules/axe-core: board_ui/package-lock.json
-	@cd board_ui && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/axe-core
+# The tools that only the board's own developers need; pip installs the rest when it builds.
+board_ui/node_modules/vitest: board_ui/package-lock.json
+	@cd board_ui && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/vitest
 
-ui-check: board_ui/node_modules/axe-core ## types, accessibility warnings and unit tests of the board
+ui-check: board_ui/node_modules/vitest ## types, accessibility warnings and unit tests of the board
 	cd board_ui && npm run types && npm run check && npm test
 
-ui-test: $(VENV)/.dev board_ui/node_modules/axe-core ## a real Chromium against a real hub
+ui-test: $(VENV)/.dev $(VENV)/.services ## a real Chromium against a real hub
 	$(BIN)/pytest -q tests/ui
 
 screenshots: $(VENV)/.dev ## eight pages in light and dark, into docs/screenshots

@@ -17,6 +17,7 @@ from tests.services.chromium import FLAGS
 from tests.services.ports import free_port
 from tests.ui import world
 
+expect.set_options(timeout=30_000)  # a machine that runs other tests as well may be slow
 AXE = Path("board_ui/node_modules/axe-core/axe.min.js")
 
 
