@@ -11,6 +11,16 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    manifest: "pages.json", // the hub names a page's own files in its HTML, so that they come at once
+    rolldownOptions: {
+      output: {
+        // What every page uses is one file: a first view costs few requests. Plots, the tree and the
+        // diff stay apart and come after the first paint.
+        codeSplitting: {
+          groups: [{ name: "base", test: /rolldown.runtime|node_modules\/(svelte|esm-env|clsx)\/|src\/(ui|[^/]+\.(ts|svelte)$)/ }],
+        },
+      },
+    },
   },
   server: {
     proxy: {

@@ -4,10 +4,8 @@ Sizes are of the gzipped files that a first view loads. Times are of a real Chro
 on a real hub: from the start of navigation until the tree can be used and no panel is loading.
 """
 
-import gzip
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -22,8 +20,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-import board_ui
 from benchmarks.ui import trees
+from benchmarks.ui.sizes import sizes
 from tests.services.chromium import FLAGS, find_chromium
 from tests.services.ports import free_port
 
@@ -62,42 +60,6 @@ def goals_to_draw() -> Iterator[tuple[str, list[tuple[int, float | None]]]]:
         yield "public record, 14,732 results", trees.public_record()
     else:
         print(f"{trees.RECORD} is not here: the public record is left out.")
-
-
-def sizes() -> dict[str, int]:
-    """Bytes of what the goal page loads first, and of everything."""
-    folder = board_ui.assets()
-    assert folder is not None, "build the board first: make dev"
-    files = {path.name: path for path in (folder / "assets").iterdir()}
-    entry = re.findall(r'(?:src|href)="/assets/([^"]+)"', (folder / "index.html").read_text())
-    page = next(name for name in files if re.match(r"Goal-.*\.js$", name))
-    first = closure(files, [*entry, page])
-    packed = {name: len(gzip.compress(path.read_bytes(), 9)) for name, path in files.items()}
-    theme = len(gzip.compress((folder / "theme.js").read_bytes(), 9))
-    return {
-        "goal page, first view, JS": theme + sum(packed[n] for n in first if n.endswith(".js")),
-        "goal page, first view, CSS": sum(packed[n] for n in first if n.endswith(".css")),
-        "everything": sum(packed.values()),
-    }
-
-
-def closure(files: dict[str, Path], start: list[str]) -> set[str]:
-    """What these files import at once; what they import later, when asked, is not followed."""
-    seen: set[str] = set()
-    queue = list(start)
-    while queue:
-        name = queue.pop()
-        if name in seen or name not in files:
-            continue
-        seen.add(name)
-        if name.endswith(".js"):
-            queue += re.findall(r'(?:from|import)"\./([^"]+\.js)"', files[name].read_text())
-            style = next(
-                (n for n in files if n.split("-")[0] == name.split("-")[0] and n.endswith(".css")),
-                "",
-            )
-            queue.append(style)
-    return seen
 
 
 @contextmanager
