@@ -56,6 +56,10 @@ export function absolute(then: string | number | Date): string {
   return `${date.toLocaleString()} · ${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
+/** A line of Markdown as words: its marks say nothing in a list. */
+export const words = (line: string): string =>
+  line.replace(/!\[([^\]]*)\]\([^)]*\)/g, "[picture: $1]").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").replace(/`|\*\*|^\s*(#{1,6}|>|[-*])\s+/g, "");
+
 /** A large whole number with thin separators. */
 export const count = (value: number): string => value.toLocaleString("en-US");
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Follower } from "./follower.ts";
-import { ago, bytes, duration, identity, judge, metric, pieces, signed } from "./format.ts";
+import { ago, bytes, duration, identity, judge, metric, pieces, signed, words } from "./format.ts";
+import { mintId } from "./posts/draft.ts";
 import { match } from "./routes.ts";
 import { readView, writeView } from "./url.ts";
 
@@ -37,6 +38,7 @@ describe("numbers and words", () => {
   });
   it("keep durations short", () => expect([duration(7.25), duration(59), duration(7500), duration(90000)]).toEqual(["7.3 s", "59 s", "2 h 5 min", "1 d 1 h"]));
   it("tell ages", () => expect([ago(0, 2000), ago(0, 90_000)]).toEqual(["just now", "1 min ago"]));
+  it("lose the marks of Markdown in a list", () => expect(words("> **Above** `0.02`: [a](http://x) ![curve](http://y)")).toBe("Above 0.02: a [picture: curve]"));
   it("tell sizes", () => expect([bytes(12), bytes(2048)]).toEqual(["12 B", "2.0 KB"]));
   it("give a name one colour and two letters", () => expect(identity("ada-volta")).toEqual({ slot: expect.any(Number), initials: "AV" }));
   it("show hidden characters and lose no others", () => {
@@ -58,5 +60,14 @@ describe("the cursor", () => {
     expect(follower.seq).toBe(40);
     follower.take('{"hello":{"seq":3,"after":40}}');
     expect(follower.seq).toBe(3);
+  });
+});
+
+describe("what is written here", () => {
+  it("gets ids that sort by time and are version 7", () => {
+    const [early, late] = [mintId(1_700_000_000_000), mintId(1_700_000_000_001)];
+    expect(early).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(early.slice(0, 13) < late.slice(0, 13)).toBe(true);
+    expect(mintId(1)).not.toBe(mintId(1));
   });
 });

@@ -1,10 +1,10 @@
 /** What the progress plot shows, apart from any canvas: stairs, dots, the clip, where labels fit. */
 import { standingOf, statusOf, type Forest } from "../tree/columns.ts";
 
-export type Axis = "number" | "time";
+export type Axis = "number" | "time" | "hours";
 
 export interface Progress {
-  /** X of every row: its number, or Unix seconds. */
+  /** X of every row: its number, Unix seconds, or device hours used until then. */
   x: Float64Array;
   stair: (number | null)[];
   verified: (number | null)[];
@@ -16,10 +16,21 @@ export interface Progress {
   best: number;
 }
 
-/** Sort every row into its layer, and build both staircases over all rows. */
-export function progress(forest: Forest, axis: Axis): Progress {
+/** Hours by row for that axis, and which rows to show; without a mask, all. */
+export interface Lens {
+  hours?: Float64Array | undefined;
+  only?: Uint8Array | undefined;
+}
+
+function across(forest: Forest, axis: Axis, hours: Float64Array | undefined): Float64Array {
+  if (axis === "hours" && hours) return hours;
+  return axis === "time" ? forest.seconds.map((at) => forest.epoch / 1000 + at) : Float64Array.from(forest.number);
+}
+
+/** Sort every row into its layer, and build both staircases over all rows that are shown. */
+export function progress(forest: Forest, axis: Axis, { hours, only }: Lens = {}): Progress {
   const out: Progress = {
-    x: axis === "number" ? Float64Array.from(forest.number) : forest.seconds.map((at) => forest.epoch / 1000 + at),
+    x: across(forest, axis, hours),
     stair: new Array<number | null>(forest.size),
     verified: new Array<number | null>(forest.size),
     kept: [], tried: [], crashed: [], running: [],
@@ -29,9 +40,11 @@ export function progress(forest: Forest, axis: Axis): Progress {
   let sure = NaN;
   for (let row = 0; row < forest.size; row++) {
     const score = forest.score[row];
-    layer(out, forest, row).push(row);
-    if (better(score, out.best, forest.sign)) out.best = score;
-    if (standingOf(forest, row) === "verified" && better(score, sure, forest.sign)) sure = score;
+    if (only === undefined || only[row] === 1) {
+      layer(out, forest, row).push(row);
+      if (better(score, out.best, forest.sign)) out.best = score;
+      if (standingOf(forest, row) === "verified" && better(score, sure, forest.sign)) sure = score;
+    }
     out.stair[row] = Number.isNaN(out.best) ? null : out.best;
     out.verified[row] = Number.isNaN(sure) ? null : sure;
   }
@@ -96,7 +109,9 @@ export function placeLabels({ forest, kept, text, at, measure, scale, right }: W
   const order = kept.map((row, rank) => ({ row, gain: gain(row, rank) })).sort((a, b) => b.gain - a.gain);
   const taken: Rect[] = [];
   const labels: Label[] = [];
-  for (const { row } of order.slice(0, 60)) {
+  // On a phone a few labels say more than a heap of them.
+  const most = right / scale < 640 ? 3 : 60;
+  for (const { row } of order.slice(0, most)) {
     const words = text(row);
     const { x, y } = at(row);
     const wide = measure(words);

@@ -1,0 +1,176 @@
+"""An operator at a real browser: signs in by a one-time link, acts, undoes, and writes."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from hub import people, sessions
+from hub.core import open_hub
+from hub.ops_tables import FlagRow, OperatorRow
+from hub.settings import Settings
+from tests.services.ports import free_port
+from tests.ui.conftest import AXE, ServedHub, Watched, settle
+from tests.ui.test_axe import best_of, violations
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
+SECTIONS = ("/ops", "/ops/goals", "/ops/people", "/ops/log", "/ops/health")
+
+
+@dataclass
+class Staffed:
+    """A hub of the tests' own, and one-time links for its operator, each good for one test."""
+
+    hub: ServedHub
+    links: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def staffed(
+    built_board: Path, small_world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Staffed]:
+    """A small world with an operator and something to review."""
+    data = tmp_path_factory.mktemp("staffed") / "hub"
+    shutil.copytree(small_world, data)
+    opened = open_hub(Settings(data=data))
+    with opened.database.work() as work:
+        work.session.add(OperatorRow(name="grace", created_at=work.now))
+        work.session.add(
+            FlagRow(
+                id=uuid4(), kind="agent", object="volta", reason="posts the same over and over",
+                by="tesla", created_at=datetime.now(UTC),
+            )
+        )  # fmt: skip
+        work.session.flush()
+        links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(7)]
+    opened.database.dispose()
+    served = ServedHub(data, free_port())
+    served.start()
+    yield Staffed(served, links)
+    served.kill()
+
+
+@pytest.fixture
+def desk(staffed: Staffed, open_page: Callable[..., Page]) -> Page:
+    """A browser in which grace has just signed in by a link."""
+    page = open_page(staffed.links.pop(), at=staffed.hub.url)
+    assert page.url.endswith("/signin")  # the code is out of the address at once
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/ops")
+    settle(page)
+    return page
+
+
+def visit(page: Page, staffed: Staffed, path: str) -> Page:
+    page.goto(staffed.hub.url + path)
+    settle(page)
+    return page
+
+
+def test_a_goal_is_paused_after_a_look_at_what_changes_and_resumed_by_undo(
+    desk: Page, staffed: Staffed, watched: Watched
+) -> None:
+    visit(desk, staffed, "/ops/goals")
+    desk.get_by_role("button", name="Pause", exact=True).click()
+    dialog = desk.get_by_role("dialog")
+    expect(dialog.get_by_text("open → paused")).to_be_visible()
+    expect(dialog.get_by_text("No work would be handed out any more.")).to_be_visible()
+    dialog.get_by_label("Reason").fill("the data moves house")
+    dialog.get_by_role("button", name="Pause", exact=True).click()
+    expect(desk.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+    assert staffed.hub.get("/v1/goals/tiny_gpt")["state"] == "paused"
+    page = visit(desk, staffed, "/g/tiny_gpt")
+    expect(page.get_by_text("the data moves house").first).to_be_visible()
+
+    visit(desk, staffed, "/ops/log")
+    row = desk.get_by_role("row").filter(has_text="goal.pause")
+    row.get_by_role("button", name="Undo").click()
+    dialog = desk.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("it has moved")
+    dialog.get_by_role("button", name="Undo").click()
+
+    expect(row.get_by_text("undone by")).to_be_visible()
+    assert staffed.hub.get("/v1/goals/tiny_gpt")["state"] == "open"
+    assert watched.errors == []
+
+
+def test_the_desk_shows_what_waits_and_keys_decide_it(desk: Page, watched: Watched) -> None:
+    expect(desk.get_by_text("posts the same over and over")).to_be_visible()
+    expect(desk.get_by_role("link", name="Operate 1 waiting")).to_be_visible()
+
+    desk.locator("main").press("a")
+    dialog = desk.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("they were different posts")
+    desk.keyboard.press("Enter")
+
+    expect(desk.get_by_text("Nothing waits.")).to_be_visible()
+    expect(desk.get_by_role("link", name="Operate", exact=True)).to_be_visible()
+    assert watched.errors == []
+
+
+def test_a_refusal_keeps_the_words_and_says_why(desk: Page, staffed: Staffed) -> None:
+    visit(desk, staffed, "/ops/goals")
+    desk.get_by_role("button", name="Pause", exact=True).click()
+    dialog = desk.get_by_role("dialog")
+    desk.route("**/v1/ops/actions", lambda route: route.abort())
+    dialog.get_by_label("Reason").fill("words that took long")
+    dialog.get_by_role("button", name="Pause", exact=True).click()
+
+    expect(dialog.get_by_role("alert")).to_contain_text("did not answer")
+    expect(dialog.get_by_label("Reason")).to_have_value("words that took long")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_operators_page_violates_a_rule(
+    desk: Page, staffed: Staffed, watched: Watched, width: int
+) -> None:
+    desk.add_init_script(AXE.read_text("utf-8"))
+    desk.set_viewport_size({"width": width, "height": 900})
+    paths = (*SECTIONS, "/m", "/m/discussion/Is%20depth%20worth%20it%3F")
+    found = [each for path in paths for each in violations(desk, staffed.hub.url + path)]
+
+    assert found == []
+    assert (watched.errors, watched.outside) == ([], [])
+
+
+def test_an_operator_writes_sees_it_first_and_answers(
+    desk: Page, staffed: Staffed, watched: Watched
+) -> None:
+    visit(desk, staffed, "/m/discussion/Is%20depth%20worth%20it%3F")
+    writing = desk.get_by_role("form", name="Write a post")
+    writing.get_by_label("Message").fill("Depth 3 is **next** <script>alert(1)</script>")
+    writing.get_by_role("button", name="Preview").click()
+    expect(writing.get_by_role("region", name="Preview").locator("strong")).to_have_text("next")
+    writing.get_by_role("button", name="Post").click()
+
+    post = desk.get_by_role("article").filter(has_text="Depth 3 is next")
+    expect(post.get_by_text("operator", exact=True)).to_be_visible()
+    expect(writing.get_by_label("Message")).to_have_value("")
+    post.get_by_role("button", name="Reply").click()
+    answer = desk.get_by_role("form", name="Reply to grace")
+    answer.get_by_label("Reply").fill("I started one.")
+    answer.get_by_role("button", name="Reply").click()
+    expect(desk.get_by_role("article").filter(has_text="I started one.")).to_have_count(1)
+    assert (watched.errors, watched.dialogs) == ([], [])
+
+
+def test_words_on_an_experiment_stand_in_its_discussion_and_outlive_a_reload(
+    desk: Page, staffed: Staffed, watched: Watched
+) -> None:
+    best = best_of(staffed.hub)
+    visit(desk, staffed, f"/e/{best}")
+    writing = desk.get_by_role("form", name="Write a post")
+    writing.get_by_label("Message").fill("Worth another seed.")
+    desk.reload()
+    settle(desk)
+    expect(writing.get_by_label("Message")).to_have_value("Worth another seed.")
+    writing.get_by_role("button", name="Post").click()
+
+    said = desk.locator("#discussion").get_by_role("article").filter(has_text="another seed")
+    expect(said).to_have_count(1)
+    assert watched.errors == []
