@@ -69,7 +69,7 @@ def served(tree: list[tuple[int, float | None]]) -> Iterator[str]:
     trees.fill(folder / "hub", tree)
     port = free_port()
     command = [sys.executable, "-m", "hub", "serve", "--data", str(folder / "hub")]
-    process = subprocess.Popen([*command, "--port", str(port)])
+    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     for _ in range(1200):
         try:

@@ -110,8 +110,8 @@ def _row(number: int, parent: int, score: float | None, kept: bool, root: str) -
         "verdict": "",
         "score": score,
         "metric": score,
-        "n_runs": 1,
-        "n_owners": 1,
+        "n_runs": 0,  # there are no rows of runs: the hub would spend its first minute on mending
+        "n_owners": 0,
         "kept": kept,
         "pinned": False,
         "boost": 1.0,
