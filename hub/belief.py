@@ -91,11 +91,11 @@ def fit(snapshot: Snapshot, rounds: int = ROUNDS) -> Belief:
     if not snapshot.nodes or not snapshot.readings:
         return _blank(snapshot)
     table = Table.of(snapshot)
-    spreads = _start(table)
+    start = spreads = _start(table)
     steps = _Steps(np.ones(len(table.parent)), np.zeros(len(table.parent)))
     for _ in range(rounds - 1):
         found = solve(table.problem(steps.weight, steps.extra + spreads.drift), spreads)
-        spreads, steps = _learn(table, found, spreads, steps)
+        spreads, steps = _learn(table, found, start, spreads, steps)
     found = solve(table.problem(steps.weight, steps.extra + spreads.drift), spreads)
     return _told(table, found, spreads)
 
@@ -209,7 +209,9 @@ class _Steps:
     extra: Floats
 
 
-def _learn(table: Table, found: Posterior, old: Spreads, steps: _Steps) -> tuple[Spreads, _Steps]:
+def _learn(
+    table: Table, found: Posterior, start: Spreads, old: Spreads, steps: _Steps
+) -> tuple[Spreads, _Steps]:
     """One round of expectation maximisation, held near the start by `PSEUDO` observations."""
     missed = (table.value - found.fitted) ** 2 + found.fitted_sd**2
     noise = _pooled(1.0, missed, 4 * PSEUDO if table.known_noise else PSEUDO)
@@ -221,7 +223,6 @@ def _learn(table: Table, found: Posterior, old: Spreads, steps: _Steps) -> tuple
     share = (TAIL + 1) / (TAIL + square / old.step**2)
     new = np.ones(len(table.parent))
     new[measured] = share
-    start = _start(table)
     spreads = Spreads(
         noise=noise,
         step=_pooled(start.step, share * square, PSEUDO),
@@ -244,25 +245,12 @@ def _offset_spreads(table: Table, found: Posterior, start: Spreads) -> tuple[flo
 
 
 def _merged(table: Table, mean: Floats) -> Floats:
-    """A merge is expected to add what the second side gained over the common ancestor."""
+    """A merge is expected to add what each side gained over its own parent."""
     extra = np.zeros(len(mean))
-    for node in np.flatnonzero(table.second >= 0):
-        second, first = int(table.second[node]), int(table.parent[node])
-        base = common_ancestor(table.parent, first, second)
-        if base is not None:
-            extra[node] = mean[second] - mean[base]
+    for node, sign, sides in table.brought:
+        own = [side for side in sides if table.parent[side] >= 0]
+        extra[node] = sign * sum(mean[side] - mean[table.parent[side]] for side in own)
     return extra
-
-
-def common_ancestor(parent: Ints, first: int, second: int) -> int | None:
-    """The nearest experiment from which both descend by first parents, if there is one."""
-    while first != second:
-        if first < second:
-            first, second = second, first
-        first = int(parent[first])
-        if first < 0:
-            return None
-    return first
 
 
 def _told(table: Table, found: Posterior, spreads: Spreads) -> Belief:

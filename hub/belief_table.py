@@ -30,7 +30,7 @@ class Table:
     columns: Ints
     kind: Ints
     n: Ints
-    second: Ints
+    brought: tuple[tuple[int, float, tuple[int, ...]], ...]
     names: tuple[tuple[str, ...], ...]
     sign: float
     level: float
@@ -44,7 +44,6 @@ class Table:
         value = sign * np.array([one.value for one in snapshot.readings])
         node = np.array([one.node for one in snapshot.readings], dtype=np.intp)
         up = [-1 if one.parent is None else one.parent for one in snapshot.nodes]
-        second = [-1 if one.second is None else one.second for one in snapshot.nodes]
         names, columns, kind = _columns(snapshot)
         if len(up) * len(kind) > DENSE:  # too many for both: a device is then its periods
             names, columns, kind = _columns(snapshot, devices=False)
@@ -57,7 +56,7 @@ class Table:
             columns=columns,
             kind=kind,
             n=np.bincount(node, minlength=len(up)),
-            second=np.array(second, dtype=np.intp),
+            brought=_brought(snapshot),
             names=names,
             sign=sign,
             level=level,
@@ -81,6 +80,15 @@ class Table:
     def _root_level(self) -> float:
         at_roots = self.value[self.parent[self.node] < 0]
         return float(np.median(at_roots)) if len(at_roots) else 0.0
+
+
+def _brought(snapshot: Snapshot) -> tuple[tuple[int, float, tuple[int, ...]], ...]:
+    """Merges with the experiments whose own steps they take over; ablations take theirs back."""
+    return tuple(
+        (place, -1.0 if one.operator == "ablate" else 1.0, one.sides)
+        for place, one in enumerate(snapshot.nodes)
+        if one.second is not None
+    )
 
 
 def _columns(

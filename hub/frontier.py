@@ -10,15 +10,15 @@ from hub import portfolio
 from hub.belief import Belief
 from hub.merge_arm import propose
 from hub.policies import PLAIN, POLICIES, Choice, Floats, Ints, Tuning, View
-from hub.replication import due, unverified_best
+from hub.replication import due, stalled, unverified_best
 from hub.snapshot import Snapshot
 from hub.verification import Verdict
 
-DEFAULT = "expected-improvement"
+DEFAULT = "believed"
 PINNED = 1 / 3
 """Share of the explore orders that goes to what operators pinned, while they pin something."""
-WARM = 0.05
-"""How much worse, in a policy's own score, a parent may be that the agent has at hand."""
+WARM = 0.25
+"""How much worse a parent that the agent has at hand may be believed, in units of the noise."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,13 @@ def _best(view: View, asker: Asker, nodes: Ints, scores: Floats) -> int:
         scores = scores + scale * np.log(np.maximum(boost, 1e-9))
     top = int(np.argmax(scores))
     if asker.warm:
-        close = np.flatnonzero(scores >= scores[top] - WARM)
-        warm = [place for place in close if view.snapshot.nodes[nodes[place]].key in asker.warm]
+        loss = view.belief.loss[nodes]
+        close = (loss <= loss[top] + WARM * view.belief.noise_sd) & np.isfinite(scores)
+        warm = [
+            place
+            for place in np.flatnonzero(close)
+            if view.snapshot.nodes[nodes[place]].key in asker.warm
+        ]
         top = int(warm[0]) if warm else top
     return int(nodes[top])
 
@@ -213,9 +218,9 @@ def _merge(view: View, asker: Asker) -> Order | None:
 
 
 def _ablate(view: View, random: Generator) -> Order | None:
-    """Now and then, take back the least certain gain on the way to the best and see."""
+    """On a plateau, now and then: take back the least certain gain on the way to the best."""
     best = view.belief.best
-    if best is None or random.random() >= view.tuning.ablate_share:
+    if best is None or not stalled(view) or random.random() >= view.tuning.ablate_share:
         return None
     done = {(one.parent, one.second) for one in view.snapshot.nodes if one.operator == "ablate"}
     step, spread = view.steps

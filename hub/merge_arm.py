@@ -32,21 +32,32 @@ def propose(view: View, barred: frozenset[tuple[int, int]] = frozenset()) -> Mer
     donors = _donors(view)
     found: tuple[float, int, tuple[int, ...]] | None = None
     for leader in _leaders(view):
-        sides = _sides(view, leader, donors)
-        if sides and (leader, sides[0]) not in barred:
+        sides = _sides(view, leader, donors, barred)
+        if sides:
             promised = float(view.belief.loss[leader] - sum(view.steps[0][one] for one in sides))
             found = min(found or (math.inf, 0, ()), (promised, leader, sides))
     if found is None:
         return None
     promised, leader, sides = found
     margin = view.tuning.merge_margin * view.belief.noise_sd
-    if promised > view.belief.loss[best] - margin:
+    if promised > min(float(view.belief.loss[best]), _awaited(view)) - margin:
         return None
     return Merge(leader, sides, _why(view, leader, sides, promised))
 
 
+def _awaited(view: View) -> float:
+    """The best that merges under way promise: what comes next should build on it, not beside it."""
+    gains = view.steps[0]
+    promises = [
+        float(view.belief.loss[one.parent] - sum(gains[side] for side in one.sides))
+        for one in view.snapshot.pending
+        if one.kind == "merge" and one.parent is not None
+    ]
+    return min(promises, default=math.inf)
+
+
 def _affordable(view: View) -> bool:
-    merges = sum(one.second is not None for one in view.snapshot.nodes)
+    merges = sum(one.merged for one in view.snapshot.nodes)
     under_way = sum(one.kind == "merge" for one in view.snapshot.pending)
     total = len(view.parent) + len(view.snapshot.pending)
     return merges + under_way < view.tuning.merge_share * total
@@ -59,24 +70,41 @@ def _leaders(view: View) -> list[int]:
 
 
 def _donors(view: View) -> Ints:
-    """Sure gains of their own, the largest first; a merge itself donates nothing new."""
+    """Sure gains over their own parents, the largest first."""
     step, spread = view.steps
     usable = np.zeros(len(step), dtype=bool)
     usable[view.candidates] = True
-    single = np.array([one.second is None for one in view.snapshot.nodes])
-    sure = np.flatnonzero(usable & single & (step > spread))
+    sure = np.flatnonzero(usable & (step > spread))
     return sure[np.argsort(-step[sure], kind="stable")][:DONORS]
 
 
-def _sides(view: View, leader: int, donors: Ints) -> tuple[int, ...]:
+def _sides(
+    view: View, leader: int, donors: Ints, barred: frozenset[tuple[int, int]]
+) -> tuple[int, ...]:
     """Donors that the leader does not hold yet, and with which it was not merged before.
 
     Its own children are no donors to it: what they bring to it is what they are.
     """
     held = contents(view, leader)
-    barred = held | _tried_with(view, leader)
-    free = [int(one) for one in donors if int(one) not in barred and view.parent[one] != leader]
-    return tuple(free[: view.tuning.merge_sides])
+    tried = _tried_with(view, held) | {one for pair in barred if leader in pair for one in pair}
+    changes = _changes(view, held)
+    chosen: list[int] = []
+    for one in map(int, donors):
+        brings = {one, *view.snapshot.nodes[one].sides}
+        new = _changes(view, brings)
+        if one in tried or view.parent[one] == leader:
+            continue
+        if held.isdisjoint(brings) and changes.isdisjoint(new):
+            chosen.append(one)
+            held, changes = held | brings, changes | new
+        if len(chosen) == view.tuning.merge_sides:
+            break
+    return tuple(chosen)
+
+
+def _changes(view: View, nodes: set[int]) -> set[str]:
+    """What these experiments altered: two that altered the same are one gain."""
+    return {view.snapshot.nodes[node].change for node in nodes} - {""}
 
 
 def contents(view: View, node: int) -> set[int]:
@@ -94,9 +122,8 @@ def contents(view: View, node: int) -> set[int]:
     return seen
 
 
-def _tried_with(view: View, leader: int) -> set[int]:
-    """What was merged, or is being merged, with this leader or with a line through it."""
-    line = contents(view, leader)
+def _tried_with(view: View, line: set[int]) -> set[int]:
+    """What was merged, or is being merged, with a leader or with the line through it."""
     tried: set[int] = set()
     for parent, sides in view.merges:
         if parent in line:

@@ -24,6 +24,9 @@ UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 MAX_FOLDED = 10**18
 """Larger results of constant arithmetic stay as written: 9**9**9 must not be computed."""
 
+OBJECTIONS = 2
+"""So often under one lease the hub objects to what was tried on other parents."""
+
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -55,10 +58,17 @@ def effect_key(parent: str, child: str) -> str:
     Statements are told apart by their path of enclosing functions and classes, and by the name
     they assign to, so that the same constant set to the same value is the same effect.
     """
+    return _hash(repr((canonical(parent), *_altered(parent, child))))
+
+
+def change_key(parent: str, child: str) -> str:
+    """Hash of what the child alters, whatever else the parent holds; never raises."""
+    return _hash(repr(_altered(parent, child)))
+
+
+def _altered(parent: str, child: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     before, after = _facts(parent)[1], _facts(child)[1]
-    gone = sorted(before.items() - after.items())
-    come = sorted(after.items() - before.items())
-    return _hash(repr((canonical(parent), gone, come)))
+    return sorted(before.items() - after.items()), sorted(after.items() - before.items())
 
 
 def effect_keys(parent: Mapping[str, str], child: Mapping[str, str]) -> str:
@@ -66,6 +76,22 @@ def effect_keys(parent: Mapping[str, str], child: Mapping[str, str]) -> str:
     changed = sorted(path for path in {*parent, *child} if parent.get(path) != child.get(path))
     parts = [(path, effect_key(parent.get(path, ""), child.get(path, ""))) for path in changed]
     return _hash(repr((canonical_tree(parent), parts)))
+
+
+def change_keys(parent: Mapping[str, str], child: Mapping[str, str]) -> str:
+    """Hash of what several files alter together, whatever else the parent holds."""
+    changed = sorted(path for path in {*parent, *child} if parent.get(path) != child.get(path))
+    parts = [(path, change_key(parent.get(path, ""), child.get(path, ""))) for path in changed]
+    return _hash(repr(parts))
+
+
+def objects(gain: float | None, sd: float, refused: int) -> bool:
+    """Whether to object to a change that was made to another parent and gained this there.
+
+    None: it failed there or is still running. What surely gained is welcome everywhere; and as
+    elsewhere it may be another matter, who proposes it a third time is let through.
+    """
+    return refused < OBJECTIONS and not (gain is not None and gain > sd)
 
 
 def _hash(text: str) -> str:

@@ -30,7 +30,7 @@ class Tuning:
     promote_sigmas: float = 6.0
     ablate_share: float = 0.02
     anchor_share: float = 0.02
-    least_operator: float = 0.1
+    least_operator: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class View:
     @cached_property
     def merges(self) -> list[tuple[int, tuple[int, ...]]]:
         """First parents with what was brought to them, merges under way included."""
-        made = [(one.parent, one.sides) for one in self.snapshot.nodes if one.second is not None]
+        made = [(one.parent, one.sides) for one in self.snapshot.nodes if one.merged]
         going = [(one.parent, one.sides) for one in self.snapshot.pending if one.kind == "merge"]
         return [(parent, sides) for parent, sides in made + going if parent is not None]
 

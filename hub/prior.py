@@ -11,7 +11,7 @@ from hub import likeness, novelty
 from hub.errors import HubError
 from hub.gitstore import lines
 from hub.likeness import Change
-from hub.tables import ExperimentRow
+from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Earlier, Status
 from protocol.goals import GoalSpec
 
@@ -26,10 +26,14 @@ class TriedBefore(HubError):
 
 @dataclass(frozen=True)
 class Keys:
-    """What a proposal comes down to: `canonical` is its code's meaning, `effect` its change's."""
+    """What a proposal comes down to: `canonical` is its code's meaning, `effect` its change's.
+
+    `change` is what it alters, whatever parent it alters.
+    """
 
     canonical: str
     effect: str = ""
+    change: str = ""
 
 
 def keys(spec: GoalSpec, parent: Mapping[str, str] | None, files: Mapping[str, str]) -> Keys:
@@ -38,7 +42,8 @@ def keys(spec: GoalSpec, parent: Mapping[str, str] | None, files: Mapping[str, s
     whole = novelty.canonical_tree(child)
     if parent is None:
         return Keys(whole)
-    return Keys(whole, novelty.effect_keys(_editable(spec, parent), child))
+    before = _editable(spec, parent)
+    return Keys(whole, novelty.effect_keys(before, child), novelty.change_keys(before, child))
 
 
 def _editable(spec: GoalSpec, files: Mapping[str, str]) -> dict[str, str]:
@@ -77,6 +82,23 @@ def alike(session: Session, parent: ExperimentRow, mine: Change) -> Earlier | No
     return _told(rows[found[0]], "likeness")
 
 
+def elsewhere(session: Session, goal: GoalRow, mine: Keys, refused: int) -> Earlier | None:
+    """The newest experiment that made the same change to another parent, if it did not gain."""
+    made = ExperimentRow
+    query = select(made).where(
+        col(made.goal) == goal.slug,
+        col(made.change) == mine.change,
+        col(made.status) != Status.ABANDONED.value,
+    )
+    row = session.exec(query.order_by(col(made.number).desc()).limit(1)).first()
+    if row is None:
+        return None
+    sign = 1.0 if goal.direction == "max" else -1.0
+    gain = None if row.delta is None else sign * row.delta
+    objects = novelty.objects(gain, row.delta_sd or 0.0, refused)
+    return _told(row, "elsewhere") if objects else None
+
+
 def change(before: Mapping[str, str], changed: Mapping[str, str], said: str) -> Change:
     """What a proposal adds to its parent's files, line by line, and says of it."""
     added: list[str] = []
@@ -99,6 +121,7 @@ LEVELS = {
     "code": "The same code",
     "effect": "The same change of the same parent",
     "likeness": "Much the same change of the same parent",
+    "elsewhere": "The same change of another parent",
 }
 
 

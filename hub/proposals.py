@@ -16,6 +16,7 @@ from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow
 from protocol.events import ExperimentRegistered
 from protocol.experiments import Proposal, Registered, Status
 from protocol.goals import GoalSpec
+from protocol.work import Kind
 
 
 class ProtectedFile(HubError):
@@ -138,7 +139,9 @@ def register(
     held_back = containment.gate(work, by, ready.seen, trusted_after)
     _refuse_repeats(work, order, ready.keys, parent, ready.change)
     row = _write(work, git, identity, by, proposal, parent=parent, changed=ready.changed)
-    row.body_digest, row.canonical, row.effect = body, ready.keys.canonical, ready.keys.effect
+    row.brought = order.brought
+    row.body_digest, keys = body, ready.keys
+    row.canonical, row.effect, row.change = keys.canonical, keys.effect, keys.change
     order.experiment = row.sha
     containment.record(work, row, ready.seen, held_back)
     return Registered(id=row.id, sha=row.sha, number=row.number)
@@ -150,6 +153,9 @@ def _refuse_repeats(
     """Answer with the earlier result; how often that happened is kept with the order."""
     earlier = prior.find(work.session, order.goal, keys)
     earlier = earlier or prior.alike(work.session, parent, change)
+    if earlier is None and order.kind == Kind.EXPLORE.value:
+        goal = work.session.get_one(GoalRow, order.goal)
+        earlier = prior.elsewhere(work.session, goal, keys, order.refused)
     if earlier is None:
         return
     order.refused += 1

@@ -11,6 +11,8 @@ from hub.verification import Verdict, champion, posterior_better, surely_better
 
 SURE = 0.95
 """Belief from which a claim of a new best is worth other people's time."""
+FEW = 3
+"""Repeats that any owner may be asked for before shares are compared."""
 STALLED = 60
 """Results without a sure gain over the best after which the top is sorted out by repeats."""
 
@@ -28,7 +30,7 @@ def due(view: View, verdicts: Sequence[Verdict], owner: str) -> Wanted | None:
     if not affordable(view):
         return None
     for wanted in _wishes(view, verdicts):
-        if open_to(view, wanted.node, owner):
+        if open_to(view, wanted.node, owner) and not spared(view, wanted.node, owner):
             return wanted
     return None
 
@@ -39,6 +41,23 @@ def affordable(view: View) -> bool:
     under_way = sum(one.kind == "replicate" for one in view.snapshot.pending)
     total = len(view.snapshot.readings) + len(view.snapshot.pending)
     return repeats + under_way < 1 + view.tuning.replicate_share * total
+
+
+def spared(view: View, node: int, owner: str) -> bool:
+    """Whether an owner did more than a fair share of the repeats, and another could do this one.
+
+    Repeats earn no new ideas: nobody is asked for more than twice the usual share of them while
+    somebody who is at work, and may measure this experiment, has done less.
+    """
+    runs = Counter(one.owner for one in view.snapshot.readings)
+    repeats = Counter(one.owner for one in view.snapshot.readings if one.kind == "replicate")
+    if repeats[owner] < FEW or repeats[owner] * runs.total() <= 2 * runs[owner] * repeats.total():
+        return False
+    others = {one.owner for one in view.snapshot.pending} - {owner}
+    return any(
+        repeats[one] * runs[owner] < repeats[owner] * runs[one] and open_to(view, node, one)
+        for one in others
+    )
 
 
 def open_to(view: View, node: int, owner: str) -> bool:
@@ -57,7 +76,7 @@ def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
     if best is not None:
         gain = _over(view, verdicts, best)
         wishes.append(Wanted(best, f"{view.told(best)} is claimed as a new best{gain}; check it."))
-    if _stalled(view):
+    if stalled(view):
         wishes += _top(view)
     return wishes
 
@@ -105,7 +124,7 @@ def _root(view: View) -> int:
     return int(np.flatnonzero(view.parent < 0)[0])
 
 
-def _stalled(view: View) -> bool:
+def stalled(view: View) -> bool:
     """No sure gain over the best for a while: now repeats buy more than another guess."""
     best = view.belief.best
     return best is not None and len(view.parent) - best > STALLED

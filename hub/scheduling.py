@@ -1,7 +1,8 @@
 """From rows to a decision: which goal, and what the frontier says is worth doing there."""
 
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -22,6 +23,8 @@ from protocol.work import Kind, WorkRequest
 NO_GOAL: Final = "No goal is open on this hub now; operators open them."
 NOTHING: Final = "Nothing here needs this device now; other owners' runs are awaited."
 WARM = 20
+GIVEN_UP = 2
+"""So many agents may fail to write a merge before it is left alone."""
 
 
 def open_goals(session: Session, request: WorkRequest) -> list[GoalRow]:
@@ -86,7 +89,9 @@ def decide(
 ) -> OrderRow | None:
     """Ask the frontier on behalf of an agent; nothing is written."""
     seed = secrets.randbelow(2**31)
-    asker = _asker(session, goal, agent, request)
+    asker = replace(
+        _asker(session, goal, agent, request), barred=barred(session, goal, thoughts.state.place)
+    )
     asked = _ask(thoughts, goal, asker, seed)
     if asked is None and asker.after_refusals:
         # Nothing to repeat or merge: a fresh try is better than a GPU that waits for ever.
@@ -100,6 +105,7 @@ def decide(
         asked.why,
         parent=None if asked.parent is None else sha(asked.parent),
         second_parent=None if asked.second is None else sha(asked.second),
+        brought=[sha(place) for place in asked.others],
         experiment=None if asked.node is None else sha(asked.node),
         seed=seed,
     )
@@ -136,6 +142,22 @@ def _asker(session: Session, goal: GoalRow, agent: AgentRow, request: WorkReques
     )
 
 
+def barred(session: Session, goal: GoalRow, place: Mapping[str, int]) -> frozenset[tuple[int, int]]:
+    """Merges that turned out to be nothing new, or that two agents gave up."""
+    order = OrderRow
+    query = sa.select(col(order.parent), col(order.second_parent), col(order.refused)).where(
+        col(order.goal) == goal.slug,
+        col(order.kind) == Kind.MERGE.value,
+        col(order.experiment).is_(None),
+        sa.or_(col(order.refused) > 0, col(order.ended_at).is_not(None)),
+    )
+    given_up = Counter[tuple[int, int]]()
+    for parent, second, refused in session.execute(query):
+        if parent in place and second in place:
+            given_up[place[parent], place[second]] += GIVEN_UP if refused else 1
+    return frozenset(pair for pair, count in given_up.items() if count >= GIVEN_UP)
+
+
 @dataclass(frozen=True)
 class Wish:
     """What should be done: `parent` for something new, `experiment` for a run as it is."""
@@ -145,6 +167,7 @@ class Wish:
     why: str
     parent: str | None = None
     second_parent: str | None = None
+    brought: Sequence[str] = ()
     experiment: str | None = None
     seed: int = field(default_factory=lambda: secrets.randbelow(2**31))
 
@@ -159,6 +182,7 @@ def new_order(now: datetime, goal: GoalRow, wish: Wish) -> OrderRow:
         operator=wish.operator.value,
         parent=wish.parent,
         second_parent=wish.second_parent,
+        brought=list(wish.brought),
         experiment=wish.experiment,
         why=wish.why[:600],
         seed=wish.seed,

@@ -50,7 +50,6 @@ class Settings(BaseSettings):
     posts_per_hour: float = Field(default=240, gt=0, description="per agent")
     proposals_per_hour: float = Field(default=3600, gt=0, description="per agent")
     trusted_after: int = Field(default=10, ge=0, description="verified runs until lint only warns")
-    policy: str = "expected-improvement"
     log_json: bool = False
     openid_issuer: str | None = None
     openid_client_id: str | None = None

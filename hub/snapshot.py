@@ -11,6 +11,7 @@ class Node:
     `status` is running, finished, failed or abandoned. `boost` multiplies how often it is branched
     from; frozen nodes get no children, forbidden ones are no candidates for anything. `brought`
     lists the experiments whose own change a merge took over (the second parent among them).
+    Equal `change` is the same change, whatever the parents; empty where that is not known.
     """
 
     key: str
@@ -28,6 +29,12 @@ class Node:
     frozen: bool = False
     forbidden: bool = False
     brought: tuple[int, ...] = ()
+    change: str = ""
+
+    @property
+    def merged(self) -> bool:
+        """Whether it brings experiments together; an ablation's second is what it took back."""
+        return self.second is not None and self.operator != "ablate"
 
     @property
     def sides(self) -> tuple[int, ...]:

@@ -70,15 +70,19 @@ def _nodes(session: Session, goal: GoalRow) -> tuple[Node, ...]:
             col(made.boost),
             col(made.frozen),
             sa.or_(col(made.forbidden), col(made.hidden)),
+            col(made.change),
+            col(made.brought),
         )
         .where(col(made.goal) == goal.slug)
         .order_by(col(made.number))
     )
     place: dict[str | None, int] = {}
     nodes: list[Node] = []
-    for sha, number, parent, second, *rest in session.execute(query):
+    for sha, number, parent, second, *rest, change, brought in session.execute(query):
+        sides = tuple(place[each] for each in brought if each in place)
         place[sha] = len(nodes)
-        nodes.append(Node(sha, number, place.get(parent), place.get(second), *rest))
+        said = (*rest, sides, change)
+        nodes.append(Node(sha, number, place.get(parent), place.get(second), *said))
     return tuple(nodes)
 
 
@@ -118,6 +122,7 @@ def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[
             node=place.get(order.experiment or ""),
             operator=order.operator,
             agent=order.agent or "",
+            brought=tuple(place[each] for each in order.brought if each in place),
         )
         for order in session.scalars(query)
     )

@@ -41,6 +41,10 @@ def _json() -> Any:
     return sa.Column(sa.JSON, nullable=False)
 
 
+def _shas() -> Any:
+    return sa.Column(sa.JSON, nullable=False, server_default="[]")
+
+
 class OwnerRow(SQLModel, table=True):
     """A person who volunteers."""
 
@@ -139,6 +143,7 @@ class ExperimentRow(SQLModel, table=True):
     parent: str | None = Field(default=None, max_length=40)
     parent_number: int | None = None
     second_parent: str | None = Field(default=None, max_length=40)
+    brought: list[str] = Field(default_factory=list, sa_column=_shas())
     depth: int = 0
     title: str = Field(max_length=200)
     hypothesis: str = ""
@@ -157,6 +162,9 @@ class ExperimentRow(SQLModel, table=True):
     tree: str = Field(max_length=40)
     canonical: str = Field(default="", index=True, max_length=64)
     effect: str = Field(default="", index=True, max_length=64)
+    change: str = Field(
+        default="", index=True, max_length=64, sa_column_kwargs={"server_default": ""}
+    )
     lines_added: int = 0
     lines_removed: int = 0
     created_at: datetime = Field(sa_type=UtcDateTime)
@@ -198,6 +206,7 @@ class OrderRow(SQLModel, table=True):
     operator: str = Field(max_length=16)
     parent: str | None = Field(default=None, max_length=40)
     second_parent: str | None = Field(default=None, max_length=40)
+    brought: list[str] = Field(default_factory=list, sa_column=_shas())
     experiment: str | None = Field(default=None, index=True, max_length=40)
     why: str = Field(default="", max_length=600)
     suggestion: str = ""

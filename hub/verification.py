@@ -73,16 +73,31 @@ def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
         _confirmations(snapshot, belief), _claims(snapshot, belief), _owners(snapshot)
     )
     verdicts: list[Verdict] = []
-    for node in range(len(snapshot.nodes)):
-        verdicts.append(_one(snapshot, belief, node, evidence, verdicts))
+    nearest: list[int | None] = []
+    for node, made in enumerate(snapshot.nodes):
+        nearest.append(_nearest(made.parent, verdicts, nearest))
+        if node in evidence.runs and nearest[node] is not None:
+            verdicts.append(_one(snapshot, belief, node, evidence, verdicts))
+        else:
+            seen = len(evidence.owners.get(node, ()))
+            verdicts.append(_untested(snapshot, belief, node, nearest[node], seen))
     return verdicts
 
 
 def champion(snapshot: Snapshot, belief: Belief, verdicts: Sequence[Verdict]) -> int | None:
-    """The best verified experiment: a later one takes over when it is surely better."""
+    """The best verified experiment: one tested later takes over when it is surely better.
+
+    In the order in which others first ran them, so that nothing believed worse takes over because
+    its number is lower.
+    """
+    tested: dict[int, int] = {}
+    for place, one in enumerate(snapshot.readings):
+        if one.owner != snapshot.nodes[one.node].owner:
+            tested.setdefault(one.node, place)
     crowned: int | None = None
-    for node, verdict in enumerate(verdicts):
-        if verdict.state != "verified" or snapshot.nodes[node].forbidden or not belief.n[node]:
+    for node in sorted(tested, key=tested.__getitem__):
+        known = node < len(verdicts) and verdicts[node].state == "verified"
+        if not known or snapshot.nodes[node].forbidden or not belief.n[node]:
             continue
         if crowned is None or surely_better(belief, node, crowned, CROWN):
             crowned = node
@@ -121,11 +136,6 @@ def _one(
     verdicts: Sequence[Verdict],
 ) -> Verdict:
     references = _references(snapshot, node, verdicts)
-    seen = len(evidence.owners.get(node, ()))
-    if not references or not belief.n[node]:
-        return _unclaimed(snapshot, seen, int(belief.n[node]))
-    if node not in evidence.runs:
-        return _untested(snapshot, references[0], seen)
     nearest = _against(snapshot, belief, node, references[0], evidence)
     if nearest.state not in ("provisional", "disputed"):
         return nearest
@@ -177,7 +187,21 @@ def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:
     return Verdict(state, 0.0, low, high, n, owners, None, 0.0, 0.0, said)
 
 
-def _untested(snapshot: Snapshot, reference: int, owners: int) -> Verdict:
+def _nearest(
+    above: int | None, verdicts: Sequence[Verdict], known: Sequence[int | None]
+) -> int | None:
+    """The nearest verified ancestor or the root, from the parent's own."""
+    if above is None or verdicts[above].state == "verified" or known[above] is None:
+        return above
+    return known[above]
+
+
+def _untested(
+    snapshot: Snapshot, belief: Belief, node: int, reference: int | None, owners: int
+) -> Verdict:
+    """A root, what was never measured, and what only its author measured."""
+    if reference is None or not belief.n[node]:
+        return _unclaimed(snapshot, owners, int(belief.n[node]))
     low, high = bounds(snapshot.rules)
     name = f"#{snapshot.nodes[reference].number}"
     said = f"Claimed by its author; nobody else has measured it against {name} yet."

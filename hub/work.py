@@ -209,6 +209,7 @@ def release(work: Work, lease: UUID, by: AgentRow, said: Release) -> None:
 def tell(session: Session, settings: Settings, git: GitStore, order: OrderRow) -> WorkOrder:
     """An order as the agent reads it."""
     goal = goals.find(session, order.goal)
+    prepared = preparing.prepare(session, git, order)
     return WorkOrder(
         lease=order.id,
         epoch=order.epoch,
@@ -217,6 +218,7 @@ def tell(session: Session, settings: Settings, git: GitStore, order: OrderRow) -
         goal_version=goal.version,
         parent=order.parent,
         second_parent=order.second_parent,
+        brought=order.brought,
         experiment=order.experiment,
         operator=Operator(order.operator),
         why=order.why,
@@ -227,7 +229,7 @@ def tell(session: Session, settings: Settings, git: GitStore, order: OrderRow) -
         digest=briefing.brief(session, goal, order),
         notices=notices(session, order.goal),
         suggestion=order.suggestion,
-        prepared=preparing.prepare(session, git, order),
+        prepared=prepared,
     )
 
 

@@ -83,7 +83,10 @@ class Earlier(Wire):
 
 
 class Experiment(Wire):
-    """A node of the tree with what the hub believes of it."""
+    """A node of the tree with what the hub believes of it.
+
+    `brought` lists the experiments whose change a merge took over, the second parent first.
+    """
 
     id: UUID
     sha: str
@@ -91,6 +94,7 @@ class Experiment(Wire):
     goal: str
     parent: str | None = None
     second_parent: str | None = None
+    brought: list[str] = Field(default_factory=list)
     title: str
     hypothesis: str = ""
     operator: Operator

@@ -52,6 +52,8 @@ class Prepared(Wire):
 class WorkOrder(Wire):
     """One thing to do. `parent` is set for explore, merge and ablate; `experiment` otherwise.
 
+    A merge brings over what each of `brought` changed; the first of them is the second parent.
+
     The goal's rules and files are read once per `goal_version` from `/v1/goals/{goal}`.
     """
 
@@ -62,6 +64,7 @@ class WorkOrder(Wire):
     goal_version: int
     parent: str | None = None
     second_parent: str | None = None
+    brought: list[str] = Field(default_factory=list)
     experiment: str | None = None
     operator: Operator
     why: str

@@ -7,8 +7,10 @@ Workers live in sessions of 2 to 6 hours whose readings are shifted together (se
 import heapq
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from benchmarks.swarm.landscapes import Design, Landscape, apply, difference, source
 from hub import belief as beliefs
@@ -35,6 +37,8 @@ class Setting:
     evaluations: int = 300
     belief: bool = True
     dedup: bool = True
+    objections: bool = True
+    noise: float = 1.0
     tuning: Tuning = field(default_factory=Tuning)
     switches: Switches = field(default_factory=Switches)
 
@@ -46,13 +50,25 @@ class Tally:
     truth: dict[int, float] = field(default_factory=dict)
     reported: dict[int, float] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
+    gains: dict[str, float] = field(default_factory=dict)
     duplicates: int = 0
     refused: int = 0
+    objected: int = 0
     promotions: int = 0
     false_promotions: int = 0
     demotions: int = 0
     raw_promotions: int = 0
     false_raw_promotions: int = 0
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> "Tally":
+        """A tally as it was written down; JSON turns the marks into text."""
+        marked = {name: _numbered(told[name]) for name in ("truth", "reported")}
+        return cls(**{**told, **marked})
+
+
+def _numbered(told: dict[str, float]) -> dict[int, float]:
+    return {int(mark): value for mark, value in told.items()}
 
 
 @dataclass
@@ -64,12 +80,30 @@ class _Worker:
     until: float
 
 
+@dataclass(frozen=True)
+class _Luck:
+    """Streams of their own for what policies share: all of them are told the same ideas in the
+    same order and meet the same machines, so that paired differences are about the policies."""
+
+    ideas: Generator
+    asks: Generator
+    times: Generator
+    crashes: Generator
+    merges: Generator
+    sessions: Generator
+    noise: Generator
+
+    @classmethod
+    def of(cls, seed: int) -> "_Luck":
+        return cls(*[np.random.default_rng((seed, 2, stream)) for stream in range(7)])
+
+
 class Swarm:
     """One simulated goal."""
 
     def __init__(self, landscape: Landscape, setting: Setting, seed: int) -> None:
         self.land, self.set = landscape, setting
-        self.random = np.random.default_rng((seed, 2))
+        self.luck = _Luck.of(seed)
         self.designs: list[Design] = [landscape.root()]
         self.truths = [landscape.truth(self.designs[0])]
         self.nodes = [Node("root", 0)]
@@ -82,8 +116,10 @@ class Swarm:
         self.verdicts: list[Verdict] = []
         self.tally = Tally()
         self.raw_best, self.champion = 0, 0
-        self.lowest = np.inf
-        self.every = max(1, setting.workers // 4)
+        self.lowest, self.lowest_truth = np.inf, self.truths[0]
+        # A hub thinks again when something came in, but for large swarms some seconds later.
+        self.every = max(1, setting.workers // 32)
+        self.changes: dict[str, int] = {}
         self.workers = [self._worker(place) for place in range(setting.workers)]
 
     def _worker(self, place: int) -> _Worker:
@@ -91,7 +127,7 @@ class Swarm:
 
     def run(self) -> Tally:
         """Let the workers work until the budget of evaluations is spent."""
-        clock = [(self.random.uniform(0, 1), place) for place in range(len(self.workers))]
+        clock = [(self.luck.times.uniform(0, 1), place) for place in range(len(self.workers))]
         heapq.heapify(clock)
         jobs: dict[int, tuple[Order, int]] = {}
         done = 0
@@ -126,6 +162,9 @@ class Swarm:
                 return order, order.node
             design = self._design(order)
             code = _code(design)
+            if order.kind == "explore" and self._objected(order.parent or 0, design, refused):
+                self.tally.objected += 1
+                continue
             if code in self.seen and self.set.dedup and refused < 4:
                 self.tally.refused += 1
                 if order.kind == "merge":
@@ -136,6 +175,19 @@ class Swarm:
             self.tally.duplicates += code in self.seen
             return order, self._register(place, order, design, code)
         raise AssertionError("unreachable: the fifth proposal is always taken")
+
+    def _objected(self, parent: int, design: Design, refused: int) -> bool:
+        """Whether the hub objects, because the same change did not gain on another parent."""
+        earlier = self.changes.get(self._change(parent, design))
+        if not self.set.objections or earlier is None:
+            return False
+        delta = self.belief.delta[earlier] if earlier < len(self.belief.delta) else np.nan
+        if np.isnan(delta):
+            return novelty.objects(None, 0.0, refused)
+        return novelty.objects(-float(delta), float(self.belief.delta_sd[earlier]), refused)
+
+    def _change(self, parent: int, design: Design) -> str:
+        return novelty.change_key(source(self.designs[parent]), source(design))
 
     def _again(self, place: int) -> tuple[Order, int]:
         """The hub trains nothing twice under another name: the best is run again instead."""
@@ -161,7 +213,7 @@ class Swarm:
             verdicts,
             asker,
             policy=self.set.policy,
-            seed=int(self.random.integers(2**31)),
+            seed=int(self.luck.asks.integers(2**31)),
             tuning=self.set.tuning,
             switches=self.set.switches,
         )
@@ -173,12 +225,12 @@ class Swarm:
             return self._merged(parent, order)
         if order.kind == "ablate":
             return apply(parent, self._undone(order.second or 0))
-        return apply(parent, self.land.propose(parent, order.operator, self.random))
+        return apply(parent, self.land.propose(parent, order.operator, self.luck.ideas))
 
     def _merged(self, design: Design, order: Order) -> Design:
         for side in order.others:
             up = self.nodes[side].parent or 0
-            if self.random.random() < MERGED:
+            if self.luck.merges.random() < MERGED:
                 design = apply(design, difference(self.designs[up], self.designs[side]))
         return design
 
@@ -188,6 +240,9 @@ class Swarm:
     def _register(self, place: int, order: Order, design: Design, code: str) -> int:
         worker, node = self.workers[place], len(self.nodes)
         self.seen.add(code)
+        change = self._change(order.parent or 0, design) if order.kind == "explore" else ""
+        if change:
+            self.changes[change] = node
         self.designs.append(design)
         self.truths.append(self.land.truth(design))
         self.nodes.append(
@@ -195,12 +250,13 @@ class Swarm:
                 str(node),
                 node,
                 order.parent,
-                order.second if order.kind == "merge" else None,
+                order.second,
                 order.operator,
                 worker.owner,
                 worker.name,
                 "running",
                 brought=order.others,
+                change=change,
             )
         )
         self.pending[place] = Pending(
@@ -217,11 +273,11 @@ class Swarm:
 
     def _minutes(self, order: Order, node: int) -> float:
         think = THINK if order.kind == "explore" else 0.1
-        fails = order.node is None and self.land.crashes(self.designs[node], self.random)
+        fails = order.node is None and self.land.crashes(self.designs[node], self.luck.crashes)
         if fails:
             self.nodes[node] = _with(self.nodes[node], "failed")
             return think + CRASH
-        return think + TRAIN * (1 + SPREAD * float(self.random.normal()))
+        return think + TRAIN * (1 + SPREAD * float(self.luck.times.normal()))
 
     def _finish(self, place: int, order: Order, node: int, now: float) -> None:
         worker = self.workers[place]
@@ -231,16 +287,24 @@ class Swarm:
             return
         if now > worker.until:
             worker.period += 1
-            worker.until = now + float(self.random.uniform(120, 360))
-            worker.shift = float(self.random.normal(0, np.hypot(PERIOD, DEVICE)))
-        luck = float(self.random.standard_t(5)) * NOISE / np.sqrt(5 / 3)
-        value = self.truths[node] + worker.shift + luck
+            worker.until = now + float(self.luck.sessions.uniform(120, 360))
+            worker.shift = float(self.luck.sessions.normal(0, np.hypot(PERIOD, DEVICE)))
+        luck = float(self.luck.noise.standard_t(5)) * NOISE / np.sqrt(5 / 3)
+        value = self.truths[node] + self.set.noise * (worker.shift + luck)
         self.nodes[node] = _with(self.nodes[node], "finished")
         period = str(worker.period)
         self.readings.append(
             Reading(node, value, worker.owner, worker.name, period, "H100", order.kind)
         )
         self._raw(node, value)
+        self._gain(order.kind, node)
+
+    def _gain(self, kind: str, node: int) -> None:
+        """How far each kind of work truly lowered the best of what was made."""
+        gain = self.lowest_truth - self.truths[node]
+        if gain > 0:
+            self.lowest_truth = self.truths[node]
+            self.tally.gains[kind] = self.tally.gains.get(kind, 0.0) + gain
 
     def _raw(self, node: int, value: float) -> None:
         """What a leaderboard of raw minima would have crowned."""
@@ -253,9 +317,10 @@ class Swarm:
 
     def _learn(self, done: int) -> None:
         plain = self.set.policy in PLAIN
-        if not plain and (done % self.every == 0 or done in MARKS):
-            snapshot = self.snapshot()
+        snapshot, due = self.snapshot(), done in MARKS or done % self.every == 0
+        if due and (not plain or self.set.objections):
             self.belief = self._believe(snapshot)
+        if due and not plain:
             self.verdicts = verification.judge(snapshot, self.belief)
             self._crown(snapshot)
         if done in MARKS:
@@ -295,6 +360,7 @@ def _with(node: Node, status: str) -> Node:
         node.agent,
         status,
         brought=node.brought,
+        change=node.change,
     )
 
 

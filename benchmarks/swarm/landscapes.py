@@ -95,9 +95,11 @@ class EditBag:
         share = self.popular.copy()
         if operator == "bold":
             share[: self.SWITCHES] *= 8
-        share[[int(value) for value in design.values()]] = 0
-        edit = int(np.searchsorted(np.cumsum(share), random.random() * share.sum()))
-        return {f"s{self.site[min(edit, self.EDITS - 1)]:03d}": float(min(edit, self.EDITS - 1))}
+        edges, applied = np.cumsum(share), set(design.values())
+        while True:  # one number a try, so that policies that share a stream hear the same ideas
+            edit = int(np.searchsorted(edges[:-1], random.random() * edges[-1]))
+            if edit not in applied:
+                return {f"s{self.site[edit]:03d}": float(edit)}
 
     def crashes(self, design: Design, random: Generator) -> bool:
         """One run in twenty."""

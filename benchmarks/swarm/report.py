@@ -13,9 +13,9 @@ Runs = Mapping[str, Mapping[int, Tally]]
 
 def table(land: str, workers: int, runs: Runs, machine: str) -> str:
     """One landscape at one number of workers, as Markdown."""
-    seeds = sorted(runs["default"])
+    seeds = sorted(set.intersection(*[set(told) for told in runs.values()]))
     lines = [
-        f"# {land}, {workers} workers, {len(seeds)} paired seeds",
+        f"# {land}, {workers} workers, {len(seeds)} paired seeds ({seeds[0]} to {seeds[-1]})",
         "",
         f"True val_bpb of the experiment each policy would recommend (lower is better). {machine}.",
         "",
@@ -27,10 +27,11 @@ def table(land: str, workers: int, runs: Runs, machine: str) -> str:
         "Differences are paired by seed, in 0.001 bpb, ± half of a 95 % interval.",
         "",
         "| policy | reported minus true at 300 | promotions | false | taken back |"
-        " raw minima promoted | false | duplicates trained | refused as tried |"
-        " explore / replicate / anchor / merge / ablate |",
-        "|" + "---|" * 10,
-        *[_checks(name, told) for name, told in runs.items()],
+        " raw minima promoted | false | duplicates trained | refused as tried | objected |"
+        " explore / replicate / anchor / merge / ablate |"
+        " true gains by explore / merge, in 0.001 bpb |",
+        "|" + "---|" * 12,
+        *[_checks(name, [told[seed] for seed in seeds]) for name, told in runs.items()],
         "",
     ]
     return "\n".join(lines)
@@ -56,8 +57,7 @@ def _interval(gaps: NDArray[np.float64]) -> str:
     return f"{gaps.mean() * 1e3:+.2f} ± {half * 1e3:.2f}"
 
 
-def _checks(name: str, told: Mapping[int, Tally]) -> str:
-    runs = list(told.values())
+def _checks(name: str, runs: list[Tally]) -> str:
     bias = np.mean([run.reported[MARKS[-1]] - run.truth[MARKS[-1]] for run in runs])
     kinds = [
         f"{np.mean([run.kinds.get(kind, 0) for run in runs]):.0f}"
@@ -70,8 +70,14 @@ def _checks(name: str, told: Mapping[int, Tally]) -> str:
         f"| {name} | {bias * 1e3:+.2f}e-3 | {true} | {false} ({_share(false, true)}) | "
         f"{sum(run.demotions for run in runs)} | {raw} | "
         f"{raw_false} ({_share(raw_false, raw)}) | {sum(run.duplicates for run in runs)} | "
-        f"{np.mean([run.refused for run in runs]):.1f} | {' / '.join(kinds)} |"
+        f"{np.mean([run.refused for run in runs]):.1f} | "
+        f"{np.mean([run.objected for run in runs]):.1f} | {' / '.join(kinds)} | "
+        f"{' / '.join(_gained(runs, kind) for kind in ('explore', 'merge'))} |"
     )
+
+
+def _gained(runs: list[Tally], kind: str) -> str:
+    return f"{1e3 * np.mean([run.gains.get(kind, 0.0) for run in runs]):.1f}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -3,7 +3,12 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from hub import goals, scheduling
+from hub.core import Hub
 from hub.likeness import ALIKE, Change, nearest
+from hub.scheduling import Wish
+from protocol.experiments import Operator
+from protocol.work import Kind
 from tests.builders import TRAIN, Clock
 from tests.hub.volunteer import Volunteer
 
@@ -99,3 +104,27 @@ def test_where_nothing_can_be_repeated_a_refused_agent_may_try_afresh(
 
     assert reply.order is not None
     assert reply.order.kind.value == "explore"
+
+
+def test_what_surely_lost_on_another_parent_is_objected_to_twice(
+    hub: Hub, volta: Volunteer, tesla: Volunteer
+) -> None:
+    lost, gained = TRAIN.replace("DEPTH = 2", "DEPTH = 9"), TRAIN.replace("0.1", "0.2")
+    made = []
+    for text, metric in ((lost, 0.99), (gained, 0.8)):
+        order = volta.exploring()
+        assert volta.propose(order, files={"train.py": text}).status_code == 200
+        assert volta.report(order, metric=metric).status_code == 200
+        made.append(order.experiment)
+    wish = Wish(Kind.EXPLORE, Operator.TWEAK, "Build on it.", parent=made[1])
+    with hub.database.work() as work:
+        goal = goals.find(work.session, "toy")
+        scheduling.put(work, scheduling.new_order(work.now, goal, wish))
+
+    order = tesla.claim()
+    both = {"train.py": gained.replace("DEPTH = 2", "DEPTH = 9")}
+    answers = [tesla.propose(order, files=both) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [409, 409, 200]
+    assert answers[0].json()["data"]["earlier"]["level"] == "elsewhere"
+    assert answers[0].json()["detail"].startswith("The same change of another parent is #1")

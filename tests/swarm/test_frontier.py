@@ -98,6 +98,130 @@ def test_two_sure_gains_of_one_parent_are_merged_once() -> None:
     assert {after.parent, after.second} != {1, 2}
 
 
+def three_sure_gains() -> Snapshot:
+    """Three children of the root that surely gained, confirmed by others."""
+    gains = [LEVEL - 5e-3, LEVEL - 4e-3, LEVEL - 3e-3]
+    snapshot = a_goal(LEVEL, *gains, *[LEVEL + 1e-3] * 8, noise_sd=2e-4)
+    again = [
+        a_reading(0, LEVEL, "bo"),
+        *[a_reading(1 + n, each, "bo") for n, each in enumerate(gains)],
+    ]
+    return replace(snapshot, readings=(*snapshot.readings, *again))
+
+
+def test_several_gains_are_brought_to_the_leader_at_once() -> None:
+    order = asked(three_sure_gains())
+
+    assert order is not None
+    assert (order.kind, order.parent, order.second, order.others) == ("merge", 1, 2, (2, 3))
+
+
+def test_a_barred_merge_leaves_the_others() -> None:
+    order = asked(three_sure_gains(), replace(BO, barred=frozenset({(1, 2)})))
+
+    assert order is not None
+    assert order.kind == "merge"
+    assert {1, 2} != {order.parent, order.second}
+
+
+def test_two_merges_of_one_leader_are_brought_together() -> None:
+    """What two agents merged at the same time would otherwise never meet."""
+    start = three_sure_gains()
+    merges = [
+        Node("m1", 12, 1, 2, "merge", "ada", brought=(2,)),
+        Node("m2", 13, 1, 3, "merge", "ada", brought=(3,)),
+    ]
+    readings = [
+        a_reading(node, value, owner)
+        for node, value in ((12, LEVEL - 9e-3), (13, LEVEL - 8e-3))
+        for owner in ("ada", "bo")
+    ]
+    both = replace(start, nodes=(*start.nodes, *merges), readings=(*start.readings, *readings))
+
+    order = asked(both)
+
+    assert order is not None
+    assert (order.kind, order.parent, order.others) == ("merge", 12, (13,))
+
+
+def test_an_ablation_is_no_merge() -> None:
+    start = three_sure_gains()
+    taken = Node("a", 12, 1, 2, "ablate", "ada", status="running")
+
+    order = asked(replace(start, nodes=(*start.nodes, taken)))
+
+    assert order is not None
+    assert (order.kind, order.others) == ("merge", (2, 3))
+
+
+def a_line(length: int, idle: int) -> Snapshot:
+    """Each gains on the one before, all confirmed; then so many results that do not."""
+    nodes = [Node(f"n{n}", n, n - 1 if n else None, owner="ada") for n in range(length)]
+    nodes += [Node(f"w{n}", n, 0, owner="ada") for n in range(length, length + idle)]
+    readings = [
+        a_reading(n, LEVEL - 2e-3 * n if n < length else LEVEL + 1e-3, who)
+        for n in range(length + idle)
+        for who in ("ada", "bo")
+    ]
+    rules = replace(Snapshot().rules, noise_sd=2e-4)
+    return Snapshot(rules=rules, nodes=tuple(nodes), readings=tuple(readings))
+
+
+def kinds(snapshot: Snapshot, seeds: int = 120) -> set[str]:
+    orders = [asked(snapshot, replace(BO, owner="ada"), seed=seed) for seed in range(seeds)]
+    return {one.kind for one in orders if one is not None}
+
+
+def test_changes_are_taken_back_on_a_plateau_only() -> None:
+    assert "ablate" not in kinds(a_line(6, 2))
+    assert "ablate" in kinds(a_line(6, 70))
+
+
+def test_what_altered_the_same_is_brought_over_once() -> None:
+    start = three_sure_gains()
+    nodes = [replace(one, change="same") if one.number in (2, 3) else one for one in start.nodes]
+
+    order = asked(replace(start, nodes=tuple(nodes)))
+
+    assert order is not None
+    assert (order.kind, order.parent, order.others) == ("merge", 1, (2,))
+
+
+def test_a_merge_under_way_is_awaited_before_the_next_beside_it() -> None:
+    start = three_sure_gains()
+    running = Pending("merge", "cy", parent=1, second=2, agent="cy-1", brought=(2, 3))
+
+    order = asked(replace(start, pending=(running,)))
+
+    assert order is not None
+    assert order.kind != "merge"
+
+
+def a_claim_and_a_hard_worker() -> Snapshot:
+    """A new best by ada that bo and cy may check; bo has done all the repeats so far."""
+    snapshot = a_goal(LEVEL, LEVEL - 1e-5, LEVEL - 1e-5, LEVEL - 1e-5, LEVEL - 9e-3, noise_sd=2e-4)
+    repeats = [replace(a_reading(n, LEVEL, "bo"), kind="replicate") for n in (1, 2, 3)]
+    new = [a_reading(0, LEVEL, "cy") for _ in range(60)]
+    return replace(snapshot, readings=(*snapshot.readings, *repeats, *new))
+
+
+def test_an_owner_who_repeated_much_leaves_repeats_to_others_at_work() -> None:
+    snapshot = a_claim_and_a_hard_worker()
+    busy = replace(snapshot, pending=(Pending("explore", "cy", parent=0, agent="cy-1"),))
+
+    spared, other = asked(busy), asked(busy, replace(BO, owner="cy", device="cy-gpu"))
+
+    assert spared is not None and other is not None
+    assert (spared.kind != "replicate", other.kind, other.node) == (True, "replicate", 4)
+
+
+def test_a_claim_is_checked_by_whoever_is_there() -> None:
+    order = asked(a_claim_and_a_hard_worker())
+
+    assert order is not None
+    assert (order.kind, order.node) == ("replicate", 4)
+
+
 def test_what_is_frozen_or_forbidden_is_never_built_on() -> None:
     snapshot = a_goal(LEVEL, LEVEL - 3e-3, LEVEL - 2e-3, noise_sd=2e-4)
     nodes = (
@@ -119,6 +243,24 @@ def test_pinned_experiments_get_their_share() -> None:
     chosen = Counter(order_parent(replace(snapshot, nodes=nodes), seed) for seed in range(60))
 
     assert 8 < chosen[2] < 36
+
+
+@pytest.mark.parametrize(("behind", "parent"), [(1e-6, 2), (1e-2, 1)])
+def test_what_the_agent_has_at_hand_wins_near_ties_only(behind: float, parent: int) -> None:
+    snapshot = a_goal(LEVEL + 5e-2, LEVEL, LEVEL + behind, noise_sd=2e-4)
+    tied = [replace(one, period="") for one in snapshot.readings]
+    at_hand = replace(BO, owner="ada", warm=frozenset({"n2"}))
+
+    order = explored(replace(snapshot, readings=tuple(tied)), at_hand)
+
+    assert order is not None
+    assert order.parent == parent
+
+
+def explored(snapshot: Snapshot, who: Asker) -> Order | None:
+    believed = belief.fit(snapshot)
+    verdicts = verification.judge(snapshot, believed)
+    return frontier.ask(snapshot, believed, verdicts, who, switches=Switches(merge=False))
 
 
 def order_parent(snapshot: Snapshot, seed: int) -> int | None:

@@ -80,6 +80,19 @@ def test_the_champion_is_never_what_only_its_author_measured() -> None:
     assert crowned is None
 
 
+def test_the_champion_stays_when_an_equal_is_verified_later_whatever_its_number() -> None:
+    better = a_claim(LEVEL - GAIN)
+    nodes = (better.nodes[0], Node("equal", 1, 0, owner="ada"), Node("claim", 2, 0, owner="ada"))
+    moved = [replace(one, node=2) if one.node else one for one in better.readings]
+    later = [a_reading(1, LEVEL - GAIN + 1e-5), a_reading(1, LEVEL - GAIN + 1e-5, "bo0")]
+    both = replace(better, nodes=nodes, readings=(*moved, *later))
+    believed = belief.fit(both)
+    verdicts = verification.judge(both, believed)
+
+    assert [one.state for one in verdicts[1:]] == ["verified", "verified"]
+    assert verification.champion(both, believed, verdicts) == 2
+
+
 def test_a_goal_to_maximise_is_judged_the_same_way() -> None:
     down = a_claim(LEVEL - GAIN)
     mirrored = tuple(replace(one, value=-one.value) for one in down.readings)
