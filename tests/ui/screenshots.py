@@ -1,4 +1,4 @@
-"""`make screenshots`: eight pages in light and dark, of a small world, into docs/screenshots."""
+"""`make screenshots`: nine pages in light and dark, of a small world, into docs/screenshots."""
 
 import sys
 import tempfile
@@ -20,6 +20,7 @@ PAGES = {
     "experiment": "/e/{best}",
     "messages": "/m",
     "topic": "/m/insights/Warm-down",
+    "leaderboard": "/g/tiny_gpt?board=agents&x=hours#leaderboard",
     "agents": "/a",
     "search": "/s?q=learning+rate",
 }
@@ -56,7 +57,8 @@ def photograph(hub: ServedHub) -> None:
                 settle(page)
                 if "#" in path:
                     page.locator(path[path.index("#") :]).scroll_into_view_if_needed()
-                    page.evaluate("id => document.querySelector(id).scrollIntoView()", "#tree")
+                    anchor = path[path.index("#") :]
+                    page.evaluate("id => document.querySelector(id).scrollIntoView()", anchor)
                 page.wait_for_timeout(700)
                 page.screenshot(path=OUT / f"{name}-{theme}.jpg", type="jpeg", quality=72)
         browser.close()
