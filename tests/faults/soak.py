@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -121,10 +122,19 @@ class Soak:
                 client.start()
         eventually(lambda: not any(client.unsent() for client in self.clients))
         for client in self.clients:
-            code = client.stop()
-            if code:
-                self.troubles.append(f"{client.name} ended with {code}")
+            self._stop(client)
         self.hub.stop()
+
+    def _stop(self, client: ClientProcess) -> None:
+        try:
+            code = client.stop()
+        except subprocess.TimeoutExpired:
+            said = client.log.read_text(errors="replace")[-2000:]
+            self.troubles.append(f"{client.name} did not stop; its last words: {said}")
+            client.kill()
+            return
+        if code:
+            self.troubles.append(f"{client.name} ended with {code}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
