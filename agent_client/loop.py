@@ -14,7 +14,9 @@ from agent_client.evaluator import DataBroken
 from agent_client.journal import Entry
 from agent_client.lease import release
 from agent_client.limits import Gate
-from agent_client.proposer import Proposer, Ready
+from agent_client.mending import Crashed, worth_mending
+from agent_client.proposer import Proposer
+from agent_client.ready import Ready
 from agent_client.runner import Runner
 from agent_client.sandbox import sweep
 from agent_client.setup import Kit
@@ -46,6 +48,7 @@ class Loop:
         """The two halves share one kit."""
         self.proposer = Proposer(self.kit)
         self.runner = Runner(self.kit)
+        self.proposer.crashes.record = self._write_down
 
     def run(self) -> None:
         """Work until told to stop; raises what cannot be mended (a revoked token, a full disk)."""
@@ -99,7 +102,8 @@ class Loop:
             self.kit.stopping.ask_finish()
         if self.kit.stopping.finish.is_set() or self._problem is not None:
             return True
-        return self.proposer.exhausted and self._ready.empty() and not self._making
+        exhausted, making = self.proposer.exhausted, self._making
+        return exhausted and not making and self._ready.empty()
 
     _making: bool = False
 
@@ -117,16 +121,24 @@ class Loop:
         if result.report is None:
             self.proposer.drop(order, result.reason)
             return
-        self.runner.write_down(ready, result.report)
-        self._post(ready, result.report)
         self.gate.breaker.ended(result.report.failure, result.report.failure_detail)
+        if worth_mending(kit, ready, result.report):
+            kit.workspace.clear(order.lease)
+            self.proposer.crashes.take_in(Crashed(ready, result.report))
+            return
+        self._write_down(ready, result.report)
         kit.keeper.let_go(order.lease)
-        kit.sender.wake()
-        kit.telemetry.update(unsent=len(kit.journal))
         if result.report.failure is None and ready.experiment.sha == ready.goal.baseline:
             with suppress(OSError):  # a comfort that a full disk must not turn into a failure
                 kit.workspace.keep_caches(order.lease, order.goal)
         kit.workspace.clear(order.lease)
+
+    def _write_down(self, ready: Ready, report: RunReport) -> None:
+        """Into the journal, and off to the hub."""
+        self.runner.write_down(ready, report)
+        self._post(ready, report)
+        self.kit.sender.wake()
+        self.kit.telemetry.update(unsent=len(self.kit.journal))
 
     def _post(self, ready: Ready, report: RunReport) -> None:
         """Tell the board what was expected and what came; the hub posts the bare numbers itself."""
@@ -142,7 +154,10 @@ class Loop:
     def _make_ready(self) -> None:
         """The other thread: one ready run ahead of the training, never more."""
         try:
-            while not self._over.is_set() and not self.proposer.exhausted:
+            while not self._over.is_set():
+                if self.proposer.exhausted:
+                    self._over.wait(LOOK_SECONDS)
+                    continue
                 if not self._wanted.acquire(timeout=LOOK_SECONDS):
                     continue
                 if not self._next_ready():
@@ -195,6 +210,8 @@ class Loop:
         kit = self.kit
         while not self._ready.empty():
             self._drop(self._ready.get_nowait())
+        for lease in self.proposer.crashes.settle_all():
+            kit.keeper.let_go(lease)
         for grip in kit.keeper.held():
             self.proposer.drop(grip.order, "the owner stopped the client")
         kit.keeper.stop()
@@ -221,9 +238,10 @@ def recover(kit: Kit) -> None:
     sweep()
     kit.workspace.open()
     kit.journal.open()
-    finished = {str(entry.body.get("lease")) for _, entry in kit.journal.entries()}
+    bodies = [entry.body for _, entry in kit.journal.entries()]
+    finished = {(str(body.get("lease")), body.get("experiment")) for body in bodies}
     for each in kit.state.memory.held:
-        if str(each.lease) in finished:
+        if (str(each.lease), each.experiment) in finished:
             kit.state.let_go(each.lease)
         elif each.experiment is None or each.attempts > 1:
             release(kit.hub, each.lease, each.epoch, "the client was killed")

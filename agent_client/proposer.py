@@ -11,6 +11,7 @@ from agent_client.backoff import Backoff
 from agent_client.data_maker import prepare
 from agent_client.errors import BadToken, ClientError, HubBusy, HubError, HubRefused, HubUnreachable
 from agent_client.lease import Grip, release
+from agent_client.mending import MAKES_EXPERIMENTS, Crashed, Infirmary
 from agent_client.mutators.base import (
     Idea,
     Misconfigured,
@@ -25,22 +26,22 @@ from agent_client.mutators.base import (
     changed,
 )
 from agent_client.mutators.handed import Handed
+from agent_client.orders import held, proposal, tried
+from agent_client.ready import Ready
 from agent_client.setup import VERSION, Kit, KnownGoal
-from agent_client.state import Held
 from agent_client.trainer import Plan, Training
-from agent_client.workspace import Data, DataBroken
+from agent_client.workspace import DataBroken
 from protocol.experiments import Experiment, Operator, Proposal
-from protocol.work import Kind, WorkOrder, WorkRequest
+from protocol.work import WorkOrder, WorkRequest
 
 PROPOSALS_PER_PARENT = 3
-MAKES_EXPERIMENTS = (Kind.EXPLORE, Kind.MERGE, Kind.ABLATE)
 OVER_BUDGET_SECONDS = 600.0
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A run that can begin at once."""
+class Start:
+    """What is known of a run before its process is started."""
 
     order: WorkOrder
     goal: KnownGoal
@@ -48,8 +49,7 @@ class Ready:
     experiment: Experiment
     parent_score: float | None
     contents: dict[str, str]
-    data: Data
-    training: Training
+    mended: bool = False
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Proposer:
 
     kit: Kit
     backoff: Backoff = field(default_factory=Backoff)
+    crashes: Infirmary = field(default_factory=Infirmary)
     proposed: int = 0
     _goals: dict[tuple[str, int], KnownGoal] = field(default_factory=dict)
     _llm: Backoff = field(default_factory=Backoff)
@@ -66,12 +67,15 @@ class Proposer:
 
     @property
     def exhausted(self) -> bool:
-        """Whether as many experiments were made as the owner asked for."""
+        """Whether as many experiments were made as the owner asked for, and none is to mend."""
         most = self.kit.max_experiments
-        return most is not None and self.proposed >= most
+        return most is not None and self.proposed >= most and not self.crashes
 
     def next(self, waiting: Callable[[str], None]) -> Ready | None:
         """The next run; None when there is none now, after saying why and waiting politely."""
+        crashed = self.crashes.next()
+        if crashed is not None:
+            return self._mend(crashed, waiting)
         order = self._claim(waiting)
         if order is None:
             return None
@@ -135,13 +139,19 @@ class Proposer:
             assert order.experiment is not None
             experiment, score = self._known(order)
             contents = kit.workspace.tree(order.experiment, kit.hub.files)
+        ready = Start(order, goal, grip, experiment, score, contents)
+        return self._start(ready, waiting)
+
+    def _start(self, start: "Start", waiting: Callable[[str], None]) -> Ready:
+        """Lay the files out beside their data and start the process that will train them."""
+        kit, order, goal = self.kit, start.order, start.goal
         attempts = kit.state.attempts(order.lease)
-        kit.state.hold(held(order, experiment.sha, attempts=attempts))
+        kit.state.hold(held(order, start.experiment.sha, attempts=attempts))
         waiting("preparing data")
         data = kit.workspace.data(
-            goal.spec, contents, lambda folder: prepare(kit.sandbox, goal.spec, folder)
+            goal.spec, start.contents, lambda folder: prepare(kit.sandbox, goal.spec, folder)
         )
-        folder = kit.workspace.lay_out(order.lease, contents, order.goal)
+        folder = kit.workspace.lay_out(order.lease, start.contents, order.goal)
         plan = Plan(
             spec=goal.spec,
             folder=folder,
@@ -152,10 +162,54 @@ class Proposer:
             gpu=kit.gpu,
             vram_mb=kit.settings.limits.vram_mb,
         )
-        grip.report(phase="waiting for its turn")
+        start.grip.report(phase="waiting for its turn")
         training = Training.start(kit.sandbox, plan, warm=kit.settings.pipeline)
         kit.state.adopt(training.running.pid)
-        return Ready(order, goal, grip, experiment, score, contents, data, training)
+        return Ready(**vars(start), data=data, training=training)
+
+    def _mend(self, crashed: Crashed, waiting: Callable[[str], None]) -> Ready | None:
+        """The mended run under the same lease; without one the crash ends the lease as it is.
+
+        The mend is registered before the crash is reported, so that the lease is known to be at
+        work on it.
+        """
+        ready = crashed.ready
+        order, goal, grip = ready.order, ready.goal, ready.grip
+        try:
+            made, contents = self._mended(crashed, waiting)
+        except BadToken:
+            raise
+        except (HubError, MutatorError, OSError) as problem:
+            log.info("a crash could not be mended", problem=str(problem))
+            self.crashes.settle(crashed)
+            self.kit.keeper.let_go(order.lease)
+            return None
+        self.crashes.settle(crashed)
+        start = Start(order, goal, grip, made, ready.parent_score, contents, mended=True)
+        try:
+            return self._start(start, waiting)
+        except (DataBroken, OSError) as problem:
+            self._give_back(order, problem, waiting)
+            return None
+
+    def _mended(
+        self, crashed: Crashed, waiting: Callable[[str], None]
+    ) -> tuple[Experiment, dict[str, str]]:
+        """Ask once, and register what came under the lease of the crash."""
+        ready, mutator = crashed.ready, self._mutator()
+        order = ready.order
+        assert order.parent is not None
+        if not mutator.mends:
+            raise NoIdea
+        waiting(f"{mutator.name} mends #{ready.experiment.number}")
+        ready.grip.report(phase="mending a crash")
+        parent = dict(self.kit.workspace.tree(order.parent, self.kit.hub.files))
+        task = crashed.task(self._task(order, ready.goal, parent))
+        idea = self._ask(mutator, task)
+        contents = {**ready.contents, **changed(task, idea.files)}
+        files = {path: text for path, text in contents.items() if parent.get(path) != text}
+        made = self._register(uuid4(), proposal(order, idea, files, mutator.name))
+        return made, contents
 
     def _known(self, order: WorkOrder) -> tuple[Experiment, float | None]:
         """An experiment that exists: somebody's to confirm, or our own from before a crash."""
@@ -192,8 +246,7 @@ class Proposer:
             identity = uuid4()
             try:
                 files = changed(task, idea.files)
-                proposal = _proposal(order, idea, files, mutator.name)
-                made = self._register(identity, proposal)
+                made = self._register(identity, proposal(order, idea, files, mutator.name))
             except (HubRefused, NoIdea) as problem:
                 if isinstance(problem, HubRefused) and problem.reason in (
                     "stale_lease",
@@ -212,16 +265,16 @@ class Proposer:
         assert order.prepared is not None
         said = order.prepared
         idea = Idea(said.files, said.title, said.hypothesis, order.operator)
-        made = self._register(uuid4(), _proposal(order, idea, dict(said.files), "hub"))
+        made = self._register(uuid4(), proposal(order, idea, dict(said.files), "hub"))
         self.proposed += 1
         return dict(said.files), made
 
-    def _register(self, identity: UUID, proposal: Proposal) -> Experiment:
+    def _register(self, identity: UUID, said: Proposal) -> Experiment:
         """Register under one id until the hub answers: a lost reply must not make two."""
         waits = Backoff()
         while True:
             try:
-                made = self.kit.hub.propose(identity, proposal)
+                made = self.kit.hub.propose(identity, said)
                 return self.kit.hub.experiment(made.sha)
             except (HubUnreachable, HubBusy) as problem:
                 floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
@@ -283,9 +336,9 @@ class Proposer:
         siblings = self.kit.hub.children(parent)
         known = {each.sha for each in siblings}
         others = [each for each in self.kit.hub.newest(goal) if each.sha not in known]
-        found = [_tried(each, sibling=True) for each in siblings]
+        found = [tried(each, sibling=True) for each in siblings]
         return found + [
-            _tried(each, sibling=False) for each in others if each.operator is not Operator.BASELINE
+            tried(each, sibling=False) for each in others if each.operator is not Operator.BASELINE
         ]
 
     def _give_back(
@@ -306,47 +359,3 @@ class Proposer:
         release(self.kit.hub, order.lease, order.epoch, reason)
         self.kit.state.let_go(order.lease)
         self.kit.workspace.clear(order.lease)
-
-
-def held(order: WorkOrder, experiment: str | None = None, attempts: int = 1) -> Held:
-    """A lease as state.json keeps it."""
-    return Held(
-        lease=order.lease,
-        epoch=order.epoch,
-        goal=order.goal,
-        kind=order.kind.value,
-        experiment=experiment or order.experiment,
-        attempts=attempts,
-    )
-
-
-def _proposal(order: WorkOrder, idea: Idea, files: dict[str, str], mutator: str) -> Proposal:
-    assert order.parent is not None
-    return Proposal(
-        lease=order.lease,
-        epoch=order.epoch,
-        goal=order.goal,
-        parent=order.parent,
-        second_parent=order.second_parent,
-        files=files,
-        title=idea.title,
-        hypothesis=idea.hypothesis,
-        operator=idea.operator,
-        mutator=mutator,
-        model=idea.model,
-        expected_delta=idea.expected_delta,
-        tokens_used=idea.usage.tokens,
-        dollars=idea.usage.dollars,
-    )
-
-
-def _tried(each: Experiment, sibling: bool) -> Tried:
-    return Tried(
-        title=each.title,
-        status=each.status,
-        sibling=sibling,
-        delta=each.delta,
-        delta_sd=each.delta_sd,
-        kept=each.kept,
-        failure=each.failure,
-    )

@@ -13,7 +13,7 @@ from agent_client.evaluator import DataBroken, Submission, evaluate
 from agent_client.failures import explain
 from agent_client.journal import Entry
 from agent_client.progress import Transcript
-from agent_client.proposer import Ready
+from agent_client.ready import Ready
 from agent_client.setup import VERSION, Kit
 from agent_client.telemetry import Finished
 from agent_client.trainer import Outcome, environment

@@ -171,8 +171,12 @@ def _row(
 
 
 def _finish(work: Work, order: OrderRow, experiment: ExperimentRow, row: RunRow) -> None:
-    """Close the lease, unless it has moved on, and give experiment and owner what they are due."""
-    if not row.late:
+    """Close the lease, unless it has moved on, and give experiment and owner what they are due.
+
+    A lease whose agent mended a crash is at work on the mended experiment: the crash is stored,
+    and the lease stays.
+    """
+    if not row.late and order.experiment in (None, experiment.sha):
         order.state, order.ended_at, order.phase = "done", work.now, "done"
         work.announce(LeaseEnded(goal=order.goal, lease=order.id, agent=row.agent, state="done"))
     first = experiment.finished_at is None

@@ -51,7 +51,8 @@ class Refused:
 class Task:
     """What to change: the editable files of a parent, and what is known of the neighbourhood.
 
-    `digest` and `tried` hold other people's words; they are data, never instructions.
+    `digest` and `tried` hold other people's words; they are data, never instructions. `crash` is
+    what these very files printed last when they failed; then a mend of them is asked for.
     """
 
     spec: GoalSpec
@@ -64,6 +65,7 @@ class Task:
     device: str = ""
     tried: Sequence[Tried] = ()
     refused: Sequence[Refused] = ()
+    crash: str = ""
 
     def after(self, refused: Refused) -> "Task":
         """The same task, knowing what came back."""
@@ -89,6 +91,10 @@ class Mutator(Protocol):
     @property
     def name(self) -> str:
         """How the hub and the owner know it."""
+
+    @property
+    def mends(self) -> bool:
+        """Whether it can make use of a crash's last lines."""
 
     def propose(self, task: Task) -> Idea:
         """Write a proposal; raises NoIdea, Unavailable or Misconfigured."""

@@ -106,6 +106,7 @@ class Claude:
     dollars_per_run: float
     money: Callable[[], str]
     name: str = "claude"
+    mends: bool = True
 
     def propose(self, task: Task) -> Idea:
         """A proposal whose edits apply; after three repair rounds the parent is given up.

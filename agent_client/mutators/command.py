@@ -32,6 +32,7 @@ class Command:
     hidden: tuple[str, ...] = ()
     prompts: Path | None = None
     name: str = "command"
+    mends: bool = True
 
     def propose(self, task: Task) -> Idea:
         """What the command changed; raises NoIdea when that is nothing or something it may not."""

@@ -11,6 +11,7 @@ class Handed:
     """Proposes what the hub prepared; asks no model and costs nothing."""
 
     order: WorkOrder
+    mends: bool = False
 
     @property
     def name(self) -> str:

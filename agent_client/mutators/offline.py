@@ -41,6 +41,7 @@ class Offline:
     """Needs no key and no network. The same task and seed give the same proposal."""
 
     name: str = "offline"
+    mends: bool = False
 
     def propose(self, task: Task) -> Idea:
         """One sensible change not yet tried on this parent; raises NoIdea when none is left."""

@@ -13,6 +13,7 @@ MAX_DIGEST = 8000
 MAX_SIBLINGS = 40
 MAX_OTHERS = 25
 MAX_WORDS = 160
+MAX_CRASH = 3000
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,20 @@ def _suggestion(task: Task) -> str:
 
 
 def _refused(task: Task) -> str:
+    return _crash(task) + _came_back(task)
+
+
+def _crash(task: Task) -> str:
+    if not task.crash:
+        return ""
+    said = quoted(task.crash, MAX_CRASH)
+    return (
+        "\nThe files above were run and failed. What they printed last:\n"
+        f'<data name="crash">\n{said}\n</data>\n'
+    )
+
+
+def _came_back(task: Task) -> str:
     if not task.refused:
         return ""
     lines = [f"- {quoted(each.title, 200)}: {quoted(each.reason, 1500)}" for each in task.refused]

@@ -113,3 +113,66 @@ def test_a_key_that_is_refused_ends_the_client_and_frees_the_lease(
     assert "401" in done.stderr
     with volunteer.api() as hub:
         assert hub.me().working_on is None
+
+
+def broken(request: Request) -> wire.Reply:
+    """Propose a training that cannot begin."""
+    edit = {
+        "path": "train.py",
+        "search": "import os\n",
+        "replace": "import os\nimport nothing_such\n",
+    }
+    return wire.tool_use(TOOL, {"title": "more imports", "hypothesis": "Why not.", "edits": [edit]})
+
+
+def mended(request: Request) -> wire.Reply:
+    """Take out the import that the last lines complain about."""
+    words = json.dumps(request["messages"])
+    assert "No module named 'nothing_such'" in words
+    assert "It was to be: more imports" in words
+    edits = [
+        {"path": "train.py", "search": "import nothing_such\n", "replace": ""},
+        {"path": "train.py", "search": "WIDTH = 8", "replace": "WIDTH = 9"},
+    ]
+    return wire.tool_use(TOOL, {"title": "mended", "hypothesis": "No import.", "edits": edits})
+
+
+def test_a_crash_is_fed_back_once_and_both_are_on_the_record(
+    volunteer: Volunteer, anthropic_api: AnthropicServer
+) -> None:
+    anthropic_api.then(broken, mended)
+
+    run(volunteer, anthropic_api, most=1)
+
+    crash, mend = made(volunteer)
+    assert (crash.status, crash.failure, crash.n_runs) == (Status.FAILED, "crash", 1)
+    assert (mend.status, mend.operator, mend.n_runs) == (Status.FINISHED, Operator.FIX, 1)
+    assert mend.parent == crash.parent
+    assert the_diff(volunteer, mend) == ["WIDTH = 9"]
+    assert len(anthropic_api.requests) == 2
+
+
+def test_a_mend_that_crashes_too_is_not_mended_again(
+    volunteer: Volunteer, anthropic_api: AnthropicServer
+) -> None:
+    def worse(request: Request) -> wire.Reply:
+        edit = {"path": "train.py", "search": "nothing_such", "replace": "nothing_else"}
+        return wire.tool_use(TOOL, {"title": "other", "hypothesis": "Hm.", "edits": [edit]})
+
+    anthropic_api.then(broken, worse)
+
+    run(volunteer, anthropic_api, most=1)
+
+    assert [(each.status, each.n_runs) for each in made(volunteer)] == [(Status.FAILED, 1)] * 2
+
+
+def test_a_crash_that_nobody_mends_is_reported_as_it_is(
+    volunteer: Volunteer, anthropic_api: AnthropicServer
+) -> None:
+    anthropic_api.then(broken, *[wire.text("I would rather not.")] * 4)
+
+    run(volunteer, anthropic_api, most=1)
+
+    assert [(each.status, each.n_runs) for each in made(volunteer)] == [(Status.FAILED, 1)]
+    with volunteer.api() as hub:
+        assert hub.me().working_on is None
