@@ -16,14 +16,14 @@ from agent_client.gpu import NoGauge, gauge
 from agent_client.hub_api import Hub, check_address
 from agent_client.journal import Journal
 from agent_client.lease import Keeper
-from agent_client.limits import Gate
+from agent_client.limits import Gate, local
 from agent_client.loop import Loop
 from agent_client.mutators.base import Mutator
 from agent_client.mutators.offline import Offline
 from agent_client.sandbox import NoSandbox as NoWalls
 from agent_client.sandbox import Sandbox, SandboxError, choose, self_test
 from agent_client.sender import Sender
-from agent_client.settings import Settings
+from agent_client.settings import Settings, gpu_of, shared_cache
 from agent_client.setup import Kit
 from agent_client.state import State, machine_identity
 from agent_client.telemetry import Telemetry
@@ -110,7 +110,8 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
     identity = machine_identity()
     if state.memory.machine not in ("", identity):
         raise CopiedFolder
-    state.change(lambda _: {"machine": identity, "session": uuid4().hex})
+    state.insist_on_being_the_only_one()
+    state.change(lambda _: {"machine": identity, "folder": str(folder), "session": uuid4().hex})
     hub = Hub.at(check_address(settings.hub, settings.insecure_http), settings.token)
     journal = Journal(folder / "journal")
     sandbox = choose_sandbox(settings.unsafe_no_sandbox)
@@ -124,19 +125,19 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
         journal=journal,
         sender=Sender(hub, journal),
         keeper=Keeper(hub),
-        workspace=Workspace(folder),
+        workspace=Workspace(folder, shared=shared_cache(folder, settings.cache)),
         sandbox=sandbox,
         mutator=chosen.mutator,
         fallback=chosen.fallback,
         telemetry=Telemetry(folder, console),
         stopping=stopping,
-        device=_known(machine.describe(settings.gpus, sandbox.name)),
-        gpu=settings.gpus.split(",")[0] if settings.gpus[:1].isdigit() else "0",
+        device=known(machine.describe(settings.gpus, sandbox.name)),
+        gpu=gpu_of(settings.gpus),
         why_mutator=chosen.why,
     )
 
 
-def _known(device: Device) -> Device:
+def known(device: Device) -> Device:
     """The device with the names under which the hub compares it."""
     names = {"device_class": device_class(device), "fingerprint": fingerprint(device)}
     return device.model_copy(update=names)
@@ -146,4 +147,5 @@ def loop_for(kit: Kit) -> Loop:
     """One worker, ready to run."""
     cuda = kit.device.kind == "cuda"
     meter = gauge(int(kit.gpu)) if cuda else NoGauge()
-    return Loop(kit, Gate(kit.folder, kit.settings.limits, kit.state, meter))
+    limits = kit.settings.limits
+    return Loop(kit, Gate(kit.folder, limits, kit.state, meter, clock=lambda: local(kit.clock())))

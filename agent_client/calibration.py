@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
+from agent_client import known_answer
 from agent_client.data_maker import prepare
 from agent_client.devices import (
     Calibration,
@@ -20,6 +21,7 @@ from agent_client.devices import (
 )
 from agent_client.errors import ClientError
 from agent_client.sandbox import Sandbox
+from agent_client.settings import shared_cache
 from agent_client.trainer import Patience, Plan, Training
 from agent_client.workspace import Workspace
 from protocol.agents import Device
@@ -49,18 +51,27 @@ def fitness(
     device: Device,
     goals: Iterable[Goal],
     tell: Callable[[str], None],
+    gpu: str = "0",
 ) -> Fitness:
     """Check each goal's rules, and time its baseline where it names a least speed.
 
-    Raises NothingFits, with both numbers for each goal, when none can be run here.
+    Before any speed is looked at, a small training must come to its known loss.
+
+    Raises:
+        NothingFits: with both numbers for each goal, when none can be run here.
+        WrongAnswer: this machine's arithmetic cannot be trusted.
     """
+    goals = list(goals)
     device = device.model_copy(
         update={"device_class": device_class(device), "fingerprint": fingerprint(device)}
     )
-    workspace = Workspace(folder)
+    workspace = Workspace(folder, shared=shared_cache(folder))
     workspace.open()
-    trial = _Trial(workspace, sandbox, tell)
-    fit, said = [], []
+    trial = _Trial(workspace, sandbox, tell, gpu)
+    fit: list[str] = []
+    said: list[str] = []
+    if known_answer.wanted((goal.spec for goal in goals), device):
+        tell(known_answer.ask(sandbox, device, gpu))
     for goal in goals:
         try:
             device, sentence = _one(trial, device, goal)
@@ -107,6 +118,7 @@ class _Trial:
     workspace: Workspace
     sandbox: Sandbox
     tell: Callable[[str], None]
+    gpu: str
 
     def measure(self, device: Device, goal: Goal) -> Calibration | None:
         """Run the baseline for its calibration time; goals without a least speed need none."""
@@ -120,7 +132,7 @@ class _Trial:
         )
         identity = uuid4()
         work = self.workspace.lay_out(identity, contents)
-        plan = Plan(spec, work, data.training, SEED, "", device.kind)
+        plan = Plan(spec, work, data.training, SEED, "", device.kind, self.gpu)
         try:
             return calibrate(spec, device, lambda budget: self._train(plan, budget), time.time())
         finally:

@@ -18,6 +18,7 @@ from agent_client.errors import ClientError
 from agent_client.limits import FINISH
 from agent_client.lock import InstanceLock
 from agent_client.options import HOME, UNSAFE, Folder
+from agent_client.payload import show_payload
 from agent_client.setup import VERSION, Kit
 from agent_client.telemetry import log_to
 
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 for command in (
     *(control.status, control.pause, control.resume, control.stop, control.logs, control.service),
     doctor,
+    show_payload,
 ):
     app.command()(command)
 
@@ -118,11 +120,15 @@ def _options() -> list[str]:
 
 
 def _work(folder: Path, chosen: settings.Settings, max_experiments: int | None) -> None:
-    stopping = Stopping()
-    kit = kit_for(folder, chosen, Console(), stopping)
+    kit = kit_for(folder, chosen, Console(), Stopping())
     kit.max_experiments = max_experiments
-    (folder / FINISH).unlink(missing_ok=True)
-    _listen(stopping)
+    work(kit)
+
+
+def work(kit: Kit) -> None:
+    """Work with these collaborators until told to stop."""
+    (kit.folder / FINISH).unlink(missing_ok=True)
+    _listen(kit.stopping)
     with kit.hub:
         _introduce(kit)
         loop_for(kit).run()
@@ -140,8 +146,9 @@ def _introduce(kit: Kit) -> None:
     say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
     say(prove(kit.sandbox))
     say("Ctrl-C finishes the run; twice stops at once.")
-    if advice:
-        say(advice)
+    for warning in (advice, machine.clock_trouble(kit.clock(), kit.hub.clock)):
+        if warning:
+            say(warning)
 
 
 def _listen(stopping: Stopping) -> None:

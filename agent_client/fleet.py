@@ -12,7 +12,7 @@ from pathlib import Path
 from agent_client import joining
 from agent_client.joining import JoinedHub, Wish
 from agent_client.sandbox import Sandbox
-from agent_client.settings import CONFIG
+from agent_client.settings import CONFIG, FLEET, make_folder
 
 PROGRAM = "from agent_client.cli import main; main()"
 
@@ -33,6 +33,8 @@ def join(
 ) -> list[JoinedHub]:
     """Join once per GPU; the first agent's token vouches for the owner's others."""
     made: list[JoinedHub] = []
+    make_folder(folder)
+    (folder / FLEET).touch()  # so that its workers share what is prepared for all of them
     for gpu in range(gpus):
         name = f"{wish.name[:27]}-{gpu}" if wish.name else ""
         one = replace(wish, gpus=str(gpu), name=name)

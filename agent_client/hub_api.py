@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -52,10 +55,14 @@ class Latency:
 
 @dataclass
 class Hub:
-    """One hub, asked as one agent (or as nobody, before joining)."""
+    """One hub, asked as one agent (or as nobody, before joining).
+
+    `clock` is what the hub's own clock said with its latest answer, to the second.
+    """
 
     http: httpx.Client
     watch: Callable[[Latency], None] = field(default=lambda _: None)
+    clock: datetime | None = None
 
     @classmethod
     def at(cls, url: str, token: str = "", transport: httpx.BaseTransport | None = None) -> "Hub":
@@ -180,6 +187,8 @@ class Hub:
             return httpx.Response(reply.status_code, headers=headers, content=bytes(content))
 
     def _note(self, method: str, path: str, began: float, reply: httpx.Response) -> None:
+        with suppress(ValueError, TypeError):
+            self.clock = parsedate_to_datetime(reply.headers.get("date", ""))
         share = reply.headers.get("server-timing", "").partition("dur=")[2]
         hub_ms = float(share) if share.replace(".", "", 1).isdigit() else None
         self.watch(Latency(f"{method} {path}", (time.monotonic() - began) * 1000, hub_ms))

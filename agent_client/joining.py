@@ -70,7 +70,8 @@ def _ask(
     _check_goals(wish, info)
     goals = [hub.goal(name) for name in wish.goals or info.goals]
     device = machine.describe(wish.gpus, sandbox.name)
-    found = calibration.fitness(folder, sandbox, device, goals, tell)
+    gpu = settings.gpu_of(wish.gpus)
+    found = calibration.fitness(folder, sandbox, device, goals, tell, gpu)
     for sentence in found.said:
         tell(sentence)
     joined = _register(wish, hub, found.device)

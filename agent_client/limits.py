@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent_client.breaker import Breaker
@@ -16,9 +16,14 @@ PAUSE, FINISH = "pause", "finish"
 COOLER = 5.0
 
 
+def local(now: datetime) -> datetime:
+    """A time as the owner's clocks show it: hours and days are counted in it."""
+    return now.astimezone()
+
+
 def local_now() -> datetime:
-    """The owner's local time, which hours and days are counted in."""
-    return datetime.now().astimezone()
+    """The owner's local time."""
+    return local(datetime.now(UTC))
 
 
 @dataclass

@@ -171,6 +171,7 @@ class Loop:
             return stopping.sleep(LOOK_SECONDS) and False
         reason = self.gate.reason()
         if reason:
+            self._give_up_mends()
             self._waiting(reason)
             stopping.sleep(GATE_SECONDS)
             return False
@@ -185,6 +186,11 @@ class Loop:
             return ready is not None
         finally:
             self._making = False
+
+    def _give_up_mends(self) -> None:
+        """Report crashes that wait for a mend which will not come soon."""
+        for lease in self.proposer.crashes.settle_all():
+            self.kit.keeper.let_go(lease)
 
     def _check(self) -> None:
         kit = self.kit
@@ -210,8 +216,7 @@ class Loop:
         kit = self.kit
         while not self._ready.empty():
             self._drop(self._ready.get_nowait())
-        for lease in self.proposer.crashes.settle_all():
-            kit.keeper.let_go(lease)
+        self._give_up_mends()
         for grip in kit.keeper.held():
             self.proposer.drop(grip.order, "the owner stopped the client")
         kit.keeper.stop()

@@ -2,16 +2,31 @@
 
 import os
 import platform
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from protocol.agents import Device
+
+CLOCK_SLACK_SECONDS = 60.0
 
 
 def describe(gpus: str = "auto", sandbox: str = "unknown") -> Device:
     """The device that a worker trains on: the first chosen GPU, else the processor."""
     found = None if gpus == "cpu" else _gpu(gpus)
     return (found or _cpu()).model_copy(update={"sandbox": sandbox, "torch": torch_version()})
+
+
+def clock_trouble(here: datetime, there: datetime | None) -> str:
+    """A sentence when this machine's clock and the hub's are over a minute apart, else nothing."""
+    if there is None or abs((here - there).total_seconds()) <= CLOCK_SLACK_SECONDS:
+        return ""
+    minutes = (here - there).total_seconds() / 60
+    way = "ahead of" if minutes > 0 else "behind"
+    return (
+        f"This machine's clock is {abs(minutes):,.0f} minutes {way} the hub's. Leases and waits do "
+        "not mind; the hours that you allow and what a day may cost follow this machine's clock."
+    )
 
 
 def torch_version() -> str:

@@ -73,8 +73,10 @@ class Infirmary:
             self.record(found.ready, found.report)
 
     def settle_all(self) -> list[UUID]:
-        """The client ends: what was not mended was a crash. Returns the leases that ended so."""
-        left = list(self._unrecorded.values())
+        """Nothing is mended now: these were crashes. Returns the leases that ended so."""
+        with self._lock:
+            self._waiting.clear()
+            left = list(self._unrecorded.values())
         for crashed in left:
             self.settle(crashed)
         return [crashed.ready.order.lease for crashed in left]

@@ -1,9 +1,53 @@
 """Work orders in the words of those who need them: the state file, the hub, a mutator."""
 
-from agent_client.mutators.base import Idea, Tried
-from agent_client.state import Held
-from protocol.experiments import Experiment, Proposal
-from protocol.work import WorkOrder
+from collections.abc import Mapping, Sequence
+
+from agent_client.hub_api import Hub
+from agent_client.mutators.base import Idea, Task, Tried
+from agent_client.settings import Settings
+from agent_client.setup import VERSION
+from agent_client.state import Held, Memory
+from protocol.agents import Device
+from protocol.experiments import Experiment, Operator, Proposal
+from protocol.goals import GoalSpec
+from protocol.work import WorkOrder, WorkRequest
+
+
+def work_request(settings: Settings, device: Device, memory: Memory) -> WorkRequest:
+    """What the hub is told with each question for work."""
+    return WorkRequest(
+        device=device,
+        goals=settings.goals,
+        client_version=VERSION,
+        sequence=memory.sequence + 1,
+        session=memory.session,
+    )
+
+
+def task_on(
+    spec: GoalSpec, contents: Mapping[str, str], device: Device, known: Sequence[Tried]
+) -> Task:
+    """What a mutator is asked to change; the order adds which kind of change."""
+    return Task(
+        spec=spec,
+        brief=contents.get(spec.brief, ""),
+        files={path: contents[path] for path in spec.files.editable if path in contents},
+        operator=Operator.TWEAK,
+        seed=0,
+        device=f"{device.name} ({device.kind})",
+        tried=known,
+    )
+
+
+def history(hub: Hub, goal: str, parent: str) -> list[Tried]:
+    """What was tried on a parent, then what is newest elsewhere in the goal."""
+    siblings = hub.children(parent)
+    known = {each.sha for each in siblings}
+    others = [each for each in hub.newest(goal) if each.sha not in known]
+    found = [tried(each, sibling=True) for each in siblings]
+    return found + [
+        tried(each, sibling=False) for each in others if each.operator is not Operator.BASELINE
+    ]
 
 
 def held(order: WorkOrder, experiment: str | None = None, attempts: int = 1) -> Held:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 import structlog
@@ -21,21 +21,26 @@ from agent_client.mutators.base import (
     OverBudget,
     Refused,
     Task,
-    Tried,
     Unavailable,
     changed,
 )
-from agent_client.mutators.handed import Handed
-from agent_client.orders import held, proposal, tried
+from agent_client.orders import held, history, proposal, task_on, work_request
 from agent_client.ready import Ready
-from agent_client.setup import VERSION, Kit, KnownGoal
+from agent_client.setup import Kit, KnownGoal
 from agent_client.trainer import Plan, Training
 from agent_client.workspace import DataBroken
-from protocol.experiments import Experiment, Operator, Proposal
-from protocol.work import WorkOrder, WorkRequest
+from protocol.experiments import Experiment, Proposal
+from protocol.work import WorkOrder
 
 PROPOSALS_PER_PARENT = 3
 OVER_BUDGET_SECONDS = 600.0
+DRY_PARENTS, DRY_SECONDS = 2, 300.0
+"""A mutator that has nothing for so many parents in a row is not asked for so long."""
+
+DRY = (
+    "The offline mutator has tried every change that it knows; set ANTHROPIC_API_KEY or give "
+    "--mutator-command for other ideas. Work that needs none is done."
+)
 log = structlog.get_logger(__name__)
 
 
@@ -64,6 +69,7 @@ class Proposer:
     _llm: Backoff = field(default_factory=Backoff)
     _llm_until: float = 0.0
     _llm_why: str = ""
+    _dry: int = 0
 
     @property
     def exhausted(self) -> bool:
@@ -90,20 +96,19 @@ class Proposer:
             self._give_back(order, problem, waiting)
             return None
         self.backoff.reset()
+        self._dry = 0
         return ready
 
     def _claim(self, waiting: Callable[[str], None]) -> WorkOrder | None:
         kit = self.kit
         waiting("asking the hub for work")
-        request = WorkRequest(
-            device=kit.device,
-            goals=kit.settings.goals,
-            holding=self._holding(),
-            can_mutate=self._llm_works(),
-            client_version=VERSION,
-            sequence=kit.state.next_sequence(),
-            prefetch=bool(kit.keeper.held()),
-            session=kit.state.memory.session,
+        request = work_request(kit.settings, kit.device, kit.state.memory).model_copy(
+            update={
+                "holding": self._holding(),
+                "can_mutate": self._llm_works(),
+                "sequence": kit.state.next_sequence(),
+                "prefetch": bool(kit.keeper.held()),
+            }
         )
         try:
             reply = kit.hub.work(request)
@@ -112,7 +117,8 @@ class Proposer:
             self._wait(waiting, str(problem), floor)
             return None
         if reply.order is None:
-            self._wait(waiting, reply.reason or "The hub has no work.", reply.retry_after)
+            reason = reply.reason or "The hub has no work."
+            self._wait(waiting, f"{self._why_resting()} {reason}".strip(), reply.retry_after)
             return None
         return reply.order
 
@@ -129,6 +135,9 @@ class Proposer:
     def _llm_works(self) -> bool:
         """While the language model is away only orders that need none are asked for."""
         return time.monotonic() >= self._llm_until or self.kit.fallback is not None
+
+    def _why_resting(self) -> str:
+        return "" if self._llm_works() else self._llm_why
 
     def _make_ready(self, order: WorkOrder, grip: Grip, waiting: Callable[[str], None]) -> Ready:
         kit = self.kit
@@ -238,8 +247,8 @@ class Proposer:
             files, made = self._take_prepared(order)
             return made, {**contents, **files}, parent.score
         task = self._task(order, goal, contents)
-        for turn in range(PROPOSALS_PER_PARENT):
-            mutator = Handed(order) if order.prepared and turn == 0 else self._mutator()
+        for _ in range(PROPOSALS_PER_PARENT):
+            mutator = self._mutator()
             waiting(f"{mutator.name} writes a proposal on #{parent.number}")
             grip.report(phase="writing a proposal")
             idea = self._ask(mutator, task)
@@ -319,27 +328,16 @@ class Proposer:
             self.kit.state.spend(self.kit.clock().date(), dollars=dollars, tokens=tokens)
 
     def _task(self, order: WorkOrder, goal: KnownGoal, contents: dict[str, str]) -> Task:
+        kit = self.kit
         assert order.parent is not None
-        return Task(
-            spec=goal.spec,
-            brief=contents.get(goal.spec.brief, ""),
-            files={path: contents[path] for path in goal.spec.files.editable if path in contents},
+        known = history(kit.hub, order.goal, order.parent)
+        return replace(
+            task_on(goal.spec, contents, kit.device, known),
             operator=order.operator,
             seed=order.seed,
             digest=order.digest,
             suggestion=order.suggestion,
-            device=f"{self.kit.device.name} ({self.kit.device.kind})",
-            tried=self._history(order.goal, order.parent),
         )
-
-    def _history(self, goal: str, parent: str) -> list[Tried]:
-        siblings = self.kit.hub.children(parent)
-        known = {each.sha for each in siblings}
-        others = [each for each in self.kit.hub.newest(goal) if each.sha not in known]
-        found = [tried(each, sibling=True) for each in siblings]
-        return found + [
-            tried(each, sibling=False) for each in others if each.operator is not Operator.BASELINE
-        ]
 
     def _give_back(
         self, order: WorkOrder, problem: Exception, waiting: Callable[[str], None]
@@ -350,8 +348,15 @@ class Proposer:
         self.drop(order, f"{code}: {problem}")
         if isinstance(problem, Misconfigured):
             raise problem
+        self._count_dry(problem)
         floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
         self._wait(waiting, str(problem), floor)
+
+    def _count_dry(self, problem: Exception) -> None:
+        """Ask the hub for other work when a mutator that learns nothing new has run dry."""
+        self._dry = self._dry + 1 if isinstance(problem, NoIdea) else 0
+        if self._dry >= DRY_PARENTS and not self.kit.mutator.mends:
+            self._llm_until, self._llm_why = time.monotonic() + DRY_SECONDS, DRY
 
     def drop(self, order: WorkOrder, reason: str) -> None:
         """Give a lease back and forget it."""

@@ -1,5 +1,6 @@
 """One ready run to its end: train, measure, write the report down."""
 
+import shutil
 import sys
 import tempfile
 import time
@@ -22,6 +23,9 @@ from agent_client.workspace import remove_tree
 from protocol.runs import Evaluation, Failure, RunReport
 
 MEASURE_SECONDS = 600.0
+FULL_DISK_BYTES = 256 << 20
+"""With less than this the sandbox ends every run, so that the machine's disk does not fill."""
+
 FOR_TRAINING = (
     *("AGENTHUB_DATA", "AGENTHUB_OUT", "AGENTHUB_SEED", "AGENTHUB_BUDGET"),
     "AGENTHUB_VRAM_MB",
@@ -58,6 +62,9 @@ class Runner:
         if outcome.aborted:
             kit.duty.end(outcome.seconds)
             return Result(None, ready.grip.stop or "the owner stopped it")
+        if self._no_room(outcome):
+            kit.duty.end(outcome.seconds)
+            return Result(None, "the volunteer's disk is full")
         began = time.monotonic()
         evaluation = self._measure(ready, outcome) if outcome.failure is None else None
         kit.duty.end(outcome.seconds, time.monotonic() - began)
@@ -84,6 +91,13 @@ class Runner:
             started_at=started,
         )
         return Result(report)
+
+    def _no_room(self, outcome: Outcome) -> bool:
+        """Whether a run ended for want of a disk that is full of other things than its own."""
+        if outcome.failure is not Failure.DISK:
+            return False
+        free = shutil.disk_usage(self.kit.workspace.work).free
+        return free < FULL_DISK_BYTES
 
     def write_down(self, ready: Ready, report: RunReport) -> UUID:
         """Put the report into the journal before anything is sent; returns its id."""

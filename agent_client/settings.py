@@ -13,7 +13,7 @@ from agent_client import files
 from agent_client.errors import BadSettings, FolderNotWritable, NotJoined
 from agent_client.hours import parse_hours
 
-CONFIG = "config.toml"
+CONFIG, FLEET = "config.toml", "fleet"
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     mutator_seconds: float = Field(default=900.0, gt=0, le=7200)
     gpus: str = Field(default="auto", pattern=r"^(auto|all|cpu|[0-9]+(,[0-9]+)*)$")
     pipeline: bool = True
+    cache: Path | None = None
     insecure_http: bool = False
     unsafe_no_sandbox: bool = False
     limits: OwnerLimits = OwnerLimits()
@@ -101,6 +102,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables win over the file, which comes in as keyword arguments."""
         return env_settings, init_settings
+
+
+def shared_cache(folder: Path, chosen: Path | None = None) -> Path | None:
+    """Where this worker shares prepared data with others: the owner's choice, or its fleet."""
+    fleet = folder.parent if (folder.parent / FLEET).is_file() else None
+    return chosen or fleet
+
+
+def gpu_of(gpus: str) -> str:
+    """The number of the one GPU that a worker with this setting uses, as text."""
+    return gpus.split(",")[0] if gpus[:1].isdigit() else "0"
 
 
 def load(folder: Path) -> Settings:

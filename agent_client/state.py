@@ -13,6 +13,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_client import files
+from agent_client.errors import CopiedFolder
 
 STATE = "state.json"
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class Memory(BaseModel):
     sequence: int = 0
     session: str = Field(default_factory=lambda: uuid4().hex)
     machine: str = ""
+    folder: str = ""
     held: list[Held] = Field(default_factory=list)
     children: list[Child] = Field(default_factory=list)
     today: Day | None = None
@@ -97,6 +99,19 @@ class State:
             except ValidationError:
                 log.warning("the state file is torn; its previous copy is used")
         return cls(folder)
+
+    def insist_on_being_the_only_one(self) -> None:
+        """Raise CopiedFolder when the folder that this state was written in still has its own.
+
+        A folder that was moved goes on working: then nothing is left where it was.
+        """
+        before = self.memory.folder
+        if before and Path(before) != self.folder and (Path(before) / STATE).exists():
+            raise CopiedFolder(
+                f"{self.folder} is a copy of {before}, which is still there; two clients with one "
+                "token would take each other's work. Run `agent_client join URL` in a new folder, "
+                f"or remove {before}."
+            )
 
     def change(self, make: Callable[[Memory], dict[str, object]]) -> Memory:
         """Replace fields of the memory by what `make` returns of the present one."""

@@ -11,7 +11,10 @@ def parse(text: str) -> tuple[int, ...]:
 
 
 def check(mine: str, minimum: str, latest: str) -> str:
-    """A sentence about a newer client, or nothing; raises TooOld below the minimum."""
+    """A sentence about another version than the hub's, or nothing; raises TooOld below the minimum.
+
+    A hub that was set back to an older version is worked for as it is.
+    """
     if minimum and parse(mine) < parse(minimum):
         raise TooOld(
             f"This client is {mine}, the hub needs {minimum}; "
@@ -19,4 +22,9 @@ def check(mine: str, minimum: str, latest: str) -> str:
         )
     if latest and parse(mine) < parse(latest):
         return f"Client {latest} is out (this is {mine}); `pip install --upgrade agenthub`."
+    if latest and parse(mine) > parse(latest):
+        return (
+            f"The hub is older ({latest}) than this client ({mine}). Work goes on; a result that "
+            "the hub does not understand is kept in journal/ as .refused."
+        )
     return ""

@@ -1,14 +1,16 @@
 """The client's folder on disk: texts by sha, prepared data by goal, one fresh folder per run."""
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import stat
 import threading
+import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -21,6 +23,7 @@ from protocol.goals import DataFile, GoalSpec
 
 KEEP_GOALS = 4
 KEEP_TREES = 500
+KEEP_SHARED_SECONDS = 24 * 3600.0
 CACHES = ".cache"
 Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 
@@ -41,10 +44,14 @@ class Data:
 
 @dataclass
 class Workspace:
-    """Where everything lies. Writing is atomic, so several workers may share one folder."""
+    """Where everything lies. Prepared data may lie in a `shared` folder, for several workers.
+
+    There one worker makes it while the others wait, and what was used within a day is kept.
+    """
 
     root: Path
     download: Opener = field(default=lambda url: _open(url))
+    shared: Path | None = None
     _checked: set[str] = field(default_factory=set)
     _preparing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -63,7 +70,7 @@ class Workspace:
     @property
     def goals(self) -> Path:
         """Prepared data and compile caches, by what made them."""
-        return self.root / "goals"
+        return (self.shared or self.root) / "goals"
 
     @property
     def work(self) -> Path:
@@ -136,10 +143,12 @@ class Workspace:
         """
         key = data_key(spec, contents)
         home = self.goals / spec.name / key
-        with self._preparing:
-            if key not in self._checked and not self._sound(home):
+        home.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._preparing, alone(home.with_suffix(".lock")):
+            if (key not in self._checked or not home.exists()) and not self._sound(home):
                 self._make(spec, contents, home, prepare)
             self._checked.add(key)
+            os.utime(home)
         return Data(home / "everything", home / "training")
 
     def _sound(self, home: Path) -> bool:
@@ -180,8 +189,12 @@ class Workspace:
 
     def _trim_data(self, goal: str, keep: Path) -> None:
         for old in (self.goals / goal).iterdir():
-            if old not in (keep, self.caches(goal)):
+            if old not in (keep, self.caches(goal)) and old.suffix != ".lock" and self._stale(old):
                 remove_tree(old)
+
+    def _stale(self, old: Path) -> bool:
+        """Whether nobody uses it: in a shared folder another worker may be on another version."""
+        return self.shared is None or time.time() - old.stat().st_mtime > KEEP_SHARED_SECONDS
 
     def _fetch(self, wanted: DataFile, into: Path) -> None:
         path = into / wanted.path
@@ -199,6 +212,14 @@ class Workspace:
             raise DataBroken(f"{wanted.url} could not be fetched: {problem}") from None
         if (size, digest.hexdigest()) != (wanted.size, wanted.sha256):
             raise DataBroken(f"{wanted.url} is not the file that the goal names (size or hash)")
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other worker of this machine does what this lock guards; ends with us."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def data_key(spec: GoalSpec, contents: Mapping[str, str]) -> str:

@@ -15,6 +15,11 @@ from protocol.base import Slug
 from protocol.goals import GoalFile, GoalSpec
 
 GOAL_TOML = "goal.toml"
+UNPINNED = (
+    "A download without its hash is never used: fetch it once where you trust the network "
+    "(`python prepare.py --pin 10` in nanogpt's folder prints these lines), look at it, and write "
+    "the hash here; from then on every volunteer's copy is compared with it"
+)
 _SLUG: TypeAdapter[str] = TypeAdapter(Slug)
 LIBRARY = Path(__file__).parent / "goals_library"
 
@@ -122,6 +127,8 @@ def _sentence(text: str, where: str, error: dict[str, object]) -> str:
     loc = found if isinstance(found, tuple) else ()
     name = ".".join(str(part) for part in loc) or "goal"
     said = str(error["msg"]).removeprefix("Value error, ")
+    if loc[-1:] == ("sha256",):
+        said += f". {UNPINNED}"
     return f"{where}:{line_of(text, loc)}: {name}: {said}"
 
 

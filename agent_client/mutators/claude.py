@@ -96,6 +96,22 @@ class Conversation:
         """How much would be sent."""
         return len(json.dumps([self.system, self.messages]))
 
+    def request(self) -> llm.Request:
+        """The conversation as it is sent next."""
+        return llm.Request(self.system, self.messages, SCHEMA, self.max_tokens)
+
+
+def begin(task: Task, settings: Llm) -> Conversation:
+    """Stable parts first, each with a mark up to which the provider may cache."""
+    said = prompting.write(task, settings.prompts)
+    kept = {"type": "ephemeral", "ttl": "1h"}
+    system: list[dict[str, Any]] = [
+        {"type": "text", "text": said.system},
+        {"type": "text", "text": said.goal, "cache_control": kept},
+    ]
+    messages = [{"role": "user", "content": said.task}]
+    return Conversation(system, messages, max_tokens=settings.max_tokens)
+
 
 @dataclass(frozen=True)
 class Claude:
@@ -113,7 +129,7 @@ class Claude:
 
         Raises NoIdea, OverBudget, Unavailable or Misconfigured; each carries what was spent.
         """
-        talk = self._open(task)
+        talk = begin(task, self.settings)
         for _ in range(self.settings.repairs + 1):
             message = self._ask(talk)
             try:
@@ -122,22 +138,10 @@ class Claude:
                 self._answer(talk, message, str(problem))
         raise NoIdea("The model's edits did not fit after several repairs.", talk.usage)
 
-    def _open(self, task: Task) -> Conversation:
-        """Stable parts first, each with a mark up to which the provider may cache."""
-        said = prompting.write(task, self.settings.prompts)
-        kept = {"type": "ephemeral", "ttl": "1h"}
-        system: list[dict[str, Any]] = [
-            {"type": "text", "text": said.system},
-            {"type": "text", "text": said.goal, "cache_control": kept},
-        ]
-        messages = [{"role": "user", "content": said.task}]
-        return Conversation(system, messages, max_tokens=self.settings.max_tokens)
-
     def _ask(self, talk: Conversation) -> Message:
         self._afford(talk)
-        request = llm.Request(talk.system, talk.messages, SCHEMA, talk.max_tokens)
         try:
-            message = llm.ask(self.client, self.settings, request)
+            message = llm.ask(self.client, self.settings, talk.request())
         except Unavailable as problem:
             problem.usage = talk.usage
             raise

@@ -64,6 +64,21 @@ class Request:
     max_tokens: int
 
 
+def body(settings: Llm, request: Request) -> dict[str, Any]:
+    """Exactly what is sent to the language model's provider, besides the key."""
+    said: dict[str, Any] = {
+        "model": settings.model,
+        "max_tokens": request.max_tokens,
+        "system": list(request.system),
+        "messages": list(request.messages),
+        "tools": [request.tool],
+        "tool_choice": {"type": "tool", "name": request.tool["name"]},
+    }
+    if settings.temperature is not None:
+        said["temperature"] = settings.temperature
+    return said
+
+
 def ask(
     client: anthropic.Anthropic,
     settings: Llm,
@@ -76,16 +91,7 @@ def ask(
         Unavailable: no connection, overload, rate limit, server error, or a reply without end.
         Misconfigured: the key, the model or the request itself is refused.
     """
-    said: dict[str, Any] = {
-        "model": settings.model,
-        "max_tokens": request.max_tokens,
-        "system": list(request.system),
-        "messages": list(request.messages),
-        "tools": [request.tool],
-        "tool_choice": {"type": "tool", "name": request.tool["name"]},
-    }
-    if settings.temperature is not None:
-        said["temperature"] = settings.temperature
+    said = body(settings, request)
     try:
         return _bounded(client, settings, said, clock)
     except (anthropic.RateLimitError, anthropic.InternalServerError) as problem:

@@ -1,4 +1,4 @@
-"""A few structural moves that apply to most PyTorch training files, by exact text."""
+"""A few structural moves for PyTorch trainings and for plain Python, by exact text."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,21 +7,36 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Move:
-    """One rewrite: where its pattern occurs, `change` says what to write instead."""
+    """One rewrite: where its pattern occurs, `change` says what to write instead.
+
+    `imports` is put below the file's docstring when the new text needs it.
+    """
 
     title: str
     why: str
     pattern: re.Pattern[str]
     change: str
+    imports: str = ""
 
     def apply(self, text: str) -> str | None:
         """The file after the move, or None when it does not apply."""
         after, count = self.pattern.subn(self.change, text)
-        return after if count and after != text else None
+        if not count or after == text:
+            return None
+        return _importing(after, self.imports) if self.imports else after
 
 
-def _move(title: str, why: str, pattern: str, change: str) -> Move:
-    return Move(title, why, re.compile(pattern), change)
+def _importing(text: str, line: str) -> str:
+    """The file with an import below its docstring, unless it is there."""
+    if re.search(rf"(?m)^{re.escape(line)}$", text):
+        return text
+    docstring = re.match(r'\s*(?:#[^\n]*\n)*\s*("""|\'\'\')(?:.|\n)*?\1\n', text)
+    place = docstring.end() if docstring else 0
+    return f"{text[:place]}\n{line}\n{text[place:]}" if place else f"{line}\n{text}"
+
+
+def _move(title: str, why: str, pattern: str, change: str, imports: str = "") -> Move:
+    return Move(title, why, re.compile(pattern, re.MULTILINE), change, imports)
 
 
 MOVES: Sequence[Move] = (
@@ -66,6 +81,25 @@ MOVES: Sequence[Move] = (
         "A smaller branch keeps the stream near its input early on, which steadies training.",
         r"x = x \+ self\.attention\(",
         "x = x + 0.7 * self.attention(",
+    ),
+    _move(
+        "counting: dict.get -> a test and +=",
+        "A method call for every item costs more than a test and an addition in place.",
+        r"^([ \t]*)(\w+)\[(\w+)\] = \2\.get\(\3, 0\) \+ 1$",
+        r"\1if \3 in \2:\n\1    \2[\3] += 1\n\1else:\n\1    \2[\3] = 1",
+    ),
+    _move(
+        "letters: two comparisons -> one look into a string",
+        "One test of membership does the work of two comparisons of strings.",
+        r"""(["'])a\1 <= (\w+) <= (["'])z\3""",
+        r'\2 in "abcdefghijklmnopqrstuvwxyz"',
+    ),
+    _move(
+        "ranking: sort everything -> only the first n",
+        "Only a few items are asked for; a heap of that size spares sorting all the others.",
+        r"sorted\((.+), key=(.+)\)\[:(\w+)\]",
+        r"heapq.nsmallest(\3, \1, key=\2)",
+        imports="import heapq",
     ),
 )
 

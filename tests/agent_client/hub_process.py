@@ -43,6 +43,9 @@ print(f"score: {best:.6f}")
 '''
 
 
+BARE_TRAIN = """print("---")\nprint("score: 1.0")\n"""
+
+
 def toy_files(sleep: float = 0.0) -> dict[str, str]:
     """The toy goal's files; each run sleeps so many seconds."""
     return {**FILES, "train.py": TOY_TRAIN.replace("SLEEP = 0.0", f"SLEEP = {sleep}")}
@@ -127,6 +130,8 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def _goal(said: argparse.Namespace) -> tuple[GoalSpec, dict[str, str]]:
+    if said.goal == "bare":  # nothing in it that the offline mutator could change
+        return a_spec("bare"), {**FILES, "train.py": BARE_TRAIN}
     if said.goal != "toy":
         folder = goal_files.from_library(said.goal)
         return folder.spec, dict(folder.texts)

@@ -22,5 +22,7 @@ def test_a_fleet_joins_as_one_owner_and_works_side_by_side(hub: HubProcess, tmp_
     found = Volunteer(folder / "gpu0", hub).experiments()
     own = [each for each in found if each.operator is not Operator.BASELINE]
     assert {each.agent for each in own if each.status is Status.FINISHED} == {"ada-0", "ada-1"}
+    assert (folder / "goals" / "toy").is_dir()
+    assert not (folder / "gpu0" / "goals").exists()
     assert "gpu0: " in done.stdout
     assert "gpu1: " in done.stdout

@@ -1,5 +1,6 @@
 """The whole loop with a real hub and the installed client, each in a process of its own."""
 
+import signal
 import stat
 from pathlib import Path
 
@@ -64,6 +65,36 @@ def test_a_folder_that_cannot_be_written_is_said(hub: HubProcess, tmp_path: Path
 
     assert done.returncode == 3
     assert "cannot be written" in done.stderr
+
+
+def test_a_goal_without_torch_gets_changes_that_move_its_speed(tmp_path: Path) -> None:
+    with a_hub(tmp_path / "hub", goal="fast_words") as hub:
+        volunteer = Volunteer(tmp_path / "agent", hub)
+        volunteer.join()
+
+        done = volunteer.do("run", "--mutator", "offline", "--max-experiments", "1")
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        baseline, made = volunteer.experiments("fast_words")
+    assert baseline.metric is not None
+    assert made.metric is not None
+    assert made.metric != baseline.metric
+    assert made.lines_added > 0
+
+
+def test_a_mutator_that_ran_dry_says_so_once_and_asks_for_other_work(tmp_path: Path) -> None:
+    with a_hub(tmp_path / "hub", goal="bare") as hub:
+        volunteer = Volunteer(tmp_path / "agent", hub)
+        volunteer.join()
+        process = volunteer.begin("run", "--mutator", "offline")
+        assert process.stdout is not None
+
+        said = next(line for line in process.stdout if "tried every change" in line)
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+
+    assert "set ANTHROPIC_API_KEY or give --mutator-command" in said
+    assert process.returncode == 0, rest
 
 
 @pytest.mark.train

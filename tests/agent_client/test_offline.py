@@ -9,6 +9,7 @@ import pytest
 from agent_client.mutators.base import NoIdea, Refused, Task, Tried
 from agent_client.mutators.constants import assign, find
 from agent_client.mutators.offline import Offline, learn
+from agent_client.mutators.structural import applicable
 from hub.goal_files import from_library
 from protocol.experiments import Operator, Status
 from protocol.goals import Direction
@@ -95,3 +96,31 @@ def test_a_higher_metric_is_better_where_the_goal_says_so() -> None:
     up = Tried("A: 1 -> 2", Status.FINISHED, sibling=False, delta=0.1)
 
     assert learn((up,), Direction.MAX)["A/up"] > 1 > learn((up,), Direction.MIN)["A/up"]
+
+
+def test_the_moves_for_plain_python_keep_every_answer() -> None:
+    goal = from_library("fast_words")
+    texts: list[dict[str, Any]] = []
+    for name in ("reference.py", "solution.py"):
+        texts.append({})
+        exec(goal.texts[name], texts[-1])
+    said = "The cat; the Dog's cat, a-b 7 ß the CAT" * 9
+    right = texts[0]["most_frequent"](said, 3)
+
+    moved = applicable(goal.texts["solution.py"], lambda _: True)
+
+    assert len(moved) >= 3
+    for _, text in moved:
+        found: dict[str, Any] = {}
+        exec(text, found)
+        assert found["most_frequent"](said, 3) == right == texts[1]["most_frequent"](said, 3)
+
+
+def test_an_import_goes_below_the_docstring_and_only_once() -> None:
+    solution = from_library("fast_words").texts["solution.py"]
+    (after,) = (
+        after for move, after in applicable(solution, lambda _: True) if "ranking" in move.title
+    )
+
+    assert ast.get_docstring(ast.parse(after))
+    assert after.count("import heapq") == 1

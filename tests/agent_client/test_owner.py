@@ -1,5 +1,6 @@
 """The owner's limits, the breaker, waits and versions: pure decisions on clocks that tests move."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from agent_client import versions
 from agent_client.backoff import CAP_SECONDS, Backoff, full_jitter
 from agent_client.breaker import LIMIT, Breaker
-from agent_client.errors import BadSettings, TooOld
+from agent_client.errors import BadSettings, CopiedFolder, TooOld
 from agent_client.gpu import Reading
 from agent_client.hours import allowed, opens_in, parse_hours
 from agent_client.hub_api import check_address
 from agent_client.limits import PAUSE, Gate
+from agent_client.machine import clock_trouble
 from agent_client.settings import OwnerLimits, Settings, load, save
 from agent_client.state import Held, State
 from agent_client.telemetry import Duty
@@ -237,3 +239,40 @@ def test_a_clock_that_jumps_back_keeps_the_days_apart(tmp_path: Path) -> None:
 
     assert state.used(today).runs == 3
     assert state.used(today + timedelta(days=1)).runs == 0
+
+
+def test_a_copy_beside_its_original_is_refused_by_name_and_a_moved_folder_is_not(
+    tmp_path: Path,
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    first.mkdir()
+    State(first).change(lambda _: {"folder": str(first)})
+    shutil.copytree(first, second)
+
+    with pytest.raises(CopiedFolder, match=f"second is a copy of {first}, which is still there"):
+        State.open(second).insist_on_being_the_only_one()
+
+    first.rename(third)
+    State.open(third).insist_on_being_the_only_one()
+    State.open(second).insist_on_being_the_only_one()
+
+
+def test_a_hub_that_was_set_back_is_named_and_worked_for() -> None:
+    said = versions.check("0.3.0", "0.1.0", "0.2.0")
+
+    assert said.startswith("The hub is older (0.2.0) than this client (0.3.0). Work goes on")
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [(0.01, ""), (-0.01, ""), (2, "120 minutes ahead of"), (-2, "120 minutes behind")],
+)
+def test_a_clock_over_a_minute_off_is_said(hours: float, words: str) -> None:
+    said = clock_trouble(SATURDAY_NOON + timedelta(hours=hours), SATURDAY_NOON)
+
+    assert words in said
+    assert bool(said) == bool(words)
+
+
+def test_a_hub_that_does_not_tell_the_time_is_no_trouble() -> None:
+    assert clock_trouble(SATURDAY_NOON, None) == ""

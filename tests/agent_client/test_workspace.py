@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -103,3 +106,38 @@ def test_leftovers_of_a_crash_are_cleared_even_without_permissions(tmp_path: Pat
     a_workspace(tmp_path)
 
     assert not list(workspace.work.iterdir())
+
+
+def test_workers_of_one_machine_prepare_shared_data_once(tmp_path: Path) -> None:
+    workers = [Workspace(tmp_path / f"gpu{n}", shared=tmp_path) for n in range(4)]
+    made, busy = [], threading.Lock()
+
+    def prepare(folder: Path) -> None:
+        assert busy.acquire(blocking=False), "two prepared at once"
+        made.append(folder)
+        (folder / "data").mkdir(exist_ok=True)
+        (folder / "data" / "words.txt").write_text("the cat sat")
+        busy.release()
+
+    for worker in workers:
+        worker.open()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda w: w.data(a_goal(), FILES, prepare), workers))
+
+    assert len(made) == 1
+    assert {each.everything for each in found} == {found[0].everything}
+    assert found[0].everything.is_relative_to(tmp_path / "goals")
+
+
+def test_what_another_worker_may_still_use_is_not_trimmed(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "gpu0", shared=tmp_path)
+    workspace.open()
+    old = workspace.data(a_goal(), FILES, lambda folder: None)
+    other = {**FILES, "prepare.py": "print('another version')"}
+
+    workspace.data(a_goal(), other, lambda folder: None)
+    assert old.everything.exists()
+
+    os.utime(old.everything.parent, (0, 0))
+    workspace.data(a_goal(), {**FILES, "prepare.py": "print('a third')"}, lambda folder: None)
+    assert not old.everything.exists()
