@@ -11,7 +11,7 @@ from tests.ui.conftest import AXE, ServedHub, Watched, settle
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 LOOK = "axe.run(document, {resultTypes: ['violations']})"
-# The two themes differ in nothing but colours. By name: a tag would bring in the rules of level AAA.
+# The two themes differ in nothing but colours; by name, as a tag would bring in level AAA.
 LOOK_AT_COLOURS = (
     "axe.run(document, {runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']},"
     " resultTypes: ['violations']})"
