@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
+from scipy import special  # scipy.stats would be a third of what starting a hub costs
 
 from hub.belief import Belief
 from hub.snapshot import Snapshot
@@ -66,7 +66,12 @@ def _unmasked(z: Floats, places: Sequence[int]) -> Floats:
 def thresholds(devices: int) -> tuple[float, float]:
     """Where one of so many honest devices would land by chance once in 20 and once in 100."""
     count = max(devices, 1)
-    return float(norm.isf(0.05 / count)), float(norm.isf(0.01 / count))
+    return _deviate(0.05 / count), _deviate(0.01 / count)
+
+
+def _deviate(tail: float) -> float:
+    """The normal deviate that so much of the distribution lies above."""
+    return -float(special.ndtri(tail))
 
 
 def _one(
@@ -86,10 +91,12 @@ def _one(
 
 def _scatter(residuals: Floats) -> float:
     """How much wider than the goal's noise a device's residuals spread, as a normal deviate."""
-    tail = chi2.logsf(float((residuals**2).sum()), len(residuals))
-    if tail < -690.0:  # the deviate of an underflowing tail (Mills' ratio, leading term)
-        return math.sqrt(-2.0 * float(tail))
-    return float(norm.isf(math.exp(float(tail))))
+    tail = float(special.chdtrc(len(residuals), float((residuals**2).sum())))
+    if tail <= 0.0:
+        return math.inf
+    if tail < math.exp(-690.0):  # near underflow (Mills' ratio, leading term)
+        return math.sqrt(-2.0 * math.log(tail))
+    return _deviate(tail)
 
 
 def _shift(belief: Belief, device: str) -> float:
