@@ -2,10 +2,10 @@
 
 Started by path with a JSON file of facts: where a secret lies, which sockets listen, whose process
 waits to be harmed. Each attack returns what it got, or nothing; an exception means that it was
-stopped. Prints one JSON line per attack. Needs nothing but the standard library, because that is
-all an attacker can count on.
+stopped. Prints one JSON line per attack. Needs the standard library only, as an attacker must.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -382,10 +382,9 @@ ATTACKS: tuple[Callable[[Facts], str | None], ...] = (
 
 
 def _attack(attack: Callable[[Facts], str | None], facts: Facts) -> str | None:
-    try:
+    with contextlib.suppress(Exception):
         return attack(facts)
-    except Exception:
-        return None
+    return None
 
 
 def main() -> None:
