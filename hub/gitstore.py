@@ -95,8 +95,7 @@ class GitStore:
         try:
             return self._healing(goal, list(draft.parents), lambda: self._write(goal, draft))
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull from error
+            _refuse_full_disk(error)
             raise
 
     def _write(self, goal: str, draft: CommitDraft) -> Written:
@@ -233,11 +232,15 @@ class GitStore:
             return None
 
 
+_FULL = ("no space left", "quota exceeded")
 _TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE, "commit": ObjectType.COMMIT}
 
 
 def _refuse_full_disk(error: Exception) -> None:
-    if "no space left" in str(error).lower():
+    # libgit2's errors carry the words alone, Python's own the number.
+    number = error.errno if isinstance(error, OSError) else None
+    words = str(error).lower()
+    if number in (errno.ENOSPC, errno.EDQUOT) or any(each in words for each in _FULL):
         raise StorageFull from error
 
 

@@ -96,10 +96,10 @@ async def _disk(request: Request, error: Exception) -> JSONResponse:
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     log.error("request.failed", exc_info=error, extra={"path": request.url.path})
-    return answer(request, _Bug())
+    return answer(request, InternalError())
 
 
-class _Bug(HubError):
+class InternalError(HubError):
     """Something broke in the hub; its operator finds the request id in the log."""
 
     code, status = "internal_error", 500

@@ -50,6 +50,14 @@ def test_f9_a_client_whose_clock_is_wrong_loses_neither_lease_nor_result(
 
 
 @pytest.fixture
+def cramped(template: Path, small_disk: Path) -> Iterator[HubProcess]:
+    """A hub whose data lies on the small disk."""
+    hub = HubProcess(copied(template, small_disk))
+    yield hub
+    hub.kill()
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own; only root can make one."""
     folder = tmp_path / "disk"
@@ -82,11 +90,10 @@ def to_explore(volunteer: Ledger) -> Order:
 
 @every_seed
 def test_f10_a_full_disk_refuses_with_507_and_recovers_by_itself(
-    template: Path, small_disk: Path, seed: int
+    cramped: HubProcess, small_disk: Path, seed: int
 ) -> None:
-    hub = HubProcess(copied(template, small_disk))
-    hub.start()
-    volunteers = ledgers(hub.url, seed, count=4)
+    cramped.start()
+    volunteers = ledgers(cramped.url, seed, count=4)
     proposer, *others = volunteers
     order = to_explore(proposer)
     finished = [(each, each.finish(each.propose(each.claim()))) for each in others]
@@ -94,7 +101,7 @@ def test_f10_a_full_disk_refuses_with_507_and_recovers_by_itself(
 
     answers = [each.deliver(identity) for each, identity in finished]
     answers.append(proposer.ask(*proposer.proposal(order)))
-    readable = httpx.get(f"{hub.url}/v1/goals/toy/experiments")
+    readable = httpx.get(f"{cramped.url}/v1/goals/toy/experiments")
     ballast.unlink()
 
     refused = [answer for answer in answers if answer.status_code != 200]
@@ -105,4 +112,4 @@ def test_f10_a_full_disk_refuses_with_507_and_recovers_by_itself(
     for each, identity in finished:
         assert each.deliver(identity).status_code == 200
     assert proposer.ask(*proposer.proposal(order)).status_code == 200
-    assert_all_is_well(hub, volunteers)
+    assert_all_is_well(cramped, volunteers)
