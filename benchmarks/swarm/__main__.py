@@ -18,6 +18,7 @@ from hub.frontier import DEFAULT, Switches
 RESULTS = Path("benchmarks/results")
 BASELINES = ("greedy", "rank-puct", "independent")
 OTHERS = ("expected-improvement", "thompson")
+Runs = dict[str, dict[int, Tally]]
 
 
 def settings(workers: int) -> list[Setting]:
@@ -95,9 +96,15 @@ def _table(land: str, workers: int, said: argparse.Namespace) -> None:
             left = [place for place, name in wanted.items() if seed not in runs.get(name, {})]
             for name, _, tally in pool.map(one, [(land, workers, place, seed) for place in left]):
                 runs.setdefault(name, {})[seed] = tally
+            _keep(stem, land, workers, runs)
             if time.monotonic() - start > said.minutes * 60:
                 break
-    said.results.mkdir(exist_ok=True)
+    print(stem.with_suffix(".md").read_text(), flush=True)
+
+
+def _keep(stem: Path, land: str, workers: int, runs: Runs) -> None:
+    """Write the record after every seed: an interrupted bake-off goes on where it stopped."""
+    stem.parent.mkdir(exist_ok=True)
     record = {
         "land": land,
         "workers": workers,
@@ -108,10 +115,9 @@ def _table(land: str, workers: int, said: argparse.Namespace) -> None:
     }
     stem.with_suffix(".json").write_text(json.dumps(record, separators=(",", ":")) + "\n")
     stem.with_suffix(".md").write_text(report.table(land, workers, runs, _machine()))
-    print(stem.with_suffix(".md").read_text(), flush=True)
 
 
-def _earlier(path: Path) -> dict[str, dict[int, Tally]]:
+def _earlier(path: Path) -> Runs:
     """What an earlier portion of the same bake-off has done."""
     if not path.exists():
         return {}
