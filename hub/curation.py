@@ -12,7 +12,7 @@ from hub.desk import Desk, Effect, NoChange
 from hub.errors import HubError, NotFound
 from hub.ops_tables import FlagRow
 from hub.scheduling import Wish
-from hub.tables import ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, RunRow
+from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, RunRow
 from protocol import acts
 from protocol.experiments import Operator
 from protocol.goals import GoalSpec, GoalState
@@ -211,9 +211,12 @@ def merge(desk: Desk, act: acts.MergeExperiment) -> Effect:
 def feature(desk: Desk, act: acts.FeaturePost) -> Effect:
     """Put a post among the insights."""
     post = board.find(desk.work.session, act.post)
+    author = desk.work.session.get(AgentRow, post.author)
+    owner = author.owner if author else None
+    desk.not_own(None if act.off else owner)
     _must_change(desk, post, featured=not act.off)
     word = "no longer featured" if act.off else "featured"
-    return Effect(str(post.id), f"Post by {post.author} {word}.", post.goal)
+    return Effect(str(post.id), f"Post by {post.author} {word}.", post.goal, owner)
 
 
 def write_notice(desk: Desk, act: acts.WriteNotice) -> Effect:

@@ -124,11 +124,15 @@ class Desk:
         for row in rows:
             self.change(row, **values)
 
+    def note(self, table: str, column: str, change: tuple[Any, Any], keys: Iterable[Any]) -> None:
+        """Remember what a recount changed by itself: the values before and after, and the rows."""
+        self.changes.append(Changed(table, column, *change, tuple(keys)))
+
     def packed(self) -> list[dict[str, Any]]:
-        """Every change as JSON, rows with the same change together."""
+        """What came of it as JSON, rows with the same change together."""
         groups: dict[tuple[str, str, Any, Any], list[Any]] = {}
-        for one in self.changes:
-            groups.setdefault((one.table, one.column, one.old, one.new), []).extend(one.keys)
+        for (table, column, key), (old, new) in self._net().items():
+            groups.setdefault((table, column, old, new), []).append(key)
         return [
             Changed(table, column, old, new, tuple(keys)).packed()
             for (table, column, old, new), keys in groups.items()
@@ -136,8 +140,17 @@ class Desk:
 
     def counts(self) -> dict[str, int]:
         """How many rows of each kind changed."""
-        seen = {(one.table, key) for one in self.changes for key in one.keys}
+        seen = {(table, key) for table, _, key in self._net()}
         return dict(sorted(Counter(table for table, _ in seen).items()))
+
+    def _net(self) -> dict[tuple[str, str, Any], tuple[Any, Any]]:
+        """By table, column and row: what was there first and last; there and back is no change."""
+        found: dict[tuple[str, str, Any], tuple[Any, Any]] = {}
+        for one in self.changes:
+            for key in one.keys:
+                place = (one.table, one.column, key)
+                found[place] = (found.get(place, (one.old, None))[0], one.new)
+        return {place: (old, new) for place, (old, new) in found.items() if old != new}
 
 
 def put_back(desk: Desk, changes: Iterable[dict[str, Any]], strict: bool) -> None:

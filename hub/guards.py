@@ -13,6 +13,7 @@ from hub.core import Hub
 from hub.errors import HubError, TooMany
 from protocol.base import Problem
 
+MOST_HEADER_BYTES = 16 * 1024
 DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 TOLD = {
     "x-content-type-options": "nosniff",
@@ -35,6 +36,18 @@ class BadJson(HubError):
     """This body is not JSON as we take it: no duplicate keys, no broken characters, no bombs."""
 
     code, status = "bad_json", 400
+
+
+class HeadersTooLarge(HubError):
+    """These headers are larger than 16 KiB together; send fewer or shorter ones."""
+
+    code, status = "headers_too_large", 431
+
+
+class BadHost(HubError):
+    """A request names the host that it is for, and only one."""
+
+    code, status = "bad_host", 400
 
 
 class Guards:
@@ -62,6 +75,7 @@ class Guards:
         await self.app(scope, receive, telling)
 
     async def _at_the_door(self, scope: Scope) -> None:
+        _must_be_modest(scope)
         address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
         if "\x00" in scope["path"] or b"%00" in scope["query_string"].lower():
             raise BadAddress
@@ -113,6 +127,16 @@ class Guards:
     def _secure(self, scope: Scope) -> bool:
         address = self.hub.settings.public_url or scope["scheme"]
         return bool(address.startswith("https"))
+
+
+def _must_be_modest(scope: Scope) -> None:
+    """Refuse headers that no client of ours sends; HTTP/1.0 alone may leave the host out."""
+    said = scope["headers"]
+    if sum(len(name) + len(value) for name, value in said) > MOST_HEADER_BYTES:
+        raise HeadersTooLarge
+    hosts = sum(name == b"host" for name, _ in said)
+    if hosts > 1 or (hosts == 0 and scope.get("http_version", "1.1") == "1.1"):
+        raise BadHost
 
 
 def caller(scope: Scope | Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ class Bucket:
 
 
 class Limits:
-    """One process's buckets by key; several hub processes each allow their share."""
+    """One process's buckets by key; of several hub processes each allows its share (ADR 0110)."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
@@ -55,6 +55,7 @@ class Limits:
 
     def spend(self, key: str, rate: Rate) -> None:
         """Take one from a bucket; raises TooMany with the time until there is one again."""
+        rate = self._share(rate)
         with self._lock:
             bucket = self._refilled(key, rate)
             if bucket.level < 1:
@@ -93,6 +94,10 @@ class Limits:
         """A proposal, which costs preflight and a commit."""
         hourly = self.settings.proposals_per_hour
         self.spend(f"propose:{agent}", Rate(hourly / 60, hourly))
+
+    def _share(self, rate: Rate) -> Rate:
+        share = self.settings.processes
+        return Rate(rate.per_minute / share, max(1.0, rate.burst / share))
 
     def _rate(self, per_minute: float) -> Rate:
         return Rate(per_minute, max(1.0, per_minute / 2))

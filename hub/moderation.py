@@ -106,6 +106,7 @@ def uphold(desk: Desk, act: acts.UpholdFlag) -> Effect:
         desk.recounts.add(row.goal)
     else:
         _hold_back(desk, find_owner(desk.work.session, flag.concerns or ""), "quarantined")
+        _hear_again(desk)
     sentence = f"Flag on {flag.kind} {flag.object[:12]} upheld."
     return Effect(str(flag.id), sentence, None, flag.concerns)
 
@@ -179,6 +180,7 @@ def quarantine_owner(desk: Desk, act: acts.QuarantineOwner) -> Effect:
     """No more work for an owner, and none of their runs counts until they are restored."""
     owner = find_owner(desk.work.session, act.owner)
     runs = _hold_back(desk, owner, "quarantined")
+    _hear_again(desk)
     sentence = f"{owner.name} is quarantined: {runs} runs count no more."
     return Effect(owner.name, sentence, None, owner.name)
 
@@ -202,6 +204,7 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     # Others' runs of these experiments say something of their devices, so they go too.
     desk.change_all(_runs_on(session, shas), counted=False)
     desk.change_all(_posts_of(session, names, shas), hidden=True)
+    _hear_again(desk)
     sentence = f"{owner.name} is banned: {runs} runs and {len(made)} experiments are gone."
     return Effect(owner.name, sentence, None, owner.name)
 
@@ -244,7 +247,6 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
         lasting = [one for one in action.changes if one["table"] not in ("tokens", "orders")]
         put_back(desk, lasting, strict=False)
     desk.change(owner, state="active")
-    desk.change_all(_agents(desk.work.session, owner.name), state="active")
     sentence = f"{owner.name} is back, and their runs count again."
     return Effect(owner.name, sentence, None, owner.name)
 
@@ -274,6 +276,43 @@ def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
     desk.change_all(runs, counted=False)
     desk.recounts |= {run.goal for run in runs}
     return len(runs)
+
+
+def _hear_again(desk: Desk) -> None:
+    """Count devices again that the hub set aside by itself: what they were held against may go.
+
+    The recount that follows sets those aside again that read oddly without it.
+    """
+    session = desk.work.session
+    banned = select(OwnerRow.name).where(col(OwnerRow.state) == "banned")
+    gone = select(ExperimentRow.sha).where(col(ExperimentRow.owner).in_(banned))
+    for agent in _set_aside_by_the_hub(session):
+        runs = select(RunRow).where(
+            col(RunRow.agent) == agent.name,
+            col(RunRow.goal).in_(desk.recounts),
+            ~col(RunRow.counted),
+            col(RunRow.experiment).not_in(gone),
+        )
+        if theirs := session.exec(runs).all():
+            desk.change(agent, state="active")
+            desk.change_all(theirs, counted=True)
+
+
+def _set_aside_by_the_hub(session: Session) -> list[AgentRow]:
+    """Quarantined devices of active owners which no operator put there."""
+    aside = select(AgentRow).join(OwnerRow, col(OwnerRow.name) == col(AgentRow.owner))
+    found = session.exec(
+        aside.where(col(AgentRow.state) == "quarantined", col(OwnerRow.state) == "active")
+    ).all()
+    return [agent for agent in found if _last_decision(session, agent.name) != "agent.quarantine"]
+
+
+def _last_decision(session: Session, agent: str) -> str | None:
+    decided = select(ActionRow.action).where(
+        col(ActionRow.object) == agent,
+        col(ActionRow.action).in_(("agent.quarantine", "agent.restore", "action.undo")),
+    )
+    return session.exec(decided.order_by(col(ActionRow.seq).desc())).first()
 
 
 def _end_leases(desk: Desk, orders: Sequence[OrderRow], reason: str) -> None:

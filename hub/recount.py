@@ -11,14 +11,18 @@ from sqlmodel import Session, col, select
 
 from hub import scores
 from hub.db import Work
+from hub.scores import SetAside
 from hub.tables import ExperimentRow, GoalRow, OwnerRow, RunRow
 from protocol.experiments import Status
 
 HELD_BACK = ("quarantined", "banned")
 
 
-def goal(work: Work, slug: str) -> None:
-    """Derive status, counters, credit, scores and champion of a goal from its counted runs."""
+def goal(work: Work, slug: str) -> list[SetAside]:
+    """Derive status, counters, credit, scores and champion of a goal from its counted runs.
+
+    Returns the devices that the hub sets aside by itself, because they read oddly now.
+    """
     work.session.flush()
     by_experiment: dict[str, list[RunRow]] = {}
     for run in _counted(work.session, slug):
@@ -31,7 +35,7 @@ def goal(work: Work, slug: str) -> None:
             _derive(row, runs)
     _credit(work, slug)
     work.session.flush()
-    scores.refit(work, work.session.get_one(GoalRow, slug))
+    return scores.refit(work, work.session.get_one(GoalRow, slug))
 
 
 def _counted(session: Session, slug: str) -> Sequence[RunRow]:

@@ -7,6 +7,7 @@ exactly what a hub would believe that had never seen the runs that are gone.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -77,10 +78,18 @@ def after_run(work: Work, goal: GoalRow, experiment: ExperimentRow, run: RunRow)
         experiment.changed_seq = _announce(work, experiment)
 
 
-def refit(work: Work, goal: GoalRow) -> None:
-    """Fit the goal's belief and write exactly what it says, in one transaction."""
+def refit(work: Work, goal: GoalRow) -> "list[SetAside]":
+    """Fit the goal's belief and write exactly what it says; returns the devices set aside."""
     work.session.flush()
-    write(work, goal, believe(work.session, goal), least=0.0)
+    return write(work, goal, believe(work.session, goal), least=0.0)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A device that the hub itself quarantined, and its runs that count no more."""
+
+    agent: str
+    runs: tuple[UUID, ...]
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def write(work: Work, goal: GoalRow, fitted: Fitted, least: float = MATERIAL) -> None:
+def write(work: Work, goal: GoalRow, fitted: Fitted, least: float = MATERIAL) -> list[SetAside]:
     """Write the scores, standings and verdicts that changed, and crown the champion.
 
     A score or spread that moved by less than `least` of the noise is left as it is: on a large
@@ -176,7 +185,8 @@ def write(work: Work, goal: GoalRow, fitted: Fitted, least: float = MATERIAL) ->
     _crown(work, goal, fitted)
     _trust(work, fitted.earned)
     if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
-        _quarantine(work, goal, fitted.suspicions[0])
+        return _quarantine(work, goal, fitted.suspicions[0])
+    return []
 
 
 def _trust(work: Work, earned: Mapping[str, int]) -> None:
@@ -184,17 +194,15 @@ def _trust(work: Work, earned: Mapping[str, int]) -> None:
         row.trust = earned[row.name]
 
 
-def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> None:
+def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     """Set the oddest device aside, one a pass, and believe again without its readings."""
     agent = work.session.get(AgentRow, worst.device)
     if agent is None or agent.state != "active":
-        return
+        return []
     agent.state = "quarantined"
-    work.session.execute(
-        sa.update(RunRow)
-        .where(col(RunRow.agent) == agent.name, col(RunRow.goal) == goal.slug)
-        .values(counted=False)
-    )
+    theirs = (col(RunRow.agent) == agent.name, col(RunRow.goal) == goal.slug, col(RunRow.counted))
+    runs = tuple(work.session.exec(select(RunRow.id).where(*theirs)).all())
+    work.session.execute(sa.update(RunRow).where(*theirs).values(counted=False))
     _count_again(work, goal)
     work.announce(
         Curated(
@@ -205,7 +213,7 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> None:
             reason=worst.sentence,
         )
     )
-    refit(work, goal)
+    return [SetAside(agent.name, runs), *refit(work, goal)]
 
 
 def _count_again(work: Work, goal: GoalRow) -> None:

@@ -13,6 +13,8 @@ from hub.core import Hub
 
 HEADER_SECONDS = 10.0
 """A client that has not said its request's headers by then is hung up on."""
+HEADER_BYTES = 256 * 1024
+"""A client whose headers never end is hung up on; the app itself refuses far smaller ones."""
 DRAIN_SECONDS = 20
 
 
@@ -21,6 +23,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     header_seconds = HEADER_SECONDS
     _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock with the connection."""
@@ -30,8 +33,17 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start it again with the first byte of each further request."""
         super().on_message_begin()
+        self._header_bytes = 0
         if self._deadline is None:
             self._start_clock()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count what is kept in memory before anybody looks at it."""
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > HEADER_BYTES:
+            self.transport.abort()
+            return
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The client kept its side."""

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     claim_slots: int = Field(default=5, ge=1)
     git_slots: int = Field(default=8, ge=1, description="git fetches and clones at once")
     body_limit: int = 1024 * 1024
+    processes: int = Field(default=1, ge=1, le=64, description="hub processes on this database")
     rate_token: float = Field(default=2400, gt=0, description="requests a minute per token")
     rate_owner: float = Field(default=12_000, gt=0, description="requests a minute per owner")
     rate_anonymous: float = Field(default=3000, gt=0, description="a minute per address")

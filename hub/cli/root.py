@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from hub.cli import acting, check, goal, reading, serve, top
 from hub.errors import HubError
@@ -45,6 +46,11 @@ def main() -> None:
         app()
     except HubError as error:
         typer.echo(f"hub: {error.detail} [{error.code}]", err=True)
+        sys.exit(1)
+    except ValidationError as error:  # of settings: everything else is read with care
+        for each in error.errors(include_input=False):
+            place = "".join(f"AGENTHUB_{part}: ".upper() for part in each["loc"][:1])
+            typer.echo(f"hub: {place}{each['msg']} [bad_setting]", err=True)
         sys.exit(1)
 
 

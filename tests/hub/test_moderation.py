@@ -65,8 +65,13 @@ def test_nobody_decides_on_their_own(
     ada = Curator.of(hub, http, "lovelace", owner="ada")
     sha = str(volta.explore(learning_rate=0.2, metric=0.8).experiment)
     identity = flag(tesla, "experiment", sha)
+    post = str(an_id())
+    body = {"channel": "discussion", "topic": "t", "kind": "insight", "body": "mine is best"}
+    headers = {"Authorization": f"Bearer {volta.token}"}
+    assert http.put(f"/v1/posts/{post}", json=body, headers=headers).status_code == 200
 
     own = [
+        ada.tries("post.feature", post=post),
         ada.tries("flag.dismiss", flag=identity),
         ada.tries("experiment.pin", experiment=sha),
         ada.tries("experiment.replicate", experiment=sha),

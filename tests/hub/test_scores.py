@@ -1,14 +1,18 @@
 """Scores are a function of the counted runs, and of nothing else."""
 
+from collections import Counter
+
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import col, select
 
-from hub import scheduling, scores
+from hub import recount, scheduling, scores
 from hub.core import Hub
 from hub.scheduling import Wish
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from protocol.experiments import Operator
 from protocol.work import Kind
+from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
 Row = tuple[object, ...]
@@ -132,3 +136,61 @@ def reads(hub: Hub, agent: Volunteer, sha: str, metric: float) -> None:
             order.state = "parked"
             return
     agent.report(agent.claim(), metric=metric)
+
+
+def test_a_ban_hears_devices_again_that_the_hub_set_aside_and_undoing_it_does_not(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
+    others = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(4)]
+    wild, mild = (Volunteer.joined(http, name, f"{name}-owner") for name in ("wild", "mild"))
+    for turn in range(6):
+        for each in others:
+            reads(hub, each, sha, 0.8 + 0.0001 * turn)
+        reads(hub, wild, sha, 0.8 + (0.2 if turn % 2 else -0.2))
+    for turn in range(6):
+        reads(hub, mild, sha, 0.8 + 0.0001 * turn)
+    set_aside(hub, "mild")
+    before = standing(hub)
+    assert (before["wild"], before["mild"]) == (("quarantined", 0), ("quarantined", 0))
+    grace = Curator.of(hub, http)
+
+    grace.acts("owner.ban", owner="owner-0")
+
+    after = standing(hub)
+    assert after["mild"] == ("active", 6), "it reads as the others do"
+    assert after["wild"] == ("quarantined", 0), "it still reads oddly"
+    grace.acts("owner.restore", owner="owner-0")
+    assert standing(hub) == before
+
+
+def test_a_device_that_an_operator_set_aside_waits_for_an_operator(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
+    reads(hub, tesla, sha, 0.8)
+    grace = Curator.of(hub, http)
+    grace.acts("agent.quarantine", agent="tesla")
+
+    grace.acts("owner.ban", owner="ada")
+    assert standing(hub)["tesla"][0] == "quarantined"
+    grace.acts("owner.restore", owner="ada")
+
+    assert standing(hub)["tesla"][0] == "quarantined"
+
+
+def set_aside(hub: Hub, agent: str) -> None:
+    """As the hub does by itself when the numbers of others make a device look odd."""
+    with hub.database.work() as work:
+        work.session.get_one(AgentRow, agent).state = "quarantined"
+        out = sa.update(RunRow).where(col(RunRow.agent) == agent)
+        work.session.execute(out.values(counted=False))
+        recount.goal(work, "toy")
+
+
+def standing(hub: Hub) -> dict[str, tuple[str, int]]:
+    """Every device's state, and how many of its runs count."""
+    with hub.database.read() as session:
+        agents = session.exec(select(AgentRow)).all()
+        counted = Counter(session.exec(select(RunRow.agent).where(col(RunRow.counted))).all())
+        return {agent.name: (agent.state, counted[agent.name]) for agent in agents}

@@ -17,6 +17,8 @@ import websockets
 from tests.builders import a_join
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
 
+HALF_A_BODY = b"POST /v1/agents HTTP/1.1\r\nHost: hub\r\nContent-Length: 500\r\n\r\n{"
+
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[HubProcess]:
@@ -67,7 +69,7 @@ def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
 
 @pytest.mark.parametrize(
     "words",
-    [b"", b"GET /healthz HT", b"POST /v1/agents HTTP/1.1\r\nContent-Length: 500\r\n\r\n{"],
+    [b"", b"GET /healthz HT", HALF_A_BODY],
     ids=["silent", "half a header", "half a body"],
 )
 def test_three_hundred_slow_clients_keep_nobody_else_waiting(

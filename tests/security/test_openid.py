@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hub import openid
 from hub.app import create_app
+from hub.cli.root import main
 from hub.core import Hub, open_hub
 from hub.ops_tables import OperatorRow
 from hub.settings import Settings
@@ -78,7 +79,7 @@ def leave(http: TestClient) -> str:
     """Begin, consent, and return the address that the provider sends the browser to."""
     begun = http.get("/v1/session/openid")
     assert begun.status_code == 303
-    consented = httpx.get(begun.headers["location"], follow_redirects=False)
+    consented = httpx.get(begun.headers["location"], follow_redirects=False, timeout=60)
     return consented.headers["location"]
 
 
@@ -312,3 +313,18 @@ def test_a_hub_without_a_provider_says_so(tmp_path: Path, sqlite_url: str) -> No
         assert ended(http.get("/v1/session/openid")) == "no_provider"
         assert ended(http.get("/v1/session/openid/callback")) == "no_provider"
         assert http.get("/v1/session/ways").json()["provider"] is None
+
+
+def test_a_setting_that_is_not_safe_is_one_sentence_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AGENTHUB_OPENID_ISSUER", "http://accounts.example.org")
+    monkeypatch.setenv("AGENTHUB_OPENID_CLIENT_SECRET", SECRET)
+    monkeypatch.setattr("sys.argv", ["hub", "queue", "--data", str(tmp_path)])
+
+    with pytest.raises(SystemExit, match="1"):
+        main()
+
+    told = capsys.readouterr().err
+    assert "must begin with https://" in told and "bad_setting" in told
+    assert len(told.splitlines()) == 1 and SECRET not in told
