@@ -33,7 +33,7 @@ class BadAddress(HubError):
 
 
 class BadJson(HubError):
-    """This body is not JSON as we take it: no duplicate keys, no broken characters, no bombs."""
+    """This body is not JSON as we take it: UTF-8, no key twice, no broken characters, no bombs."""
 
     code, status = "bad_json", 400
 
@@ -166,7 +166,7 @@ def check_json(body: bytes) -> None:
     if not body:
         return
     try:
-        read = json.loads(body, object_pairs_hook=_no_twins)
+        read = json.loads(body.decode(), object_pairs_hook=_no_twins)
         json.dumps(read, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadJson from error

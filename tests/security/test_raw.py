@@ -75,7 +75,7 @@ HOSTILE: dict[str, tuple[bytes, int]] = {
     ),
     "a pit said to be text": (post(b"/v1/agents", DEEP, kind=b"text/plain"), 422),
     "a pit of another kind": (post(b"/v1/agents", DEEP, kind=b"application/vnd.x+json"), 400),
-    "UTF-16": (post(b"/v1/agents", joining().decode().encode("utf-16")), 422),
+    "UTF-16": (post(b"/v1/agents", joining().decode().encode("utf-16")), 400),
     "a line in a name": (post(b"/v1/agents", joining(name="eve\r\nSet-Cookie: a=b")), 422),
     "a name that turns round": (post(b"/v1/agents", joining(name="ev\u202ee")), 422),
     "an escape in a device": (
