@@ -19,7 +19,7 @@ from protocol.board import PostDraft
 from protocol.experiments import Experiment, Experiments, Proposal, Registered
 from protocol.goals import Goal
 from protocol.runs import Receipt, RunReport
-from protocol.work import Progress, Release, Renewal, WorkReply, WorkRequest
+from protocol.work import Heard, Output, Progress, Release, Renewal, WorkReply, WorkRequest
 
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -102,6 +102,10 @@ class Hub:
     def renew(self, lease: UUID, progress: Progress) -> Renewal:
         """Keep a lease alive, and say where its run is."""
         return self._send("POST", f"/v1/leases/{lease}/renew", Renewal, progress)
+
+    def tell(self, lease: UUID, output: Output) -> Heard:
+        """Let people watch what a run prints."""
+        return self._send("POST", f"/v1/leases/{lease}/output", Heard, output)
 
     def release(self, lease: UUID, said: Release) -> None:
         """Give a lease back, so that another agent can have the work at once."""

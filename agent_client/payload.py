@@ -21,7 +21,7 @@ from agent_client.state import State
 from protocol.agents import Device, JoinRequest
 from protocol.experiments import Proposal
 from protocol.runs import RunReport
-from protocol.work import Progress
+from protocol.work import Output, Progress
 
 
 def parts(folder: Folder, chosen: Settings, hub: Hub) -> Iterator[tuple[str, Any]]:
@@ -42,6 +42,7 @@ def _to_the_hub(folder: Folder, chosen: Settings, device: Device) -> Iterator[tu
     asked = work_request(chosen, device, State.open(folder).memory)
     yield "POST /v1/work (each time that work is asked for)", _plain(asked)
     yield "POST /v1/leases/ID/renew (about each 30 s)", _fields(Progress)
+    yield "POST /v1/leases/ID/output (every 2 to 15 s while a run trains)", _fields(Output)
     yield "PUT /v1/experiments/ID (each proposal)", _fields(Proposal)
     waiting = [entry.body for _, entry in Journal(folder / "journal").entries()]
     yield "PUT /v1/runs/ID (each finished run)", _fields(RunReport)

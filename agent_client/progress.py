@@ -49,6 +49,7 @@ class BoundedLog:
     head_bytes: int = MAX_LOG_BYTES // 4
     tail_bytes: int = MAX_LOG_BYTES // 2
     total: int = 0
+    count: int = 0
     _head: list[str] = field(default_factory=list)
     _tail: deque[str] = field(default_factory=deque)
     _head_size: int = 0
@@ -59,6 +60,7 @@ class BoundedLog:
         """Append a line that is already clean."""
         size = len(line.encode()) + 1
         self.total += size
+        self.count += 1
         if self._head_size + size <= self.head_bytes and not self._tail:
             self._head.append(line)
             self._head_size += size

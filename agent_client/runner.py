@@ -15,6 +15,7 @@ from agent_client.failures import explain
 from agent_client.journal import Entry
 from agent_client.progress import Transcript
 from agent_client.ready import Ready
+from agent_client.relay import Relay
 from agent_client.setup import VERSION, Kit
 from agent_client.telemetry import Finished
 from agent_client.trainer import Outcome, environment
@@ -53,11 +54,7 @@ class Runner:
         started = kit.clock()
         kit.duty.start()
         self._show(ready, "training")
-        outcome = ready.training.watch(
-            kit.patience,
-            lambda: kit.stopping.abort.is_set() or bool(ready.grip.stop),
-            lambda transcript, seconds: self._seen(ready, transcript, seconds),
-        )
+        outcome = self._watched(ready)
         kit.state.bury(ready.training.running.pid)
         if outcome.aborted:
             kit.duty.end(outcome.seconds)
@@ -91,6 +88,21 @@ class Runner:
             started_at=started,
         )
         return Result(report)
+
+    def _watched(self, ready: Ready) -> Outcome:
+        """Follow the training; whoever looks at its page sees what it prints."""
+        kit = self.kit
+        with Relay(kit.hub.tell, ready.order, self._censor) as relay:
+
+            def _seen(transcript: Transcript, seconds: float) -> None:
+                self._seen(ready, transcript, seconds)
+                relay.take(transcript)
+
+            return ready.training.watch(
+                kit.patience,
+                lambda: kit.stopping.abort.is_set() or bool(ready.grip.stop),
+                _seen,
+            )
 
     def _no_room(self, outcome: Outcome) -> bool:
         """Whether a run ended for want of a disk that is full of other things than its own."""

@@ -73,7 +73,7 @@ def create_app(hub: Hub) -> FastAPI:
         app.include_router(module.router)
     app.include_router(operators.flags)
     app.include_router(sessions.walk)
-    problems.install(app)
+    problems.install(app, pages.lost)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
     app.add_middleware(Measured, metrics=app.state.metrics)

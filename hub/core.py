@@ -1,4 +1,4 @@
-"""One hub, put together: settings, clock, database, git, blobs, live events and heartbeats."""
+"""One hub, put together: settings, clock, database, git, blobs, live events, heartbeats."""
 
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
@@ -16,6 +16,7 @@ from hub.limits import Limits
 from hub.live import Live
 from hub.maintenance import Maintenance
 from hub.minds import Mind
+from hub.outputs import Outputs
 from hub.rebuild import Recall
 from hub.settings import Settings
 from hub.trees import Trees
@@ -47,6 +48,7 @@ class Hub:
     blobs: Blobs
     live: Live
     heartbeats: Heartbeats
+    outputs: Outputs
     maintenance: Maintenance
     trees: Trees
     believer: Believer
@@ -87,6 +89,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         blobs=open_blobs(settings.blob_url, settings.data),
         live=Live(database),
         heartbeats=Heartbeats(database),
+        outputs=Outputs(clock),
         maintenance=Maintenance(git),
         trees=Trees(),
         believer=Believer(database),

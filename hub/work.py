@@ -173,13 +173,7 @@ def renew(
 
     A holder who was silent past the deadline keeps the lease as long as nobody else took it.
     """
-    order = session.get(OrderRow, lease)
-    if order is None or str(said.epoch) not in order.holders:
-        raise experiments.StaleLease
-    if order.holders[str(said.epoch)] != by.name:
-        raise NotYours
-    if order.epoch != said.epoch or order.state != "leased":
-        raise experiments.StaleLease
+    order = held(session, lease, by, said.epoch)
     goal = goals.find(session, order.goal)
     cap = goals.spec(session, goal).timeout_seconds * settings.lease_hard_cap_factor
     started = order.claimed_at or now
@@ -191,6 +185,23 @@ def renew(
         deadline=deadline, lease_seconds=settings.lease_seconds, stop=stop, reason=reason
     )
     return order, renewal
+
+
+def held(session: Session, lease: UUID, by: AgentRow, epoch: int) -> OrderRow:
+    """The order that an agent holds at an epoch.
+
+    Raises:
+        StaleLease: it has moved on, or never was.
+        NotYours: another agent's.
+    """
+    order = session.get(OrderRow, lease)
+    if order is None or str(epoch) not in order.holders:
+        raise experiments.StaleLease
+    if order.holders[str(epoch)] != by.name:
+        raise NotYours
+    if order.epoch != epoch or order.state != "leased":
+        raise experiments.StaleLease
+    return order
 
 
 def release(work: Work, lease: UUID, by: AgentRow, said: Release) -> None:

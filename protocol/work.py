@@ -1,13 +1,15 @@
 """Work orders and leases: what the hub asks for, and the right to do it until a deadline."""
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
 from protocol.agents import Device
-from protocol.base import Finite, Request, Seconds, Slug, Time, Wire
+from protocol.base import Count, Finite, Request, Seconds, Slug, Text, Time, Wire
 from protocol.experiments import Operator
+from protocol.runs import CurvePoint
 
 
 class Kind(StrEnum):
@@ -109,6 +111,39 @@ class Renewal(Wire):
     lease_seconds: float
     stop: bool = False
     reason: str = ""
+
+
+class Output(Request):
+    """What a run printed since it was last told, so that people can watch; `skipped` lines less.
+
+    Nothing here counts: the whole log and the curve come with the result.
+    """
+
+    epoch: int = Field(ge=1)
+    lines: list[Annotated[Text, Field(max_length=2000)]] = Field(
+        default_factory=list, max_length=100
+    )
+    skipped: Count = 0
+    points: list[CurvePoint] = Field(default_factory=list, max_length=100)
+
+
+class Heard(Wire):
+    """In how many seconds more output is welcome: sooner while somebody watches."""
+
+    again_in: float
+
+
+class LiveOutput(Wire):
+    """The end of a running lease's log and its loss so far.
+
+    `lines` come after the cursor that was asked for; `next` is the cursor to ask with again.
+    `lost` says that lines between were dropped.
+    """
+
+    lines: list[str]
+    next: int
+    lost: bool = False
+    points: list[CurvePoint]
 
 
 class Release(Request):

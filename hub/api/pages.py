@@ -134,6 +134,11 @@ def operate(request: Request) -> HTMLResponse:
     return page(request, Heading("Operate", "For operators of this hub."))
 
 
+def lost(request: Request) -> HTMLResponse:
+    """The board's page for an address that is nowhere."""
+    return page(request, Heading("No such page", "There is nothing at this address.", status=404))
+
+
 def page(request: Request, heading: Heading) -> HTMLResponse:
     """The board's HTML with a heading, or a notice where the board was not installed."""
     folder = board_ui.assets()

@@ -2,11 +2,12 @@
 
 import errno
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from hub.errors import HubError, Invalid, StorageFull
@@ -27,8 +28,18 @@ def refusals(*classes: type[HubError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def install(app: FastAPI) -> None:
-    """Answer every refusal, validation error and bug as a problem."""
+def install(app: FastAPI, lost: Callable[[Request], Response]) -> None:
+    """Answer every refusal, validation error and bug as a problem.
+
+    `lost` makes the page that a person at a browser gets at an address that is nowhere.
+    """
+
+    async def _http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404 and _from_a_person(request):
+            return lost(request)
+        return _plain(request, error)
+
     app.add_exception_handler(HubError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -76,8 +87,13 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return answer(request, refused, {"errors": places})
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def _from_a_person(request: Request) -> bool:
+    """Whether a browser asks for a page: programs get a problem, and so does all below /v1."""
+    page = "text/html" in request.headers.get("accept", "")
+    return page and request.method == "GET" and not request.url.path.startswith(("/v1/", "/git/"))
+
+
+def _plain(request: Request, error: HTTPException) -> JSONResponse:
     refused = HubError(str(error.detail))
     refused.__class__ = type(
         "HttpRefusal",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from hub import experiments, work
 from hub.agents import NotActive
@@ -13,7 +13,17 @@ from hub.api.deps import CurrentAgent, Read, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import Busy, NotYours, Unauthorized
 from hub.heartbeats import Beat
-from protocol.work import Lease, Progress, Release, Renewal, WorkReply, WorkRequest
+from protocol.work import (
+    Heard,
+    Lease,
+    LiveOutput,
+    Output,
+    Progress,
+    Release,
+    Renewal,
+    WorkReply,
+    WorkRequest,
+)
 
 router = APIRouter(prefix="/v1", tags=["work"])
 SLOT_SECONDS, SLOT_TURNS = 1.0, 50
@@ -77,6 +87,22 @@ def renew(lease: UUID, said: Progress, agent: CurrentAgent, hub: TheHub, session
         }
     )
     return renewal
+
+
+@router.post(
+    "/leases/{lease}/output",
+    responses=refusals(Unauthorized, NotYours, experiments.StaleLease),
+)
+def tell(lease: UUID, said: Output, agent: CurrentAgent, hub: TheHub, session: Read) -> Heard:
+    """Let people watch what a run prints; nothing of it counts or is kept."""
+    work.held(session, lease, agent, said.epoch)
+    return hub.outputs.take(lease, said)
+
+
+@router.get("/leases/{lease}/output")
+def watch(lease: UUID, hub: TheHub, after: Annotated[int, Query(ge=0)] = 0) -> LiveOutput:
+    """What a running lease printed after a cursor, and its losses so far."""
+    return hub.outputs.watch(lease, after)
 
 
 @router.post("/leases/{lease}/release", status_code=204, responses=refusals(Unauthorized, NotYours))

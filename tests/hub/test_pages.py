@@ -83,3 +83,18 @@ def test_a_hub_without_its_board_says_so(
     monkeypatch.setattr(board_ui, "assets", lambda: None)
 
     assert "AGENTHUB_UI=skip" in http.get("/").text
+
+
+def test_an_unknown_address_is_a_page_for_a_browser_and_a_problem_for_a_program(
+    http: TestClient,
+) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml"}
+
+    page = http.get("/settings/nowhere", headers=browser)
+    problem = http.get("/settings/nowhere")
+    below_the_api = http.get("/v1/nowhere", headers=browser)
+
+    assert (page.status_code, problem.status_code, below_the_api.status_code) == (404, 404, 404)
+    assert "<title>No such page · AgentHub</title>" in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert problem.json()["code"] == below_the_api.json()["code"] == "not_found"

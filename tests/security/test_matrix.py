@@ -14,7 +14,7 @@ from tests.hub.volunteer import Volunteer
 AGENT = {
     ("GET", "/v1/me"), ("POST", "/v1/work"), ("POST", "/v1/leases/{lease}/renew"),
     ("POST", "/v1/leases/{lease}/release"), ("PUT", "/v1/runs/{identity}"),
-    ("POST", "/v1/invites"),
+    ("POST", "/v1/invites"), ("POST", "/v1/leases/{lease}/output"),
 }  # fmt: skip
 WRITER = {
     ("PUT", "/v1/experiments/{identity}"),

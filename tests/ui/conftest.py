@@ -1,11 +1,13 @@
 """A real hub process with a small world, and a real Chromium that counts what it should not do."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 import board_ui
+from hub.core import Hub, open_hub
+from hub.settings import Settings
 from tests.services.chromium import FLAGS
 from tests.services.ports import free_port
 from tests.ui import world
@@ -86,13 +90,38 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@contextmanager
+def served(data: Path) -> Iterator[ServedHub]:
+    """A hub process over a data folder, killed at the end."""
+    hub = ServedHub(data, free_port())
+    hub.start()
+    try:
+        yield hub
+    finally:
+        hub.kill()
+
+
 @pytest.fixture(scope="session")
 def hub_process(built_board: Path, small_world: Path) -> Iterator[ServedHub]:
     """One hub for all tests that only read."""
-    served = ServedHub(small_world, free_port())
-    served.start()
-    yield served
-    served.kill()
+    with served(small_world) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def own_world(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the small world that a module's tests may change."""
+    return Path(shutil.copytree(small_world, tmp_path_factory.mktemp("own") / "hub"))
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[Hub]:
+    """A world without a server, to put something into it."""
+    hub = open_hub(Settings(data=data))
+    try:
+        yield hub
+    finally:
+        hub.database.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ PATHS = (
     "/g/nowhere",
     "/e/0000000",
     "/a/nobody",
+    "/nowhere/at/all",
 )
 
 

@@ -1,7 +1,6 @@
 """News without a reload: a killed hub shows a banner, nothing is lost, nothing comes twice."""
 
 import json
-import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,20 +10,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.builders import a_join
-from tests.services.ports import free_port
-from tests.ui.conftest import ServedHub, settle
+from tests.ui.conftest import ServedHub, served, settle
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def own_hub(built_board: Path, small_world: Path, tmp_path: Path) -> Iterator[ServedHub]:
-    """A hub of the test's own, to kill and to write to."""
-    shutil.copytree(small_world, tmp_path / "hub")
-    served = ServedHub(tmp_path / "hub", free_port())
-    served.start()
-    yield served
-    served.kill()
+@pytest.fixture(scope="module")
+def own_hub(built_board: Path, own_world: Path) -> Iterator[ServedHub]:
+    """A hub of these tests' own, to kill and to write to."""
+    with served(own_world) as hub:
+        yield hub
 
 
 def _send(hub: ServedHub, method: str, path: str, body: object, token: str = "") -> dict[str, str]:
@@ -42,16 +37,16 @@ def _post(hub: ServedHub, token: str, words: str) -> None:
     _send(hub, "PUT", f"/v1/posts/{uuid4()}", draft, token)
 
 
-def _token(hub: ServedHub) -> str:
-    return _send(hub, "POST", "/v1/agents", a_join("gauss", "carl").model_dump(mode="json"))[
-        "token"
-    ]
+@pytest.fixture(scope="module")
+def token(own_hub: ServedHub) -> str:
+    """Somebody who may write."""
+    body = a_join("gauss", "carl").model_dump(mode="json")
+    return _send(own_hub, "POST", "/v1/agents", body)["token"]
 
 
 def test_a_killed_hub_shows_a_banner_and_is_caught_up_with_once_it_is_back(
-    own_hub: ServedHub, open_page: Callable[..., Page]
+    own_hub: ServedHub, token: str, open_page: Callable[..., Page]
 ) -> None:
-    token = _token(own_hub)
     page = open_page("/m/discussion/Is%20depth%20worth%20it%3F", at=own_hub.url)
     _post(own_hub, token, "before the fall")
     expect(page.get_by_text("before the fall")).to_have_count(1, timeout=30_000)
@@ -66,8 +61,7 @@ def test_a_killed_hub_shows_a_banner_and_is_caught_up_with_once_it_is_back(
     expect(page.get_by_text("Offline since")).to_have_count(0)
 
 
-def test_ten_tabs_are_all_live(own_hub: ServedHub, browser: Browser) -> None:
-    token = _token(own_hub)
+def test_ten_tabs_are_all_live(own_hub: ServedHub, token: str, browser: Browser) -> None:
     context = browser.new_context()
     tabs = [context.new_page() for _ in range(10)]
     for tab in tabs:

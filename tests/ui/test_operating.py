@@ -1,6 +1,5 @@
 """An operator at a real browser: signs in by a one-time link, acts, undoes, and writes."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,11 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from hub import people, sessions
-from hub.core import open_hub
 from hub.ops_tables import FlagRow, OperatorRow
-from hub.settings import Settings
-from tests.services.ports import free_port
-from tests.ui.conftest import AXE, ServedHub, Watched, settle
+from tests.ui.conftest import AXE, ServedHub, Watched, opened, served, settle
 from tests.ui.test_axe import best_of, violations
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
@@ -31,14 +27,9 @@ class Staffed:
 
 
 @pytest.fixture(scope="module")
-def staffed(
-    built_board: Path, small_world: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Staffed]:
+def staffed(built_board: Path, own_world: Path) -> Iterator[Staffed]:
     """A small world with an operator and something to review."""
-    data = tmp_path_factory.mktemp("staffed") / "hub"
-    shutil.copytree(small_world, data)
-    opened = open_hub(Settings(data=data))
-    with opened.database.work() as work:
+    with opened(own_world) as hub, hub.database.work() as work:
         work.session.add(OperatorRow(name="grace", created_at=work.now))
         work.session.add(
             FlagRow(
@@ -48,11 +39,8 @@ def staffed(
         )  # fmt: skip
         work.session.flush()
         links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(7)]
-    opened.database.dispose()
-    served = ServedHub(data, free_port())
-    served.start()
-    yield Staffed(served, links)
-    served.kill()
+    with served(own_world) as hub_process:
+        yield Staffed(hub_process, links)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`hub top` beside a real hub: what runs and what came out, and nothing that agents smuggle."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,32 +9,22 @@ from typer.testing import CliRunner, Result
 
 from hub.cli.root import app
 from hub.cli.top import HubAway
-from hub.core import open_hub
-from hub.settings import Settings
 from hub.tables import ExperimentRow
 from tests.services.ports import free_port
-from tests.ui.conftest import ServedHub
+from tests.ui.conftest import ServedHub, opened, served
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(120)]
 SMUGGLED = "\x1b[2J\x1b]0;owned\x07[bold red]Wider[/] \u202emlp"
 
 
 @pytest.fixture(scope="module")
-def busy(
-    small_world: Path, built_board: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServedHub]:
+def busy(own_world: Path, built_board: Path) -> Iterator[ServedHub]:
     """A hub in the middle of work whose newest change has a hostile title."""
-    data = tmp_path_factory.mktemp("busy") / "hub"
-    shutil.copytree(small_world, data)
-    hub = open_hub(Settings(data=data))
-    with hub.database.work() as work:
+    with opened(own_world) as hub, hub.database.work() as work:
         newest = select(ExperimentRow).order_by(col(ExperimentRow.number).desc()).limit(1)
         work.session.exec(newest).one().title = SMUGGLED
-    hub.database.dispose()
-    served = ServedHub(data, free_port())
-    served.start()
-    yield served
-    served.kill()
+    with served(own_world) as hub_process:
+        yield hub_process
 
 
 def look(url: str) -> Result:

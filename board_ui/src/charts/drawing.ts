@@ -1,4 +1,4 @@
-/** The progress plot's layers for an SVG file. */
+/** The plots' layers for SVG files. */
 import { metric } from "../format.ts";
 import type { Marks } from "./marks.ts";
 import { placeLabels, type Axis, type Clip } from "./progress.ts";
@@ -48,4 +48,34 @@ function words({ forest, data, labels }: Marks, range: Clip, ends: [number, numb
   const kept = data.kept.filter((row) => at(row).y > 14 && at(row).x >= 0 && at(row).x < wide - 40);
   const placed = placeLabels({ forest, kept, text: labels, at, measure: (text) => text.length * 6.6, scale: 1, right: wide + 400 });
   return { kind: "words", colour, x: placed.map(({ row }) => data.x[row]), y: placed.map(({ row }) => forest.score[row]), words: placed.map(({ text }) => text) };
+}
+
+interface Curves {
+  x: number[];
+  series: { y: (number | null)[]; colour: string }[];
+  ink: (token: string) => string;
+  title: string;
+  label: string;
+  log: boolean;
+}
+
+/** Learning curves over each other, as SVG text; `log` draws the logarithm and writes the value. */
+export function lines({ x, series, ink, title, label, log }: Curves): string {
+  const scale = (value: number | null): number | null => (value === null || !log ? value : value > 0 ? Math.log10(value) : null);
+  const scaled = series.map(({ y, colour }) => ({ y: y.map((value) => scale(value ?? null)), colour }));
+  const [low, high] = ends(scaled.flatMap(({ y }) => y.filter((value) => value !== null)));
+  const [first, last] = ends(x);
+  return toSvg({
+    title, ink: ink("ink"), soft: ink("soft"), line: ink("line"), paper: ink("card"),
+    layers: scaled.map(({ y, colour }) => ({ kind: "line", colour, x, y })),
+    x: { low: first, high: last, label, write: (value) => String(Number(value.toFixed(1))) },
+    y: { low, high, label: "training loss", write: (value) => String(Number((log ? 10 ** value : value).toFixed(3))) },
+  });
+}
+
+/** The least and the largest of many numbers; a spread call would overflow the stack. */
+function ends(values: number[]): [number, number] {
+  const low = values.reduce((least, value) => Math.min(least, value), Infinity);
+  const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  return Number.isFinite(low) ? [low, high] : [0, 1];
 }
