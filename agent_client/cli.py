@@ -15,6 +15,7 @@ from agent_client.backoff import Stopping
 from agent_client.build import choose_sandbox, kit_for, loop_for, prove
 from agent_client.doctor import doctor
 from agent_client.errors import ClientError
+from agent_client.home import signin
 from agent_client.limits import FINISH
 from agent_client.lock import InstanceLock
 from agent_client.options import HOME, UNSAFE, Folder
@@ -33,6 +34,7 @@ for command in (
     *(control.status, control.pause, control.resume, control.stop, control.logs, control.service),
     doctor,
     show_payload,
+    signin,
 ):
     app.command()(command)
 

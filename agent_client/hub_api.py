@@ -18,6 +18,7 @@ from protocol.agents import Agent, HubInfo, Joined, JoinRequest
 from protocol.board import PostDraft
 from protocol.experiments import Experiment, Experiments, Proposal, Registered
 from protocol.goals import Goal
+from protocol.owners import SignInCode
 from protocol.runs import Receipt, RunReport
 from protocol.work import Heard, Output, Progress, Release, Renewal, WorkReply, WorkRequest
 
@@ -94,6 +95,10 @@ class Hub:
     def me(self) -> Agent:
         """The agent whose token this is; raises BadToken when the hub does not know it."""
         return self._get("/v1/me", Agent)
+
+    def sign_in_code(self) -> SignInCode:
+        """Ask for a code that signs this agent's owner in on the hub's pages, once."""
+        return _read(self._ask("POST", "/v1/me/link"), SignInCode)
 
     def work(self, request: WorkRequest) -> WorkReply:
         """Ask for something to do."""

@@ -18,6 +18,7 @@ from hub.api import (
     live,
     operators,
     overview,
+    owners,
     pages,
     problems,
     runs,
@@ -34,7 +35,7 @@ from hub.middleware import BodyLimit, RequestIds
 from hub.settings import VERSION
 
 ROUTERS = (
-    *(agents, sessions, overview, goals, experiments, runs, work, board, live, git, health),
+    *(agents, owners, sessions, overview, goals, experiments, runs, work, board, live, git, health),
     *(search, sheets, operators, static, pages),
 )
 

@@ -27,7 +27,7 @@ MAX_CHANNELS = 100
 
 @dataclass(frozen=True)
 class Author:
-    """Who writes: an agent, or an operator, who is a person at a browser."""
+    """Who writes: an agent, or a person at a browser: an operator, or a human who volunteers."""
 
     name: str
     kind: str = "agent"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import agents, board, experiments, work
@@ -67,8 +68,20 @@ def _whose(session: Session, kind: str, name: str) -> str | None:
         return experiments.find(session, name).owner
     if kind == "owner":
         return find_owner(session, name).name
-    author = name if kind == "agent" else board.find(session, _uuid(name)).author
-    return agents.find(session, author).owner
+    if kind == "agent":
+        return agents.find(session, name).owner
+    return _writer_of(session, board.find(session, _uuid(name)))
+
+
+def _writer_of(session: Session, post: PostRow) -> str | None:
+    """The owner of who wrote a post; an operator's, who may be called like an agent, is nobody's.
+
+    The hub's own posts tell of an agent's run.
+    """
+    if post.author_kind == "human":
+        return post.author
+    author = session.get(AgentRow, post.author) if post.author_kind != "operator" else None
+    return author.owner if author else None
 
 
 def _uuid(text: str) -> UUID:
@@ -140,8 +153,7 @@ def hide_experiment(desk: Desk, act: acts.HideExperiment) -> Effect:
 def hide_post(desk: Desk, act: acts.HidePost) -> Effect:
     """Take a post off the board, or put it back."""
     post = board.find(desk.work.session, act.post)
-    author = desk.work.session.get(AgentRow, post.author)
-    owner = author.owner if author else None
+    owner = _writer_of(desk.work.session, post)
     desk.not_own(owner if act.off else None)
     _hide_post(desk, post, hidden=not act.off)
     if not desk.changes:
@@ -203,7 +215,7 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     shas = [row.sha for row in made]
     # Others' runs of these experiments say something of their devices, so they go too.
     desk.change_all(_runs_on(session, shas), counted=False)
-    desk.change_all(_posts_of(session, names, shas), hidden=True)
+    desk.change_all(_posts_of(session, owner.name, names, shas), hidden=True)
     _hear_again(desk)
     sentence = f"{owner.name} is banned: {runs} runs and {len(made)} experiments are gone."
     return Effect(owner.name, sentence, None, owner.name)
@@ -340,9 +352,13 @@ def _runs_on(session: Session, shas: list[str]) -> list[RunRow]:
     return found
 
 
-def _posts_of(session: Session, names: list[str], shas: list[str]) -> list[Any]:
-    """What they wrote, and what the hub wrote of their experiments."""
-    theirs = session.exec(select(PostRow).where(col(PostRow.author).in_(names))).all()
+def _posts_of(session: Session, owner: str, names: list[str], shas: list[str]) -> list[Any]:
+    """What they and their agents wrote, and what the hub wrote of their experiments."""
+    by_agents = sa.and_(
+        col(PostRow.author).in_(names), col(PostRow.author_kind).in_(("agent", "hub"))
+    )
+    by_themselves = sa.and_(col(PostRow.author) == owner, col(PostRow.author_kind) == "human")
+    theirs = session.exec(select(PostRow).where(sa.or_(by_agents, by_themselves))).all()
     found = {row.id: row for row in theirs}
     for start in range(0, len(shas), 500):
         part = shas[start : start + 500]

@@ -1,4 +1,4 @@
-"""Operators' sessions: a one-time link becomes a signed cookie; each session has a CSRF token."""
+"""Sessions: a one-time link becomes a signed cookie; each session has a CSRF token."""
 
 import hmac
 from collections.abc import Mapping
@@ -13,16 +13,24 @@ from hub import tokens
 from hub.db import Work
 from hub.errors import HubError, NotFound, Unauthorized
 from hub.ops_tables import OperatorRow
-from hub.tables import TokenRow
+from hub.tables import OwnerRow, TokenRow
 
 LINK_LIFETIME = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(hours=12)
+OWNERS = "owner:"
+"""Before the subject of an owner's tokens; no operator's name holds a colon."""
 
 
 class Forged(HubError):
     """This request did not come from the hub's own pages; reload the page and try again."""
 
     code, status = "forged_request", 403
+
+
+class NoOwner(HubError):
+    """This page is for volunteers; on a machine of yours, `agent_client signin` prints a link."""
+
+    code, status = "no_owner", 403
 
 
 class NotAnOperator(HubError):
@@ -47,9 +55,10 @@ CONSOLE = Actor("console")
 
 @dataclass(frozen=True)
 class SignedIn:
-    """An operator at a browser."""
+    """Somebody at a browser: an operator, or an owner, who has no right but over what is theirs."""
 
-    actor: Actor
+    actor: Actor | None
+    owner: str | None
     identity: str
     expires_at: datetime
 
@@ -70,6 +79,11 @@ def browse(session: Session) -> list[OperatorRow]:
 def link(work: Work, name: str) -> str:
     """A code that signs an operator in once, within 15 minutes."""
     return tokens.issue(work, "signin", find(work.session, name).name, LINK_LIFETIME)
+
+
+def link_owner(work: Work, name: str) -> str:
+    """A code that signs a volunteer in once, within 15 minutes."""
+    return tokens.issue(work, "signin", OWNERS + name, LINK_LIFETIME)
 
 
 def sign_in(work: Work, code: str) -> tuple[SignedIn, str]:
@@ -104,12 +118,22 @@ def vouched(
         raise NotAnOperator from error
 
 
-def begin(work: Work, name: str) -> tuple[SignedIn, str]:
-    """Open a session for an operator whom somebody has vouched for."""
-    actor = active(work.session, name)
-    token = tokens.issue(work, "session", name, SESSION_LIFETIME)
+def begin(work: Work, subject: str) -> tuple[SignedIn, str]:
+    """Open a session for an operator, or an `owner:`, whom somebody has vouched for."""
+    actor, owner = _behind(work.session, subject)
+    token = tokens.issue(work, "session", subject, SESSION_LIFETIME)
     identity = tokens.parse(token, "session")
-    return SignedIn(actor, identity, work.now + SESSION_LIFETIME), token
+    return SignedIn(actor, owner, identity, work.now + SESSION_LIFETIME), token
+
+
+def _behind(session: Session, subject: str) -> tuple[Actor | None, str | None]:
+    if not subject.startswith(OWNERS):
+        actor = active(session, subject)
+        return actor, actor.owner
+    owner = session.get(OwnerRow, subject.removeprefix(OWNERS))
+    if owner is None or owner.state == "banned":
+        raise Unauthorized
+    return None, owner.name
 
 
 def active(session: Session, name: str) -> Actor:
@@ -133,7 +157,7 @@ def opened(session: Session, key: str, cookie: str, now: datetime) -> SignedIn:
         raise Unauthorized from error
     row = tokens.recognise(session, token, now, "session")
     assert row.expires_at is not None
-    return SignedIn(active(session, row.subject), row.id, row.expires_at)
+    return SignedIn(*_behind(session, row.subject), row.id, row.expires_at)
 
 
 def csrf(key: str, identity: str) -> str:

@@ -69,6 +69,7 @@ class AgentRow(SQLModel, table=True):
     device: dict[str, Any] = Field(sa_column=_json())
     device_class: str = Field(max_length=200)
     client_version: str = Field(default="", max_length=40)
+    wish: str = Field(default="", max_length=8)
     sequence: int = 0
     created_at: datetime = Field(sa_type=UtcDateTime)
     last_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

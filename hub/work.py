@@ -52,6 +52,8 @@ def claim(
     """
     if agent.state != "active":
         raise NotActive
+    if agent.wish:
+        return Idle("paused", "Your owner paused this agent on the board and resumes it there.", 30)
     agent.device = request.device.model_dump(mode="json")
     agent.device_class = request.device.device_class
     agent.client_version = request.client_version or agent.client_version
@@ -181,6 +183,8 @@ def renew(
     stop, reason = goal.state == "closed", goal.state_reason
     if (now - started).total_seconds() > cap:
         stop, reason = True, f"This lease is {cap:.0f} s old, four times what a run may take."
+    if by.wish == "stop":
+        stop, reason = True, "its owner stopped it on the board"
     renewal = Renewal(
         deadline=deadline, lease_seconds=settings.lease_seconds, stop=stop, reason=reason
     )

@@ -52,7 +52,7 @@ class Invite(Wire):
 
 
 class Agent(Wire):
-    """One running client of an owner, as others see it."""
+    """One running client of an owner, as others see it; `wish` is pause or stop by its owner."""
 
     name: str
     owner: str
@@ -69,6 +69,7 @@ class Agent(Wire):
     credit: float = 0.0
     gpu_seconds: float = 0.0
     working_on: str | None = None
+    wish: str = ""
 
 
 class Agents(Page):

@@ -248,9 +248,13 @@ class SignInWays(Wire):
 
 
 class Session(Wire):
-    """Who is signed in; send `csrf` as X-CSRF-Token with everything that changes something."""
+    """Who is signed in; send `csrf` as X-CSRF-Token with everything that changes something.
 
-    operator: str
+    An operator, a volunteer (`owner`), or one person who is both.
+    """
+
+    operator: str | None = None
+    owner: str | None = None
     csrf: str
     expires_at: Time
     waiting: int = 0

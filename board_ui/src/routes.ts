@@ -17,6 +17,7 @@ const TABLE: [page: string, path: string][] = [
   ["search", "/s"],
   ["words", "/words"],
   ["signin", "/signin"],
+  ["mine", "/mine"],
   ["ops", "/ops"],
   ["ops", "/ops/:section"],
 ];

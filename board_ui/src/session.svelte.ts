@@ -2,7 +2,8 @@
 import { get, send, trustPages } from "./api.ts";
 
 interface Said {
-  operator: string;
+  operator: string | null;
+  owner: string | null;
   csrf: string;
   expires_at: string;
   waiting?: number;
@@ -10,7 +11,7 @@ interface Said {
 
 const MARK = "signed-in";
 
-export const session = $state({ name: null as string | null, operator: false, waiting: 0 });
+export const session = $state({ name: null as string | null, operator: false, owner: null as string | null, waiting: 0 });
 
 /** Ask the hub who this is, but only where somebody signed in before: strangers cost no refusal. */
 export async function loadSession(): Promise<void> {
@@ -37,8 +38,9 @@ export async function signOut(): Promise<void> {
 
 function take(said: Said): void {
   trustPages(said.csrf);
-  session.name = said.operator;
-  session.operator = true;
+  session.name = said.operator ?? said.owner;
+  session.operator = said.operator !== null;
+  session.owner = said.owner;
   session.waiting = said.waiting ?? 0;
   mark(true);
 }
@@ -46,6 +48,7 @@ function take(said: Said): void {
 function forget(): void {
   session.name = null;
   session.operator = false;
+  session.owner = null;
   mark(false);
 }
 

@@ -14,7 +14,7 @@ from hub.db import Work as UnitOfWork
 from hub.desk import Desk
 from hub.errors import Forbidden, HubError, Unauthorized
 from hub.sessions import Actor, SignedIn
-from hub.tables import AgentRow, TokenRow
+from hub.tables import AgentRow, OwnerRow, TokenRow
 
 _bearer = HTTPBearer(auto_error=False, description="A token from `agent_client join`.")
 
@@ -122,7 +122,7 @@ class PostsFrozen(HubError):
 
 
 def _signed_in(request: Request, hub: TheHub, session: Read, address: Address) -> SignedIn:
-    """The operator at a browser; what changes something must come from our own pages."""
+    """Who is at a browser; what changes something must come from our own pages."""
     cookie = request.cookies.get(cookie_name(hub), "")
     try:
         who = sessions.opened(session, hub.signing_key, cookie, hub.clock())
@@ -142,7 +142,10 @@ def _operator(
     request: Request, hub: TheHub, session: Read, bearer: Bearer, address: Address
 ) -> Actor:
     if bearer is None:
-        return _signed_in(request, hub, session, address).actor
+        actor = _signed_in(request, hub, session, address).actor
+        if actor is None:
+            raise Forbidden
+        return actor
     row = _recognised(hub, session, bearer, address, "operator")
     return sessions.active(session, row.subject)
 
@@ -168,21 +171,41 @@ def _author(
     request: Request, hub: TheHub, session: Read, bearer: Bearer, address: Address
 ) -> Author:
     if bearer is None:
-        return Author(_signed_in(request, hub, session, address).actor.name, "operator")
+        return _writer(session, _signed_in(request, hub, session, address))
     row = _recognised(hub, session, bearer, address, "agent", "operator")
     if row.kind == "operator":
         return Author(sessions.active(session, row.subject).name, "operator")
     return Author(_behind(hub, session, row).name)
 
 
+def _writer(session: Session, who: SignedIn) -> Author:
+    """A person at a browser; a volunteer in good standing writes under their owner's name."""
+    if who.actor is not None:
+        return Author(who.actor.name, "operator")
+    owner = session.get_one(OwnerRow, who.owner)
+    if owner.state != "active":
+        raise agents.NotActive
+    return Author(owner.name, "human")
+
+
+def _owner(request: Request, hub: TheHub, session: Read, address: Address) -> OwnerRow:
+    who = _signed_in(request, hub, session, address)
+    row = session.get(OwnerRow, who.owner) if who.owner else None
+    if row is None:
+        raise sessions.NoOwner
+    return row
+
+
+CurrentOwner = Annotated[OwnerRow, Depends(_owner)]
+"""The volunteer who is signed in at a browser."""
 only_authors = Depends(_author)
 CurrentAuthor = Annotated[Author, only_authors]
-"""An agent by its token, or an operator by token or session; a verifier writes nothing."""
+"""An agent by its token, an operator by token or session, or an owner by session."""
 
 
 def _posting_author(hub: TheHub, session: Read, author: CurrentAuthor) -> Author:
     hub.limits.posting(author.bucket)
-    if author.kind == "agent" and values.posts_frozen(session):
+    if author.kind != "operator" and values.posts_frozen(session):
         raise PostsFrozen
     return author
 

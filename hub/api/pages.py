@@ -61,6 +61,7 @@ AGENTS = Heading("Agents", "Who volunteers for this hub, with what, and what it 
 PLAIN = {
     "s": Heading("Search", "Search experiments, posts, agents and goals."),
     "words": Heading("Words", "What the words on this board mean."),
+    "mine": Heading("Your machines", "What a volunteer's agents do, and how to steer them."),
     "signin": Heading("Sign in", "For people who write or operate here."),
 }
 
@@ -122,6 +123,7 @@ def board(request: Request, channel: str = "", topic: str = "") -> HTMLResponse:
 @router.get("/s")
 @router.get("/words")
 @router.get("/signin")
+@router.get("/mine")
 def plain(request: Request) -> HTMLResponse:
     """Pages that are about no single thing."""
     return page(request, PLAIN[request.url.path.strip("/")])

@@ -1,4 +1,4 @@
-"""Operators sign in, by a one-time link or by OpenID Connect, and out again."""
+"""People sign in, by a one-time link or by OpenID Connect, and out again."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
@@ -153,8 +153,9 @@ def _provider(hub: Hub) -> "Provider":
 
 def _told(hub: Hub, session: Reader, who: SignedIn) -> Session:
     return Session(
-        operator=who.actor.name,
+        operator=who.actor.name if who.actor else None,
+        owner=who.owner,
         csrf=sessions.csrf(hub.signing_key, who.identity),
         expires_at=who.expires_at,
-        waiting=review.waiting(session),
+        waiting=review.waiting(session) if who.actor else 0,
     )

@@ -19,12 +19,19 @@ AGENT = {
 WRITER = {
     ("PUT", "/v1/experiments/{identity}"),
     ("PUT", "/v1/channels/{name}"), ("PUT", "/v1/flags/{identity}"),
+    ("POST", "/v1/me/link"),
 }  # fmt: skip
 AUTHOR = {("PUT", "/v1/posts/{identity}"), ("POST", "/v1/posts/preview")}
+OWNER = {
+    ("GET", "/v1/mine"), ("GET", "/v1/mine/runs"), ("POST", "/v1/mine/invites"),
+    ("POST", "/v1/mine/agents/{name}/token"), ("POST", "/v1/mine/agents/{name}/{deed}"),
+    ("DELETE", "/v1/mine/tokens/{identity}"),
+}  # fmt: skip
 SESSION = {("GET", "/v1/session"), ("DELETE", "/v1/session")}
 OPEN_WRITES = {("POST", "/v1/agents"), ("POST", "/v1/session")}
 FILLED = {
     "slug": "toy", "sha": "abcd", "name": "volta", "path": "x", "goal": "toy", "kind": "csv",
+    "deed": "resume",
     "identity": "6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
     "lease": "6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
 }  # fmt: skip
@@ -39,7 +46,7 @@ def routes(http: TestClient) -> Iterator[tuple[str, str]]:
 def rule(route: tuple[str, str]) -> str:
     if route[1].startswith("/v1/ops/"):
         return "operator"
-    rules = {"agent": AGENT, "writer": WRITER, "author": AUTHOR, "session": SESSION}
+    rules = {"agent": AGENT, "writer": WRITER, "author": AUTHOR, "session": SESSION, "owner": OWNER}
     for name, known in rules.items():
         if route in known:
             return name
@@ -50,16 +57,19 @@ def rule(route: tuple[str, str]) -> str:
 ALLOWED = {
     "public": {
         "nobody", "wrong", "revoked", "agent", "verifier", "operator", "signed in", "forged", "out",
+        "at home",
     },
     "agent": {"agent", "verifier"},
     "writer": {"agent"},
-    "author": {"agent", "operator", "signed in"},
+    "author": {"agent", "operator", "signed in", "at home"},
     "operator": {"operator", "signed in"},
-    "session": {"signed in"},
+    "session": {"signed in", "at home"},
+    "owner": {"at home"},
 }  # fmt: skip
 """Who may: `signed in` is an operator's cookie with CSRF token and our Origin, `forged` the cookie
-alone, as another site's page would send it, `out` the cookie of a session that has ended."""
-COOKIES = ("signed in", "forged", "out")
+alone, as another site's page would send it, `out` the cookie of a session that has ended, and
+`at home` the cookie of a volunteer."""
+COOKIES = ("signed in", "forged", "out", "at home")
 
 
 def may(role: str, route: tuple[str, str]) -> bool:
@@ -70,9 +80,9 @@ def may(role: str, route: tuple[str, str]) -> bool:
 
 
 def cookie(hub: Hub, role: str) -> dict[str, str]:
-    """The headers of a browser in which grace has just signed in; each call its own session."""
+    """The headers of a browser in which somebody has just signed in; each call its own session."""
     with hub.database.work() as work:
-        who, token = sessions.begin(work, "grace")
+        who, token = sessions.begin(work, "owner:ada" if role == "at home" else "grace")
         if role == "out":
             tokens.revoke(work, who.identity)
     sent = {"Cookie": f"agenthub={sessions.seal(hub.signing_key, token)}"}
