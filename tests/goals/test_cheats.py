@@ -12,11 +12,6 @@ pytestmark = pytest.mark.train
 NONCE = "a nonce from the hub"
 
 
-@pytest.fixture(scope="module")
-def goal(tmp_path_factory: pytest.TempPathFactory) -> mini.Mini:
-    return mini.make(tmp_path_factory.mktemp("goal"))
-
-
 @pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
 def test_a_cheat_is_caught_by_name(goal: mini.Mini, cheat: Variant, tmp_path: Path) -> None:
     changed = goal.with_train(cheat.apply(goal.files["train.py"]))

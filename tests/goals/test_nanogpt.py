@@ -27,12 +27,16 @@ TRAIN = {
 }
 
 
-@pytest.mark.train
-def test_a_shrunken_nanogpt_learns_and_is_scored(tmp_path: Path) -> None:
-    goal = mini.make(tmp_path, "nanogpt", PREPARE, TRAIN)
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> mini.Mini:
+    """nanogpt, shrunk to a CPU."""
+    return mini.make(tmp_path_factory.mktemp("small"), "nanogpt", PREPARE, TRAIN)
 
-    run = mini.train(goal, tmp_path / "run", budget="steps=30")
-    verdict = evaluate(goal.spec, run, mini.launch, "a nonce")
+
+@pytest.mark.train
+def test_a_shrunken_nanogpt_learns_and_is_scored(small: mini.Mini, tmp_path: Path) -> None:
+    run = mini.train(small, tmp_path / "run", budget="steps=30")
+    verdict = evaluate(small.spec, run, mini.launch, "a nonce")
 
     assert verdict.passed, verdict
     assert verdict.metric is not None
@@ -41,11 +45,9 @@ def test_a_shrunken_nanogpt_learns_and_is_scored(tmp_path: Path) -> None:
 
 
 @pytest.mark.train
-def test_by_hand_it_prints_the_number_the_scorer_measures(tmp_path: Path) -> None:
-    goal = mini.make(tmp_path, "nanogpt", PREPARE, TRAIN)
-
-    run = mini.train(goal, tmp_path / "run", data=goal.data, budget="steps=5")
-    verdict = evaluate(goal.spec, run, mini.launch, "a nonce")
+def test_by_hand_it_prints_the_number_the_scorer_measures(small: mini.Mini, tmp_path: Path) -> None:
+    run = mini.train(small, tmp_path / "run", data=small.data, budget="steps=5")
+    verdict = evaluate(small.spec, run, mini.launch, "a nonce")
 
     assert run.printed is not None
     assert verdict.metric == pytest.approx(run.printed, abs=1e-6)
@@ -66,3 +68,19 @@ def test_all_probes_cost_less_than_a_tenth_of_the_evaluation() -> None:
     hidden = rows * int(sizes["HIDDEN"]) / int(sizes["VAL"])
 
     assert (rows_asked(goal.spec.scoring) + hidden) / rows < 0.10
+
+
+def test_a_manifest_without_hashes_is_refused_by_its_line_and_says_how_to_pin() -> None:
+    toml = (goal_files.LIBRARY / "nanogpt" / "goal.toml").read_text()
+    unpinned = (
+        '[[data.files]]\npath = "download/shard_00000.parquet"\n'
+        'url = "https://example.org/shard_00000.parquet"\nsize = 5\nlicence = "MIT"\n'
+    )
+
+    with pytest.raises(goal_files.GoalInvalid) as refused:
+        goal_files.parse(f"{toml}\n{unpinned}")
+
+    (problem,) = refused.value.problems
+    line = 2 + toml.count("\n")
+    assert problem.startswith(f"goal.toml:{line}: data.files.0.sha256: Field required. A download")
+    assert "prepare.py --pin" in problem

@@ -1,6 +1,7 @@
 """tiny_gpt: the same data everywhere, clear words when that fails, the same score for a seed."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,16 +26,27 @@ def prepared(folder: Path, text: str, *words: str) -> subprocess.CompletedProces
     )
 
 
-def test_prepare_makes_the_data_that_its_hashes_name_and_then_only_checks(tmp_path: Path) -> None:
-    first = prepared(tmp_path, TEXTS["prepare.py"])
-    again = prepared(tmp_path, TEXTS["prepare.py"])
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with the goal's data at full size, and what making it said."""
+    folder = tmp_path_factory.mktemp("first")
+    done = prepared(folder, TEXTS["prepare.py"])
+    return folder, done.stdout + done.stderr
 
-    assert first.stdout.startswith("prepare: 12000 stories"), first.stderr
+
+def test_prepare_makes_the_data_that_its_hashes_name_and_then_only_checks(
+    first: tuple[Path, str],
+) -> None:
+    folder, said = first
+
+    again = prepared(folder, TEXTS["prepare.py"])
+
+    assert said.startswith("prepare: 12000 stories")
     assert again.stdout.strip() == "prepare: data is ready"
 
 
-def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
-    prepared(tmp_path, TEXTS["prepare.py"])
+def test_a_damaged_file_is_made_again(first: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
     damaged = tmp_path / "data" / "val" / "documents.jsonl"
     damaged.write_bytes(damaged.read_bytes()[:-1000])
 
@@ -61,9 +73,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.train
-def test_a_seed_gives_one_score_and_by_hand_it_is_the_scorers(tmp_path: Path) -> None:
-    goal = mini.make(tmp_path)
-
+def test_a_seed_gives_one_score_and_by_hand_it_is_the_scorers(
+    goal: mini.Mini, tmp_path: Path
+) -> None:
     by_hand = mini.train(goal, tmp_path / "by hand", data=goal.data, seed=3)
     hidden = mini.train(goal, tmp_path / "hidden", seed=3)
     verdict = evaluate(goal.spec, hidden, mini.launch, "a nonce")
