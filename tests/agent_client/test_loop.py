@@ -98,12 +98,13 @@ def test_a_mutator_that_ran_dry_says_so_once_and_asks_for_other_work(tmp_path: P
 
 
 @pytest.mark.train
+@pytest.mark.timeout(600)
 def test_the_tiny_gpt_goal_is_trained_and_measured(tmp_path: Path) -> None:
     with a_hub(tmp_path / "hub", goal="tiny_gpt") as hub:
         volunteer = Volunteer(tmp_path / "agent", hub)
         volunteer.join()
 
-        done = volunteer.do("run", "--max-experiments", "1", seconds=280)
+        done = volunteer.do("run", "--max-experiments", "1", seconds=560)
 
         assert done.returncode == 0, done.stdout + done.stderr
         made = volunteer.experiments("tiny_gpt")
