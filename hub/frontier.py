@@ -111,7 +111,7 @@ def _create(
     if merged is not None:
         return merged
     if not asker.can_mutate or asker.after_refusals >= 3:
-        return _spare(view, verdicts, asker)
+        return _spare(view, verdicts, asker, needed=asker.can_mutate)
     ablated = _ablate(view, random) if on.ablate else None
     return ablated or _explore(view, asker, policy, random, on)
 
@@ -243,9 +243,11 @@ def _line(view: View, node: int) -> list[int]:
     return line
 
 
-def _spare(view: View, verdicts: Sequence[Verdict], asker: Asker) -> Order | None:
+def _spare(
+    view: View, verdicts: Sequence[Verdict], asker: Asker, *, needed: bool = False
+) -> Order | None:
     """Useful work that needs no new idea: the best experiment that this owner has not run yet."""
-    node = unverified_best(view, verdicts, asker.owner)
+    node = unverified_best(view, verdicts, asker.owner, needed=needed)
     if node is None:
         return None
     why = f"Run {view.told(node)} again: no new idea is needed, and another reading helps."

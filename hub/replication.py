@@ -144,9 +144,18 @@ def _top(view: View) -> list[Wanted]:
     return [Wanted(node, f"{why} {view.told(node)} again.") for node in close]
 
 
-def unverified_best(view: View, verdicts: Sequence[Verdict], owner: str) -> int | None:
-    """The best experiment that this owner may still measure, decided ones last."""
+def unverified_best(
+    view: View, verdicts: Sequence[Verdict], owner: str, *, needed: bool = False
+) -> int | None:
+    """The best experiment that this owner may still measure, decided ones last.
+
+    With `needed` only one that has had fewer runs than a test may take: without it the hundred
+    agents of a new goal that find nothing new would all measure its starting point.
+    """
     order = view.candidates[np.argsort(view.belief.loss[view.candidates], kind="stable")][:32]
     free = [int(node) for node in order if open_to(view, int(node), owner)]
+    if needed:
+        counts = Counter(one.node for one in view.snapshot.readings)
+        free = [node for node in free if counts[node] < view.snapshot.rules.max_runs]
     undecided = [node for node in free if verdicts[node].state in ("claimed", "provisional")]
     return next(iter([*undecided, *free]), None)

@@ -152,9 +152,12 @@ class Swarm:
 
     def _start(self, place: int) -> tuple[Order, int]:
         """Ask, propose until the proposal is new, and register it as running."""
-        worker = self.workers[place]
-        for refused in range(5):
+        worker, refused = self.workers[place], 0
+        plain = self.set.policy in PLAIN
+        for attempt in range(ATTEMPTS):
             order = self._ask(worker, min(refused, 3))
+            if order is None:
+                order, refused = self._ask(worker, 0) or _NOTHING_ELSE, 0
             if order.node is not None:
                 self.pending[place] = Pending(
                     order.kind, worker.owner, node=order.node, agent=worker.name
@@ -164,17 +167,16 @@ class Swarm:
             code = _code(design)
             if order.kind == "explore" and self._objected(order.parent or 0, design, refused):
                 self.tally.objected += 1
+                refused += 1
                 continue
-            if code in self.seen and self.set.dedup and refused < 4:
-                self.tally.refused += 1
-                if order.kind == "merge":
-                    self.barred.add((order.parent or 0, order.others[0]))
-                continue
-            if code in self.seen and self.set.dedup and self.set.policy not in PLAIN:
-                return self._again(place)
-            self.tally.duplicates += code in self.seen
-            return order, self._register(place, order, design, code)
-        raise AssertionError("unreachable: the fifth proposal is always taken")
+            if code not in self.seen or not self.set.dedup or (plain and attempt >= STUBBORN):
+                self.tally.duplicates += code in self.seen
+                return order, self._register(place, order, design, code)
+            self.tally.refused += 1
+            refused += 1
+            if order.kind == "merge":
+                self.barred.add((order.parent or 0, order.others[0]))
+        return self._again(place)
 
     def _objected(self, parent: int, design: Design, refused: int) -> bool:
         """Whether the hub objects, because the same change did not gain on another parent."""
@@ -195,7 +197,7 @@ class Swarm:
         self.pending[place] = Pending("replicate", worker.owner, node=node, agent=worker.name)
         return Order("replicate", "baseline", "nothing new was found", node=node), node
 
-    def _ask(self, worker: _Worker, refused: int) -> Order:
+    def _ask(self, worker: _Worker, refused: int) -> Order | None:
         snapshot = self.snapshot()
         asker = Asker(
             owner=worker.owner,
@@ -207,7 +209,7 @@ class Swarm:
         )
         known = beliefs.extend(self.belief, snapshot)
         verdicts = [*self.verdicts, *[_NOTHING] * (len(self.nodes) - len(self.verdicts))]
-        order = frontier.ask(
+        return frontier.ask(
             snapshot,
             known,
             verdicts,
@@ -217,7 +219,6 @@ class Swarm:
             tuning=self.set.tuning,
             switches=self.set.switches,
         )
-        return order or Order("replicate", "baseline", "nothing else to do", node=0)
 
     def _design(self, order: Order) -> Design:
         parent = self.designs[order.parent or 0]
@@ -346,6 +347,11 @@ class Swarm:
 
 
 MARKS = (50, 100, 200, 300)
+ATTEMPTS = 16
+"""Proposals of one worker, over leases of three, before it runs the best once more."""
+STUBBORN = 4
+"""Refusals after which a policy without our arms trains what was tried before."""
+_NOTHING_ELSE = Order("replicate", "baseline", "nothing else to do", node=0)
 _NOTHING = Verdict("none", 0.0, 0.0, 0.0, 0, 0, None, 0.0, 0.0, "")
 
 

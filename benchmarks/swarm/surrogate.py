@@ -108,7 +108,9 @@ def trained() -> Surrogate | None:
 
     rows = _rows()
     names = tuple(DEFAULT)
-    patterns = sorted({str(row["WINDOW_PATTERN"]) for row in rows}, key=lambda one: one != "SSSL")
+    patterns = sorted(
+        {str(row["WINDOW_PATTERN"]) for row in rows}, key=lambda one: (one != "SSSL", one)
+    )
     table = np.array([[_value(row, name, patterns) for name in names] for row in rows])
     failed = np.array([not row["success"] for row in rows])
     metric = np.array([float(row["val_bpb"]) for row in rows])

@@ -277,6 +277,15 @@ def test_after_three_refusals_the_agent_gets_other_work() -> None:
     assert order.kind in ("replicate", "merge")
 
 
+def test_what_was_measured_often_enough_is_no_work_after_refusals() -> None:
+    snapshot = a_goal(LEVEL)
+    often = [a_reading(0, LEVEL, owner=f"owner{place}") for place in range(8)]
+    crowd = replace(snapshot, readings=(*snapshot.readings, *often))
+
+    assert asked(crowd, replace(BO, after_refusals=3)) is None
+    assert asked(crowd, replace(BO, can_mutate=False)) is not None
+
+
 def test_an_agent_that_cannot_propose_measures() -> None:
     order = asked(a_goal(LEVEL, LEVEL - 1e-4), replace(BO, can_mutate=False))
 
