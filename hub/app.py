@@ -34,8 +34,9 @@ from hub.metrics import Measured, Metrics
 from hub.middleware import BodyLimit, RequestIds
 from hub.settings import VERSION
 
+# Routes are tried in this order: what is asked most comes first, pages match whatever is left.
 ROUTERS = (
-    *(agents, owners, sessions, overview, goals, experiments, runs, work, board, live, git, health),
+    *(work, agents, owners, sessions, overview, goals, experiments, runs, board, live, git, health),
     *(search, sheets, operators, static, pages),
 )
 

@@ -18,6 +18,7 @@ from hub.maintenance import Maintenance
 from hub.minds import Mind
 from hub.outputs import Outputs
 from hub.rebuild import Recall
+from hub.renewals import Renewals
 from hub.settings import Settings
 from hub.trees import Trees
 
@@ -48,6 +49,7 @@ class Hub:
     blobs: Blobs
     live: Live
     heartbeats: Heartbeats
+    renewals: Renewals
     outputs: Outputs
     maintenance: Maintenance
     trees: Trees
@@ -81,14 +83,16 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
     search.install(database)
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)
+    live, heartbeats, limits = Live(database), Heartbeats(database), Limits(settings)
     return Hub(
         settings=settings,
         clock=clock,
         database=database,
         git=git,
         blobs=open_blobs(settings.blob_url, settings.data),
-        live=Live(database),
-        heartbeats=Heartbeats(database),
+        live=live,
+        heartbeats=heartbeats,
+        renewals=Renewals(database, settings, limits, heartbeats, live),
         outputs=Outputs(clock),
         maintenance=Maintenance(git),
         trees=Trees(),
@@ -96,7 +100,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         mind=Mind(),
         claim_slots=BoundedSemaphore(settings.claim_slots),
         git_slots=BoundedSemaphore(settings.git_slots),
-        limits=Limits(settings),
+        limits=limits,
         provider=provider,
         signing_key=values.signing_key(database),
     )

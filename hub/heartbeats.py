@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 class Beat:
     """One renewal that is not in the database yet."""
 
-    epoch: int
     deadline: datetime
     renewed_at: datetime
+    epoch: int
     phase: str
     fraction: float
     step: int

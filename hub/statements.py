@@ -8,6 +8,7 @@ import ast
 import functools
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_SOURCE = 512 * 1024
@@ -19,6 +20,10 @@ REMEMBERED = 8192
 SHORT = 8192
 """Longer statements are looked at anew each time, so that strangers cannot fill the memory."""
 
+MOST_JOINED = 50
+"""Pieces of a source that may need what follows them, before it is parsed whole."""
+
+_MARGIN = re.compile(r"^(?![\s#)\]}]|(?:else|elif|except|finally)\b|\Z)", re.MULTILINE)
 _NO_BRACKET = bytes(set(range(256)) - set(b"()[]{}"))
 _UNARY = re.compile(r"[-+~](?:\s*[-+~]){19,}")
 
@@ -44,9 +49,44 @@ def split(source: str) -> tuple[Statement, ...]:
         raise ValueError("too large or nested too deeply")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = ast.parse(source)
+        try:
+            return tuple(_by_pieces(source))
+        except SyntaxError:
+            return _parsed(source)  # what is no Python is refused with the lines of the whole
+
+
+def _by_pieces(source: str) -> Iterator[Statement]:
+    """Statements of a source cut where lines begin at the margin, each piece parsed once.
+
+    Pieces that parse alone parse the same in a row: each leaves no bracket, string, indentation or
+    continued line open, and none begins with `else` or the like. What does not parse alone, such
+    as a decorator, goes with what follows it.
+    """
+    if "\r" in source:
+        raise SyntaxError("the parser counts other lines than we do")
+    line, piece, joined = 1, "", 0
+    for text in _MARGIN.split(source):
+        piece += text
+        try:
+            found = _parsed(piece) if len(piece) > SHORT else _parsed_once(piece)
+        except SyntaxError:
+            joined += 1
+            if joined > MOST_JOINED:
+                raise
+            continue
+        yield from (Statement(line + each.line - 1, each.text) for each in found)
+        line += piece.count("\n")
+        piece = ""
+    if piece:
+        raise SyntaxError("the last piece is not whole")
+
+
+def _parsed(source: str) -> tuple[Statement, ...]:
     lines = source.encode().splitlines(keepends=True)  # the parser counts columns in bytes
-    return tuple(_cut(lines, node) for node in tree.body)
+    return tuple(_cut(lines, node) for node in ast.parse(source).body)
+
+
+_parsed_once = functools.lru_cache(maxsize=REMEMBERED)(_parsed)
 
 
 def _cut(lines: list[bytes], node: ast.stmt) -> Statement:

@@ -63,7 +63,11 @@ def recognise(session: Session, token: str, now: datetime, *kinds: str) -> Token
     Raises:
         Unauthorized: unknown, wrong, expired, revoked and of another kind all answer alike.
     """
-    row = session.get(TokenRow, parse(token, *kinds))
+    return vet(session.get(TokenRow, parse(token, *kinds)), token, now, *kinds)
+
+
+def vet(row: TokenRow | None, token: str, now: datetime, *kinds: str) -> TokenRow:
+    """The row that a token named, if the token is genuine and valid now; raises as `recognise`."""
     if not genuine(row.digest if row else None, token) or row is None:
         raise Unauthorized
     expired = row.expires_at is not None and row.expires_at <= now

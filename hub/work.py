@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,7 +22,6 @@ from protocol.work import (
     Kind,
     Lease,
     Notice,
-    Progress,
     Release,
     Renewal,
     WorkOrder,
@@ -168,44 +168,70 @@ def _extend(work: Work, settings: Settings, order: OrderRow) -> OrderRow:
     return order
 
 
-def renew(
-    session: Session, settings: Settings, now: datetime, lease: UUID, by: AgentRow, said: Progress
-) -> tuple[OrderRow, Renewal]:
-    """Keep a lease alive; reads only, because the caller writes heartbeats behind in batches.
+class Held(NamedTuple):
+    """What a renewal needs to know of an order: its columns of these names."""
+
+    id: UUID
+    goal: str
+    epoch: int
+    state: str
+    holders: dict[str, str]
+    experiment: str | None
+    claimed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a goal tells the holders of its leases; times are seconds."""
+
+    lease_seconds: float
+    longest: float
+    stop: bool
+    reason: str
+
+
+def terms(session: Session, settings: Settings, slug: str) -> Terms:
+    """A goal's terms as they are now."""
+    goal = goals.find(session, slug)
+    longest = goals.spec(session, goal).timeout_seconds * settings.lease_hard_cap_factor
+    return Terms(settings.lease_seconds, longest, goal.state == "closed", goal.state_reason)
+
+
+def held(order: Held | None, by: str, epoch: int) -> Held:
+    """The order, if this agent holds it at this epoch.
 
     A holder who was silent past the deadline keeps the lease as long as nobody else took it.
-    """
-    order = held(session, lease, by, said.epoch)
-    goal = goals.find(session, order.goal)
-    cap = goals.spec(session, goal).timeout_seconds * settings.lease_hard_cap_factor
-    started = order.claimed_at or now
-    deadline = now + timedelta(seconds=settings.lease_seconds)
-    stop, reason = goal.state == "closed", goal.state_reason
-    if (now - started).total_seconds() > cap:
-        stop, reason = True, f"This lease is {cap:.0f} s old, four times what a run may take."
-    if by.wish == "stop":
-        stop, reason = True, "its owner stopped it on the board"
-    renewal = Renewal(
-        deadline=deadline, lease_seconds=settings.lease_seconds, stop=stop, reason=reason
-    )
-    return order, renewal
-
-
-def held(session: Session, lease: UUID, by: AgentRow, epoch: int) -> OrderRow:
-    """The order that an agent holds at an epoch.
 
     Raises:
-        StaleLease: it has moved on, or never was.
-        NotYours: another agent's.
+        StaleLease: it ended, went to somebody else at a later epoch, or never was.
+        NotYours: it is another agent's.
     """
-    order = session.get(OrderRow, lease)
     if order is None or str(epoch) not in order.holders:
         raise experiments.StaleLease
-    if order.holders[str(epoch)] != by.name:
+    if order.holders[str(epoch)] != by:
         raise NotYours
     if order.epoch != epoch or order.state != "leased":
         raise experiments.StaleLease
     return order
+
+
+def renew(order: Held, terms: Terms, wish: str, now: datetime) -> Renewal:
+    """A held lease's new deadline; the caller writes heartbeats behind, in batches.
+
+    `wish` is what its owner wants of the agent: pause, stop or nothing.
+    """
+    stop, reason = terms.stop, terms.reason
+    if (now - (order.claimed_at or now)).total_seconds() > terms.longest:
+        stop = True
+        reason = f"This lease is {terms.longest:.0f} s old, four times what a run may take."
+    if wish == "stop":
+        stop, reason = True, "its owner stopped it on the board"
+    return Renewal(
+        deadline=now + timedelta(seconds=terms.lease_seconds),
+        lease_seconds=terms.lease_seconds,
+        stop=stop,
+        reason=reason,
+    )
 
 
 def release(work: Work, lease: UUID, by: AgentRow, said: Release) -> None:

@@ -31,7 +31,7 @@ def written_behind(agents: int) -> Timed:
     """Write one renewal of each agent in one transaction."""
     with a_hub() as hub:
         orders = leased(hub, _root(hub), agents)
-        beat = Beat(1, hub.clock(), hub.clock(), "train", 0.5, 10, 2.0)
+        beat = Beat(hub.clock(), hub.clock(), 1, "train", 0.5, 10, 2.0)
 
         def one() -> None:
             for order in orders:

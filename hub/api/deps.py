@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from hub import agents, guards, sessions, tokens, values
+from hub import admission, agents, guards, sessions, tokens, values
 from hub.board import Author
 from hub.core import Hub
 from hub.db import Work as UnitOfWork
 from hub.desk import Desk
-from hub.errors import Forbidden, HubError, Unauthorized
+from hub.errors import HubError, Unauthorized
+from hub.renewals import Ask, Found
 from hub.sessions import Actor, SignedIn
 from hub.tables import AgentRow, OwnerRow, TokenRow
 
@@ -52,19 +54,9 @@ Address = Annotated[str, Depends(_address)]
 
 
 def _recognised(hub: Hub, session: Session, bearer: Bearer, address: str, *scopes: str) -> TokenRow:
-    """Who speaks; wrong tokens are counted against the address that they come from."""
-    try:
-        if bearer is None:
-            raise Unauthorized
-        row = tokens.recognise(session, bearer.credentials, hub.clock(), *tokens.KINDS)
-    except Unauthorized:
-        hub.limits.failed(address)
-        raise
-    hub.limits.token(row.id)
-    hub.limits.vouch(bearer.credentials)
-    if row.kind not in scopes:
-        raise Forbidden
-    return row
+    token = bearer.credentials if bearer else ""
+    row = session.get(TokenRow, tokens.parse(token, *tokens.KINDS))
+    return admission.admit(hub.limits, row, token, address, hub.clock(), *scopes)
 
 
 def _speaking(hub: Hub, session: Session, bearer: Bearer, address: str, *scopes: str) -> AgentRow:
@@ -76,6 +68,15 @@ def _behind(hub: Hub, session: Session, row: TokenRow) -> AgentRow:
     hub.limits.owner(owner.name, owner.per_minute)
     hub.heartbeats.seen(agent.name, row.id, hub.clock())
     return agent
+
+
+async def _holder(lease: UUID, hub: TheHub, bearer: Bearer, address: Address) -> Found:
+    token = bearer.credentials if bearer else ""
+    return await hub.renewals.find(Ask(token, address, lease))
+
+
+Holder = Annotated[Found, Depends(_holder)]
+"""Whoever asks to keep a lease, and the lease."""
 
 
 def _agent(hub: TheHub, session: Read, bearer: Bearer, address: Address) -> AgentRow:

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Depends, Query
 
 from hub import experiments, work
 from hub.agents import NotActive
-from hub.api.deps import CurrentAgent, Read, TheHub, Work
+from hub.api.deps import CurrentAgent, Holder, Read, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import Busy, NotYours, Unauthorized
-from hub.heartbeats import Beat
 from protocol.work import (
     Heard,
     Lease,
@@ -47,6 +46,24 @@ async def _slot(hub: TheHub) -> AsyncIterator[None]:
 
 
 @router.post(
+    "/leases/{lease}/renew",
+    responses=refusals(Unauthorized, NotYours, experiments.StaleLease),
+)
+async def renew(said: Progress, holder: Holder, hub: TheHub) -> Renewal:
+    """Keep a lease alive and say how far the run is."""
+    return hub.renewals.renew(holder, said)
+
+
+@router.post(
+    "/leases/{lease}/output",
+    responses=refusals(Unauthorized, NotYours, experiments.StaleLease),
+)
+def tell(said: Output, holder: Holder, hub: TheHub) -> Heard:
+    """Let people watch what a run prints; nothing of it counts or is kept."""
+    return hub.outputs.take(holder.held(said.epoch).id, said)
+
+
+@router.post(
     "/work",
     dependencies=[Depends(_slot)],
     responses=refusals(Unauthorized, NotActive, Busy),
@@ -54,49 +71,6 @@ async def _slot(hub: TheHub) -> AsyncIterator[None]:
 def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, unit: Work) -> WorkReply:
     """Ask for work; the reply is an order, or the reason why there is none."""
     return work.reply(unit, hub.settings, hub.mind, hub.git, agent, request)
-
-
-@router.post(
-    "/leases/{lease}/renew",
-    responses=refusals(Unauthorized, NotYours, experiments.StaleLease),
-)
-def renew(lease: UUID, said: Progress, agent: CurrentAgent, hub: TheHub, session: Read) -> Renewal:
-    """Keep a lease alive and say how far the run is."""
-    order, renewal = work.renew(session, hub.settings, hub.clock(), lease, agent, said)
-    hub.heartbeats.beat(
-        lease,
-        Beat(
-            epoch=said.epoch,
-            deadline=renewal.deadline,
-            renewed_at=hub.clock(),
-            phase=said.phase,
-            fraction=said.fraction,
-            step=said.step,
-            loss=said.loss,
-        ),
-    )
-    hub.live.whisper(
-        {
-            "progress": {
-                "lease": str(lease),
-                "goal": order.goal,
-                "agent": agent.name,
-                "experiment": order.experiment,
-                **said.model_dump(mode="json"),
-            }
-        }
-    )
-    return renewal
-
-
-@router.post(
-    "/leases/{lease}/output",
-    responses=refusals(Unauthorized, NotYours, experiments.StaleLease),
-)
-def tell(lease: UUID, said: Output, agent: CurrentAgent, hub: TheHub, session: Read) -> Heard:
-    """Let people watch what a run prints; nothing of it counts or is kept."""
-    work.held(session, lease, agent, said.epoch)
-    return hub.outputs.take(lease, said)
 
 
 @router.get("/leases/{lease}/output")

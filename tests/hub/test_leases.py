@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
-from hub import experiments, scheduling
+from hub import experiments, scheduling, tokens
 from hub.core import Hub
 from hub.scheduling import Wish
 from hub.tables import GoalRow, GoalVersionRow, OrderRow
 from protocol.experiments import Operator
 from protocol.work import Kind, Progress, Release
-from tests.builders import Clock
+from tests.builders import Clock, an_id
 from tests.hub.volunteer import Volunteer
 
 
@@ -188,6 +188,52 @@ def test_a_lease_older_than_four_runs_is_told_to_stop(
         "POST", f"/v1/leases/{order.lease}/renew", Progress(epoch=order.epoch, phase="train")
     )
     assert answer.json()["stop"] is True
+
+
+def renewed(who: Volunteer, lease: object, epoch: int) -> str:
+    """What a renewal is answered: 200, or a refusal's code."""
+    beat = Progress(epoch=epoch, phase="train")
+    answer = who.send("POST", f"/v1/leases/{lease}/renew", beat)
+    return "200" if answer.status_code == 200 else str(answer.json()["code"])
+
+
+def test_renewals_at_once_are_answered_each_by_its_own_right(
+    hub: Hub, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    a_replicate(hub)
+    lost = volta.claim()
+    clock.forward(200)
+    taken, mine = tesla.claim(), volta.claim(holding=[str(lost.lease)])
+    wrong = Volunteer(volta.http, "volta", volta.token[:-3] + "xyz")
+    asks = [
+        (volta, mine.lease, mine.epoch, "200"),
+        (tesla, taken.lease, taken.epoch, "200"),
+        (volta, lost.lease, lost.epoch, "stale_lease"),
+        (volta, taken.lease, taken.epoch, "not_yours"),
+        (tesla, mine.lease, mine.epoch, "not_yours"),
+        (volta, an_id(), 1, "stale_lease"),
+        (volta, mine.lease, mine.epoch + 1, "stale_lease"),
+        (wrong, mine.lease, mine.epoch, "unauthorized"),
+    ]
+
+    with ThreadPoolExecutor(len(asks)) as pool:
+        answers = list(pool.map(lambda ask: renewed(*ask[:3]), asks))
+
+    assert answers == [expected for *_, expected in asks]
+
+
+def test_a_renewal_heeds_what_has_changed_since_the_last(hub: Hub, volta: Volunteer) -> None:
+    order = volta.claim()
+    assert renewed(volta, order.lease, order.epoch) == "200"
+    with hub.database.work() as unit:
+        unit.session.get_one(GoalRow, "toy").state = "closed"
+    beat = Progress(epoch=order.epoch, phase="train")
+    assert volta.send("POST", f"/v1/leases/{order.lease}/renew", beat).json()["stop"] is True
+
+    with hub.database.work() as unit:
+        tokens.revoke(unit, volta.token.split("_")[2])
+
+    assert renewed(volta, order.lease, order.epoch) == "unauthorized"
 
 
 def test_a_late_beat_never_reopens_a_finished_lease(hub: Hub, volta: Volunteer) -> None:

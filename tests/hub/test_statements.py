@@ -35,6 +35,53 @@ def test_decorators_columns_and_lines_are_kept() -> None:
     ]
 
 
+ODD = {
+    "nothing": "",
+    "a comment": "# only this",
+    "no line feed at the end": "a = 1\nb = 2",
+    "branches": "if a:\n    b\nelif c:\n    d\nelse:\n    e\nf = 1\n",
+    "troubles": "try:\n    a\nexcept A:\n    b\nelse:\n    c\nfinally:\n    d\nf = 1\n",
+    "a string with lines at the margin": 'a = """\nb = 1\ndef f():\n"""\nc = 2\n',
+    "a long string": 'a = """\n' + "b = 1\n" * 200 + '"""\nc = 2\n',
+    "a line that goes on": "a = 1 + \\\n2\nb = 3\n",
+    "brackets with lines at the margin": "a = [\n1,\n2]\nb = (\nc\n)\nd = 4\n",
+    "comments inside": "def f():\n    a\n# no indentation\n    b\nc = 1\n",
+    "several on a line": "a = 1; b = 2;\nif c: d; e\nf = 3\n",
+    "decorators": "@a\n# why\n@b(\n1)\nclass C:\n    pass\n@d\nasync def e(): ...\n",
+    "names that begin like branches": "elsewhere = 1\nexcepted = 2\nmatch = 3\n",
+    "a match": "match a:\n    case 1:\n        b\ncase = 4\n",
+    "form feeds and tabs": "a = 1\n\x0c\nb = 2\nif c:\n\td = 3\n",
+}
+
+
+@pytest.mark.parametrize("source", ODD.values(), ids=ODD)
+def test_piece_by_piece_gives_what_the_whole_gives(source: str) -> None:
+    assert statements.split(source) == statements._parsed(source)
+
+
+@pytest.mark.parametrize(
+    "bad", ["else:\n    a\n", "if a:\nb\n", "@a\n", "a = 1\n  b = 2\n", "def f():\n", "a = (\n"]
+)
+def test_pieces_that_only_look_whole_are_refused_as_the_whole_is(bad: str) -> None:
+    with pytest.raises(SyntaxError) as whole:
+        ast.parse("x = 1\n" + bad)
+
+    with pytest.raises(SyntaxError) as found:
+        statements.split("x = 1\n" + bad)
+
+    assert (found.value.lineno, found.value.msg) == (whole.value.lineno, whole.value.msg)
+
+
+def test_a_changed_statement_is_the_only_one_that_is_parsed_again() -> None:
+    source = "".join(f"name_{number} = {number}\n" for number in range(100))
+    statements.split(source)
+    before = statements._parsed_once.cache_info().misses
+
+    statements.split(source.replace("= 50", "= 51"))
+
+    assert statements._parsed_once.cache_info().misses == before + 1
+
+
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 def test_line_ends_of_any_kind_keep_the_places(ends: str) -> None:
     found = statements.split(ends.join(["\ufeff# é", "a = 1", "b = 2", ""]))

@@ -1,0 +1,163 @@
+"""Renewals are looked up many at once: ten thousand agents cost the hub twenty look-ups a second.
+
+Nothing is remembered between two look-ups, so a token revoked or a lease lost by now is refused by
+now; see ADR 0023.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from hub import admission, tokens, work
+from hub.db import Database
+from hub.errors import HubError, Unauthorized
+from hub.gathering import Gathering
+from hub.heartbeats import Beat, Heartbeats
+from hub.limits import Limits
+from hub.live import Live
+from hub.settings import Settings
+from hub.tables import AgentRow, OrderRow, OwnerRow, TokenRow
+from hub.work import Held, Terms
+from protocol.base import Time
+from protocol.work import Progress, Renewal
+
+PAUSE = 0.05
+"""Seconds between look-ups: at 333 renewals a second, seventeen share one."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Somebody with a token, at an address, speaks of a lease."""
+
+    token: str
+    address: str
+    lease: UUID
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Who a token speaks for, and what its owner wishes of it."""
+
+    name: str
+    wish: str
+    owner: str
+    per_minute: int | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Who that was, and what is true of the lease and of goals at this moment."""
+
+    by: Agent
+    order: Held | None
+    terms: Mapping[str, Terms]
+    now: Time
+
+    def held(self, epoch: int) -> Held:
+        """The order, if it is held at this epoch; raises as `work.held`."""
+        return work.held(self.order, self.by.name, epoch)
+
+
+class Renewals:
+    """Keeps leases alive."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        limits: Limits,
+        heartbeats: Heartbeats,
+        live: Live,
+    ) -> None:
+        self.database = database
+        self.settings = settings
+        self.limits = limits
+        self.heartbeats = heartbeats
+        self.live = live
+        self._gathering = Gathering(self.look_up, PAUSE)
+
+    async def find(self, ask: Ask) -> Found:
+        """Who asks and what they hold, looked up with everybody who asks at this moment.
+
+        Raises:
+            Unauthorized, Forbidden, TooMany: as for every other request.
+        """
+        return await self._gathering.ask(ask)
+
+    def renew(self, found: Found, said: Progress) -> Renewal:
+        """Keep a lease alive and tell everybody how far its run is.
+
+        Raises:
+            StaleLease, NotYours: it is not this agent's at this epoch, or no more.
+        """
+        order = found.held(said.epoch)
+        renewal = work.renew(order, found.terms[order.goal], found.by.wish, found.now)
+        told = said.model_dump(mode="json")
+        beat = {name: told[name] for name in ("epoch", "phase", "fraction", "step", "loss")}
+        self.heartbeats.beat(order.id, Beat(renewal.deadline, found.now, **beat))
+        about = {"lease": str(order.id), "goal": order.goal, "experiment": order.experiment}
+        self.live.whisper({"progress": {**about, "agent": found.by.name, **told}})
+        return renewal
+
+    def look_up(self, asks: Sequence[Ask]) -> list[Found | Exception]:
+        """What is true for each of them: three queries for all, and two for each of their goals."""
+        now = self.database.clock()
+        with self.database.read() as session:
+            tokens_of = _tokens(session, asks)
+            orders = _held(session, asks)
+            slugs = {order.goal for order in orders.values()}
+            terms = {slug: work.terms(session, self.settings, slug) for slug in slugs}
+
+        def found(ask: Ask) -> Found | Exception:
+            try:
+                by = self._admitted(tokens_of.get(_identity(ask)), ask, now)
+            except HubError as refused:
+                return refused
+            return Found(by, orders.get(ask.lease), terms, now)
+
+        return [found(ask) for ask in asks]
+
+    def _admitted(self, known: tuple[TokenRow, Agent | None] | None, ask: Ask, now: Time) -> Agent:
+        row, agent = known or (None, None)
+        token = admission.admit(
+            self.limits, row, ask.token, ask.address, now, "agent", "verifier"
+        )
+        if agent is None:
+            raise Unauthorized
+        self.limits.owner(agent.owner, agent.per_minute)
+        self.heartbeats.seen(agent.name, token.id, now)
+        return agent
+
+
+def _identity(ask: Ask) -> str:
+    return tokens.parse(ask.token, *tokens.KINDS)
+
+
+# Built once: building a statement costs as much as running it.
+_TOKENS = (
+    sa.select(
+        TokenRow, col(AgentRow.name), col(AgentRow.wish), col(AgentRow.owner), OwnerRow.per_minute
+    )
+    .outerjoin(AgentRow, col(AgentRow.name) == col(TokenRow.subject))
+    .outerjoin(OwnerRow, col(OwnerRow.name) == col(AgentRow.owner))
+    .where(col(TokenRow.id).in_(sa.bindparam("tokens", expanding=True)))
+)
+_orders = sa.inspect(OrderRow).local_table.c
+_HELD = sa.select(*[_orders[name] for name in Held._fields]).where(
+    _orders.id.in_(sa.bindparam("leases", expanding=True))
+)
+
+
+def _tokens(session: Session, asks: Sequence[Ask]) -> dict[str, tuple[TokenRow, Agent | None]]:
+    found = session.execute(_TOKENS, {"tokens": list({_identity(ask) for ask in asks})})
+    return {
+        row.id: (row, Agent(name, *rest) if name else None) for row, name, *rest in found
+    }
+
+
+def _held(session: Session, asks: Sequence[Ask]) -> dict[UUID, Held]:
+    found = session.execute(_HELD, {"leases": list({ask.lease for ask in asks})})
+    return {row.id: Held._make(row) for row in found}
