@@ -49,7 +49,9 @@ class Work:
         if self._seq is None:
             if self.session.get_bind().dialect.name == "postgresql":
                 self.session.execute(sa.text("select pg_notify('agenthub_events', '')"))
-            last = self.session.execute(sa.select(sa.func.max(EventRow.seq))).scalar()
+            # Past the session: its query would write down a half-made row first.
+            query = sa.select(sa.func.max(EventRow.seq))
+            last = self.session.connection().execute(query).scalar()
             self._seq = (last or 0) + 1
         return self._seq
 

@@ -17,6 +17,12 @@ SHAPES = {
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
 }
 _ALL = [(what, re.compile(rf"(?<![A-Za-z0-9_]){shape}")) for what, shape in SHAPES.items()]
+# Finding a plain word is a hundred times faster than nine searches; nearly every text has none.
+_BEGINNINGS = ("ah_", "sk-", "hf_", "gh", "AKIA", "ASIA", "AIza", "xox", "-----BEGIN")
+
+
+def _may_hold_one(text: str) -> bool:
+    return any(beginning in text for beginning in _BEGINNINGS)
 
 
 class SecretFound(HubError):
@@ -28,7 +34,7 @@ class SecretFound(HubError):
 def refuse(texts: Iterable[tuple[str, str]]) -> None:
     """Raise SecretFound with the place and the kind, but never with the secret itself."""
     for place, text in texts:
-        for what, shape in _ALL:
+        for what, shape in _ALL if _may_hold_one(text) else ():
             found = shape.search(text)
             if found is not None:
                 line = text.count("\n", 0, found.start()) + 1
@@ -40,6 +46,6 @@ def refuse(texts: Iterable[tuple[str, str]]) -> None:
 
 def redact(text: str) -> str:
     """The text with every secret replaced by what it was."""
-    for what, shape in _ALL:
+    for what, shape in _ALL if _may_hold_one(text) else ():
         text = shape.sub(f"[{what} was here]", text)
     return text

@@ -1,5 +1,6 @@
 """Proposals: edited files pass every check and become commits of the tree."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -56,6 +57,7 @@ class WrongParent(HubError):
 
 
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff")
+_UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f{''.join(sorted(BIDI))}]")
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _check_file(spec: GoalSpec, path: str, text: str) -> None:
         raise ProtectedFile(f"{path!r} may not change; this goal's editable files: {allowed}.")
     if len(text.encode()) > spec.limits.file_bytes:
         raise FileTooLarge(f"{path!r} is over {spec.limits.file_bytes} bytes; make it smaller.")
-    bad = {char for char in text if char in BIDI or (char < " " and char not in "\n\t")}
+    bad = set(_UNSAFE.findall(text))
     if bad:
         names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))
         raise UnsafeText(f"{path!r} holds {names}; remove these characters (lines end in LF).")

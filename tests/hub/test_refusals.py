@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import SQLModel
 
+from hub import leaks
 from hub.core import Hub
 from tests.builders import TRAIN, a_report
 from tests.hub.volunteer import Volunteer
@@ -142,3 +143,16 @@ def test_a_missing_repository_is_made_again_from_the_rows_when_somebody_reads(
 
     answer = http.get(f"/v1/experiments/{root}/files")
     assert (answer.status_code, answer.json()["train.py"]) == (200, TRAIN)
+
+
+def test_every_kind_of_secret_has_a_beginning_that_is_looked_for_first() -> None:
+    examples = [
+        "ah_agent_abcdefghij_" + "x" * 43, "sk-ant-" + "a" * 20, "sk-proj-" + "b" * 20,
+        "hf_" + "c" * 30, "ghp_" + "d" * 30, "github_pat_" + "e" * 40, "AKIA" + "F" * 16,
+        "ASIA" + "G" * 16, "AIza" + "h" * 35, "xoxb-" + "1" * 10, "-----BEGIN PRIVATE KEY-----",
+    ]  # fmt: skip
+
+    redacted = [leaks.redact(f"a = '{secret}'") for secret in examples]
+
+    assert all("was here" in text for text in redacted)
+    assert len(set(redacted)) == len(leaks.SHAPES)
