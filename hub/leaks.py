@@ -18,7 +18,18 @@ SHAPES = {
 }
 _ALL = [(what, re.compile(rf"(?<![A-Za-z0-9_]){shape}")) for what, shape in SHAPES.items()]
 # Finding a plain word is a hundred times faster than nine searches; nearly every text has none.
-_BEGINNINGS = ("ah_", "sk-", "hf_", "gh", "AKIA", "ASIA", "AIza", "xox", "-----BEGIN")
+_BEGINNINGS = (
+    "ah_",
+    "sk-",
+    "hf_",
+    "gh",
+    "github_pat_",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "xox",
+    "-----BEGIN",
+)
 
 
 def _may_hold_one(text: str) -> bool:

@@ -14,14 +14,22 @@ import websockets.sync.client
 
 from tests.builders import Order, a_join, a_proposal, a_report, a_work_request
 from tests.faults.hub_process import TOY, HubProcess
+from tests.services.s3 import S3Server
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def hubs(tmp_path: Path, postgres_url: str) -> Iterator[list[HubProcess]]:
-    """Three processes, each with a data folder of its own, on one database."""
-    settings = {"AGENTHUB_DATABASE_URL": postgres_url}
+def hubs(tmp_path: Path, postgres_url: str, s3: S3Server) -> Iterator[list[HubProcess]]:
+    """Three processes, each with a data folder of its own, on one database and one bucket."""
+    settings = {
+        "AGENTHUB_DATABASE_URL": postgres_url,
+        "AGENTHUB_BLOB_URL": f"s3://{s3.fresh_bucket()}",
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_ACCESS_KEY_ID": s3.key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret,
+        "AWS_DEFAULT_REGION": s3.region,
+    }
     three = [HubProcess(tmp_path / f"hub{n}", settings=settings) for n in range(3)]
     three[0].run("goal", "open", str(TOY))
     for each in three:
