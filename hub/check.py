@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import counters, rebuild, refs
+from hub import counters, rebuild, refs, rehash
 from hub.core import Hub
+from hub.db import Work
 from hub.gitobjects import GitObject
 from hub.gitstore import GitStore
 from hub.rebuild import Rebuilt
@@ -55,7 +56,8 @@ def check(hub: Hub) -> Report:
 
 
 def repair(hub: Hub) -> Report:
-    """Mend what the database knows better: counters, and repositories with the same shas.
+    """Mend what the database knows better: counters, repositories with the same shas, and hashes
+    of code that an older hub took otherwise.
 
     A damaged repository is kept beside the new one as `<goal>.git.damaged-N`. Lost blobs and rows
     that contradict themselves cannot be mended here; they stay among the findings.
@@ -66,8 +68,15 @@ def repair(hub: Hub) -> Report:
         report.mended.append(f"{slug}: repository made again from the database{kept}")
     with hub.database.work() as work:
         report.mended += [str(each) for each in counters.mend(work)]
+        report.mended += _rehashed(work)
     after = check(hub)
     return Report(after.experiments, after.blobs, after.findings, report.mended)
+
+
+def _rehashed(work: Work) -> Iterator[str]:
+    for slug in work.session.exec(select(GoalRow.slug).order_by(col(GoalRow.slug))).all():
+        if count := rehash.goal(work, slug):
+            yield f"{slug}: {count} experiments are found again by what their code says"
 
 
 def recreate(hub: Hub, slug: str) -> str:

@@ -46,7 +46,10 @@ Files = Mapping[str, File]
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A commit made from its row: the name it gets, and the objects it adds to its parent's."""
+    """A commit made from its row: the name it gets, and the objects it adds to its parent's.
+
+    `parent` are the files of its first parent, none for a root.
+    """
 
     number: int
     expected: str
@@ -54,6 +57,7 @@ class Rebuilt:
     tree_agrees: bool
     objects: list[GitObject]
     files: Files
+    parent: Files
 
 
 def rebuild(row: Any, parent: Files) -> Rebuilt:
@@ -68,7 +72,7 @@ def rebuild(row: Any, parent: Files) -> Rebuilt:
     tree = folders[-1].sha
     commit = gitobjects.commit(tree, parents, signatures, row.message, row.created_at)
     objects = [*blobs.values(), *folders, commit]
-    return Rebuilt(row.number, row.sha, commit.sha, tree == row.tree, objects, files)
+    return Rebuilt(row.number, row.sha, commit.sha, tree == row.tree, objects, files, parent)
 
 
 def _changed(patch: Mapping[str, Any], parent: Files) -> dict[str, str]:

@@ -12,7 +12,7 @@ def check(
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend counters; make damaged repositories again.")
+        bool, typer.Option("--repair", help="Mend counters and hashes; make damaged repositories again.")
     ] = False,
 ) -> None:
     """Hold database, git, blobs and counters against each other; exit code 1 if they disagree."""

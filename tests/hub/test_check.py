@@ -143,3 +143,19 @@ def test_the_command_says_what_disagrees_and_fails(hub: Hub, tmp_path: Path) -> 
     assert (found.exit_code, mended.exit_code) == (1, 0)
     assert "4 experiments, 0 blobs: 3 findings." in found.output
     assert "all agree" in mended.output
+
+
+def test_what_an_older_hub_hashed_otherwise_is_matched_again_after_a_repair(
+    hub: Hub, volta: Volunteer
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    with hub.database.work() as work:
+        work.session.execute(sa.update(ExperimentRow).values(canonical="old", effect="", change=""))
+
+    mended = check.repair(hub).mended
+    order = volta.exploring()
+    refused = volta.propose(order, files={"train.py": TRAIN.replace("0.1", "0.2") + "# again\n"})
+
+    assert mended == ["toy: 2 experiments are found again by what their code says"]
+    assert refused.json()["code"] == "tried_before"
+    assert check.repair(hub).mended == []
