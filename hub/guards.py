@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub import tokens
@@ -24,6 +24,8 @@ TOLD = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
+_TOLD = [(name.encode(), value.encode()) for name, value in TOLD.items()]
+_TOLD_SECURELY = [*_TOLD, (b"strict-transport-security", b"max-age=31536000")]
 
 
 class BadAddress(HubError):
@@ -198,13 +200,13 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _telling(send: Send, secure: bool) -> Send:
-    told = {**TOLD, "strict-transport-security": "max-age=31536000"} if secure else TOLD
+    told = _TOLD_SECURELY if secure else _TOLD
 
     async def _send(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            for name, value in told.items():
-                headers.setdefault(name, value)
+            headers = list(message.get("headers", ()))
+            said = {name.lower() for name, _ in headers}
+            message["headers"] = headers + [each for each in told if each[0] not in said]
         await send(message)
 
     return _send

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from itertools import count
 from uuid import uuid4
 
 import structlog
@@ -22,13 +23,15 @@ class RequestIds:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._process = uuid4().hex[:8]
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        identity = uuid4().hex[:16]
+        identity = f"{self._process}{next(self._numbers):08x}"
         scope.setdefault("state", {})["request_id"] = identity
         structlog.contextvars.bind_contextvars(request_id=identity)
         started, status = time.perf_counter(), 0

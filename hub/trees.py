@@ -1,6 +1,8 @@
 """A goal's tree as columns: small on the wire, cached as bytes, sent as deltas."""
 
+import gzip
 import threading
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +20,11 @@ STANDINGS = [standing.value for standing in Standing]
 _STATUS = {value: index for index, value in enumerate(STATUSES)}
 _STANDING = {value: index for index, value in enumerate(STANDINGS)}
 
+Columns = dict[str, list[Any]]
+PER_ROW = (
+    *("number", "parent", "second_parent", "score", "status", "standing", "kept", "agent"),
+    "seconds",
+)
 _made = sa.inspect(ExperimentRow).local_table.c
 _COLUMNS = (
     _made.number,
@@ -43,46 +50,89 @@ def newest(session: Session, goal: str) -> int:
     return max(session.execute(query).scalar() or 0 for query in newest_of)
 
 
+@dataclass(frozen=True)
+class Told:
+    """A tree as of an event: its columns, their JSON, and that JSON packed by gzip."""
+
+    seq: int
+    columns: Columns
+    body: bytes
+    packed: bytes
+
+
 @dataclass
 class Trees:
-    """Whole trees as bytes, each kept until its goal's next event: many readers ask for one."""
+    """Whole trees, each kept and brought up to date by what changed: many readers ask for one."""
 
-    _kept: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    _told: dict[str, Told] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, session: Session, goal: GoalRow, after: int = 0) -> bytes:
+    def get(self, session: Session, goal: GoalRow) -> Told:
         """The tree as `tree` makes it, made once for all who ask at the same time."""
-        if after:
-            return tree(session, goal, after)
         with self._lock:
-            seq = newest(session, goal.slug)
-            kept = self._kept.get(goal.slug)
-            if kept is None or kept[0] != seq:
-                kept = self._kept[goal.slug] = (seq, tree(session, goal))
-        return kept[1]
+            seq, told = newest(session, goal.slug), self._told.get(goal.slug)
+            if told is None or told.seq != seq:
+                columns = _up_to_date(session, goal, told) if told else _read(session, goal)
+                body = _encoded(goal, seq, columns)
+                told = Told(seq, columns, body, gzip.compress(body, 1, mtime=0))
+                self._told[goal.slug] = told
+        return told
 
 
 def tree(session: Session, goal: GoalRow, after: int = 0) -> bytes:
     """The whole tree, or the rows that changed after an event, as JSON columns (`Tree`)."""
     seq = newest(session, goal.slug)
+    return _encoded(goal, seq, _read(session, goal, after), complete=after == 0)
+
+
+def _up_to_date(session: Session, goal: GoalRow, told: Told) -> Columns:
+    """The columns with what has changed since; read anew where rows may have left."""
+    acts = sa.select(col(EventRow.seq)).where(
+        col(EventRow.type) == "operator.acted", col(EventRow.seq) > told.seq
+    )
+    if session.execute(acts.limit(1)).first() is not None:
+        return _read(session, goal)
+    return _merged(told.columns, _read(session, goal, told.seq)) or _read(session, goal)
+
+
+def _merged(columns: Columns, news: Columns) -> Columns | None:
+    """Columns with changed rows in their places and new ones at the end; None if one fits neither.
+
+    Whoever reads the old columns goes on reading the old ones.
+    """
+    agents = {name: index for index, name in enumerate(columns["agents"])}
+    renamed = [agents.setdefault(name, len(agents)) for name in news["agents"]]
+    changed = {**news, "agent": [renamed[index] for index in news["agent"]]}
+    merged = {name: list(values) for name, values in columns.items()}
+    for place, number in enumerate(news["number"]):
+        at = bisect_left(merged["number"], number)
+        if at < len(merged["number"]) and merged["number"][at] != number:
+            return None
+        for name in PER_ROW:
+            merged[name][at : at + 1] = [changed[name][place]]
+    return {**merged, "agents": list(agents)}
+
+
+def _read(session: Session, goal: GoalRow, after: int = 0) -> Columns:
     query = sa.select(*_COLUMNS).where(_made.goal == goal.slug, ~_made.hidden)
     if after:
         query = query.where(_made.changed_seq > after)
     rows = session.execute(query.order_by(_made.number)).all()
     merges = _merge_parents(session, [row.second_parent for row in rows if row.second_parent])
-    epoch = goal.created_at
-    return orjson.dumps(
-        {
-            "goal": goal.slug,
-            "seq": seq,
-            "direction": goal.direction,
-            "epoch": epoch.isoformat(),
-            "complete": after == 0,
-            "statuses": STATUSES,
-            "standings": STANDINGS,
-            **_columns(rows, merges, epoch),
-        }
-    )
+    return _columns(rows, merges, goal.created_at)
+
+
+def _encoded(goal: GoalRow, seq: int, columns: Columns, complete: bool = True) -> bytes:
+    about = {
+        "goal": goal.slug,
+        "seq": seq,
+        "direction": goal.direction,
+        "epoch": goal.created_at.isoformat(),
+        "complete": complete,
+        "statuses": STATUSES,
+        "standings": STANDINGS,
+    }
+    return orjson.dumps({**about, **columns})
 
 
 def _merge_parents(session: Session, shas: list[str]) -> dict[str, int]:
@@ -92,7 +142,7 @@ def _merge_parents(session: Session, shas: list[str]) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
-def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> dict[str, list[Any]]:
+def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> Columns:
     agents: dict[str | None, int] = {}
     # SQLite's times come back naive here, in UTC: making 100,000 aware took a third of the time.
     aware = bool(rows) and rows[0].created_at.tzinfo is not None

@@ -1,6 +1,5 @@
 """Reads of a big goal: tree, delta, lineage, file and diff, beside a git process per read."""
 
-import gzip
 import subprocess
 from typing import Any
 
@@ -12,25 +11,42 @@ from hub import check, experiments, refs, trees
 from hub.core import Hub
 from hub.maintenance import repack
 from hub.tables import ExperimentRow, GoalRow
+from hub.trees import Told
+from protocol.events import GoalChanged
 from tests.hub.forest import grow
 
 
 def tree(size: int, repeats: int) -> dict[str, Any]:
-    """The whole tree as a first reader gets it, as later readers get it, and one change."""
+    """The whole tree as it is read first, after a hundred changes, and unchanged; and one delta."""
     with a_hub(train="rate = 1\n") as hub:  # a tree holds no files
         grow(hub, size)
-        with hub.database.work() as work:
-            newest = trees.newest(work.session, "toy")
-            change = sa.update(ExperimentRow).where(col(ExperimentRow.number) > size - 100)
-            work.session.execute(change.values(changed_seq=newest + 1))
+
+        def changed() -> None:
+            """What a reader waits for when a hundred experiments were just scored."""
+            _change(hub, size - 100)
+            read()
+
+        def read() -> Told:
+            with hub.database.read() as session:
+                return hub.trees.get(session, session.get_one(GoalRow, "toy"))
+
+        told = read()
+        write = timed(lambda: _change(hub, size - 100), repeats)
+        found = {"write": write, "write_and_changed": timed(changed, repeats)}
+        found["kept"] = timed(read, repeats)
+        newest = read().seq - 1
         with hub.database.read() as session:
             goal = session.get_one(GoalRow, "toy")
-            body = trees.tree(session, goal)
-            whole = timed(lambda: trees.tree(session, goal), repeats)
-            kept = timed(lambda: hub.trees.get(session, goal), repeats)
-            delta = timed(lambda: trees.tree(session, goal, after=newest), repeats * 5)
-    packed = len(gzip.compress(body, 6))
-    return {"whole": whole, "kept": kept, "delta": delta, "bytes": len(body), "gzip_bytes": packed}
+            found["first"] = timed(lambda: trees.tree(session, goal), repeats)
+            found["delta"] = timed(lambda: trees.tree(session, goal, after=newest), repeats * 5)
+    return {**found, "bytes": len(told.body), "gzip_bytes": len(told.packed)}
+
+
+def _change(hub: Hub, above: int) -> None:
+    with hub.database.work() as work:
+        seq = work.announce(GoalChanged(goal="toy", state="open", version=1, reason="bench"))
+        change = sa.update(ExperimentRow).where(col(ExperimentRow.number) > above)
+        work.session.execute(change.values(changed_seq=seq))
 
 
 def lineage(depth: int, repeats: int) -> dict[str, Any]:

@@ -70,9 +70,11 @@ def _behind(hub: Hub, session: Session, row: TokenRow) -> AgentRow:
     return agent
 
 
-async def _holder(lease: UUID, hub: TheHub, bearer: Bearer, address: Address) -> Found:
+async def _holder(request: Request, lease: UUID, bearer: Bearer) -> Found:
+    # Asked for hundreds of times a second: each dependency more would cost what the look-up does.
+    hub: Hub = request.app.state.hub
     token = bearer.credentials if bearer else ""
-    return await hub.renewals.find(Ask(token, address, lease))
+    return await hub.renewals.find(Ask(token, guards.caller(request.scope), lease))
 
 
 Holder = Annotated[Found, Depends(_holder)]

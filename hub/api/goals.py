@@ -13,6 +13,7 @@ from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Experiments, Tree
 from protocol.goals import Goal, Goals
 
+JSON = "application/json"
 router = APIRouter(prefix="/v1/goals", tags=["goals"])
 
 
@@ -36,15 +37,21 @@ def tree(
     hub: TheHub,
     after: Annotated[int, Query(ge=0)] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
+    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """The tree as columns, or what changed after an event; the ETag is the newest event."""
     goal = goals.find(session, slug)
     tag = f'"{slug}-{trees.newest(session, slug)}-{after}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
-    body = hub.trees.get(session, goal, after)
-    return Response(body, media_type="application/json", headers=headers)
+    if after:
+        return Response(trees.tree(session, goal, after), media_type=JSON, headers=headers)
+    told = hub.trees.get(session, goal)
+    if "gzip" not in accept_encoding:
+        return Response(told.body, media_type=JSON, headers=headers)
+    packed = {**headers, "Content-Encoding": "gzip"}
+    return Response(told.packed, media_type=JSON, headers=packed)
 
 
 @router.get("/{slug}/leaderboard", responses=refusals(NotFound))

@@ -12,7 +12,8 @@ def check(
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend counters and hashes; make damaged repositories again.")
+        bool,
+        typer.Option("--repair", help="Mend counters, hashes and repositories."),
     ] = False,
 ) -> None:
     """Hold database, git, blobs and counters against each other; exit code 1 if they disagree."""

@@ -1,8 +1,13 @@
 """Reading the tree: lineage, children, leaves, subtree, diffs between any two."""
 
+import orjson
 from fastapi.testclient import TestClient
 
+from hub import trees
+from hub.core import Hub
+from hub.tables import GoalRow
 from protocol.experiments import Ancestor
+from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
 
@@ -78,3 +83,43 @@ def test_an_unchanged_tree_costs_a_304(http: TestClient, volta: Volunteer) -> No
 
     again = http.get("/v1/goals/toy/tree", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_kept_tree_follows_every_change_to_the_byte(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    grace = Curator.of(hub, http)
+    seen = [told(hub)]
+
+    first = str(volta.explore(0.2, metric=0.8).experiment)
+    seen.append(told(hub))
+    tesla.explore(0.3, metric=0.7)
+    seen.append(told(hub))
+    grace.acts("experiment.hide", experiment=first)
+    seen.append(told(hub))
+    volta.explore(0.4, metric=0.6)
+    seen.append(told(hub))
+
+    assert [kept for kept, _ in seen] == [fresh for _, fresh in seen]
+    assert [orjson.loads(kept)["number"][:3] for kept, _ in seen] == [
+        *([0], [0, 1], [0, 1, 2]),
+        *([0, 2], [0, 2, 3]),
+    ]
+
+
+def told(hub: Hub) -> tuple[bytes, bytes]:
+    """The tree as it is kept, and as it is read anew."""
+    with hub.database.read() as session:
+        goal = session.get_one(GoalRow, "toy")
+        return hub.trees.get(session, goal).body, trees.tree(session, goal)
+
+
+def test_a_tree_is_packed_for_who_can_unpack(http: TestClient, volta: Volunteer) -> None:
+    volta.explore(0.2, metric=0.8)
+
+    plain = http.get("/v1/goals/toy/tree", headers={"Accept-Encoding": "identity"})
+    packed = http.get("/v1/goals/toy/tree", headers={"Accept-Encoding": "gzip"})
+
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == plain.json()
