@@ -122,9 +122,7 @@ class Renewals:
 
     def _admitted(self, known: tuple[TokenRow, Agent | None] | None, ask: Ask, now: Time) -> Agent:
         row, agent = known or (None, None)
-        token = admission.admit(
-            self.limits, row, ask.token, ask.address, now, "agent", "verifier"
-        )
+        token = admission.admit(self.limits, row, ask.token, ask.address, now, "agent", "verifier")
         if agent is None:
             raise Unauthorized
         self.limits.owner(agent.owner, agent.per_minute)
@@ -138,9 +136,9 @@ def _identity(ask: Ask) -> str:
 
 # Built once: building a statement costs as much as running it.
 _TOKENS = (
-    sa.select(
-        TokenRow, col(AgentRow.name), col(AgentRow.wish), col(AgentRow.owner), OwnerRow.per_minute
-    )
+    sa.select(TokenRow, *[col(each) for each in (AgentRow.name, AgentRow.wish, AgentRow.owner)])
+    .add_columns(col(OwnerRow.per_minute))
+    .select_from(TokenRow)
     .outerjoin(AgentRow, col(AgentRow.name) == col(TokenRow.subject))
     .outerjoin(OwnerRow, col(OwnerRow.name) == col(AgentRow.owner))
     .where(col(TokenRow.id).in_(sa.bindparam("tokens", expanding=True)))
@@ -153,9 +151,7 @@ _HELD = sa.select(*[_orders[name] for name in Held._fields]).where(
 
 def _tokens(session: Session, asks: Sequence[Ask]) -> dict[str, tuple[TokenRow, Agent | None]]:
     found = session.execute(_TOKENS, {"tokens": list({_identity(ask) for ask in asks})})
-    return {
-        row.id: (row, Agent(name, *rest) if name else None) for row, name, *rest in found
-    }
+    return {row.id: (row, Agent(name, *rest) if name else None) for row, name, *rest in found}
 
 
 def _held(session: Session, asks: Sequence[Ask]) -> dict[UUID, Held]:

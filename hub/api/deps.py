@@ -13,7 +13,7 @@ from hub.board import Author
 from hub.core import Hub
 from hub.db import Work as UnitOfWork
 from hub.desk import Desk
-from hub.errors import HubError, Unauthorized
+from hub.errors import Forbidden, HubError, Unauthorized
 from hub.renewals import Ask, Found
 from hub.sessions import Actor, SignedIn
 from hub.tables import AgentRow, OwnerRow, TokenRow
