@@ -26,6 +26,8 @@ class ClientProcess:
     owner: str
     finished: set[str] = field(default_factory=set)
     process: subprocess.Popen[bytes] | None = None
+    _life: int = 0
+    """Where in its log its present life begins."""
     _over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -56,6 +58,7 @@ class ClientProcess:
         """Begin to work, with the mutator that needs no key."""
         argv = ("run", "--folder", str(self.folder), "--mutator", "offline")
         with self.log.open("ab") as output:
+            self._life = output.tell()
             self.process = subprocess.Popen(
                 self._argv(*argv),
                 env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
@@ -70,6 +73,11 @@ class ClientProcess:
         """Whether it has not ended."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def listens(self) -> bool:
+        """Whether a Ctrl-C would be heard: while Python still starts, it would only be a crash."""
+        return b"Ctrl-C finishes the run" in self.log.read_bytes()[self._life :]
+
     def signal(self, number: signal.Signals) -> None:
         """Send one signal to the client alone."""
         if self.running and self.process is not None:
@@ -83,8 +91,9 @@ class ClientProcess:
             self.process.wait()
 
     def stop(self) -> int:
-        """What one Ctrl-C does; returns the exit code."""
+        """What one Ctrl-C does to a client that has started; returns the exit code."""
         self.signal(signal.SIGCONT)
+        eventually(lambda: self.listens or not self.running)
         self.signal(signal.SIGINT)
         code = self.process.wait(PATIENCE) if self.process is not None else 0
         self._over.set()

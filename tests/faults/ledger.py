@@ -21,6 +21,10 @@ Body = dict[str, Any]
 T = TypeVar("T")
 
 
+class LeaseLost(Exception):
+    """The lease went to another agent while the hub was away; there is nothing left to do."""
+
+
 @dataclass
 class Ledger:
     """Sends over `url`, which may lead through a proxy; `random` makes its changes."""
@@ -105,7 +109,11 @@ class Ledger:
         return answer
 
     def work_once(self) -> UUID:
-        """Claim, propose, finish and deliver, each until it is acknowledged."""
+        """Claim, propose, finish and deliver, each until it is acknowledged.
+
+        Raises:
+            LeaseLost: the hub was away for longer than the lease lasts.
+        """
         identity = self.finish(self.propose(self.patiently(self.claim)))
         self.patiently(lambda: self.deliver(identity).raise_for_status())
         return identity
@@ -132,6 +140,8 @@ class Ledger:
 def _answered(answer: httpx.Response) -> httpx.Response:
     if answer.status_code >= 500:
         answer.raise_for_status()
+    if answer.status_code == 409 and answer.json()["code"] == "stale_lease":
+        raise LeaseLost
     assert answer.status_code == 200, answer.text
     return answer
 

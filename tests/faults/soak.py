@@ -1,6 +1,7 @@
 """`make soak`: hub and clients are killed, frozen and cut off at random; then all must add up."""
 
 import argparse
+import contextlib
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from random import Random
 from tests.faults.client_process import ClientProcess, eventually
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
 from tests.faults.invariants import Site, violations
-from tests.faults.ledger import Ledger, ledgers
+from tests.faults.ledger import LeaseLost, Ledger, ledgers
 from tests.services.proxy import Fault, FaultProxy, fault_proxy
 
 LEASE = "5"
@@ -55,7 +56,8 @@ class Soak:
     def _work(self, ledger: Ledger) -> None:
         while not self.over.is_set():
             try:
-                ledger.work_once()
+                with contextlib.suppress(LeaseLost):
+                    ledger.work_once()
             except Exception as problem:  # whatever ends a volunteer is a finding
                 self.troubles.append(f"{ledger.name} gave up: {problem!r}")
                 return
@@ -118,7 +120,7 @@ class Soak:
             worker.join()
         for client in self.clients:
             if not client.running:
-                self.troubles.append(f"{client.name} had ended by itself")
+                self.troubles.append(f"{client.name} had ended by itself; {_last_words(client)}")
                 client.start()
         eventually(lambda: not any(client.unsent() for client in self.clients))
         for client in self.clients:
@@ -129,12 +131,15 @@ class Soak:
         try:
             code = client.stop()
         except subprocess.TimeoutExpired:
-            said = client.log.read_text(errors="replace")[-2000:]
-            self.troubles.append(f"{client.name} did not stop; its last words: {said}")
+            self.troubles.append(f"{client.name} did not stop; {_last_words(client)}")
             client.kill()
             return
         if code:
             self.troubles.append(f"{client.name} ended with {code}")
+
+
+def _last_words(client: ClientProcess) -> str:
+    return f"its last words: {client.log.read_text(errors='replace')[-2000:]}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
