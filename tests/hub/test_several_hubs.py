@@ -14,23 +14,19 @@ import websockets.sync.client
 
 from tests.builders import Order, a_join, a_proposal, a_report, a_work_request
 from tests.faults.hub_process import TOY, HubProcess
-from tests.services.s3 import S3Server
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def hubs(tmp_path: Path, postgres_url: str, s3: S3Server) -> Iterator[list[HubProcess]]:
-    """Three processes, each with a data folder of its own, on one database and one bucket."""
-    settings = {
-        "AGENTHUB_DATABASE_URL": postgres_url,
-        "AGENTHUB_BLOB_URL": f"s3://{s3.fresh_bucket()}",
-        "AWS_ENDPOINT_URL": s3.endpoint,
-        "AWS_ACCESS_KEY_ID": s3.key,
-        "AWS_SECRET_ACCESS_KEY": s3.secret,
-        "AWS_DEFAULT_REGION": s3.region,
-    }
+def hubs(tmp_path: Path, postgres_url: str) -> Iterator[list[HubProcess]]:
+    """Three processes, each with a data folder of its own, on one database and the same blobs."""
+    settings = {"AGENTHUB_DATABASE_URL": postgres_url}
     three = [HubProcess(tmp_path / f"hub{n}", settings=settings) for n in range(3)]
+    (tmp_path / "blobs").mkdir()
+    for each in three:
+        each.data.mkdir()
+        (each.data / "blobs").symlink_to(tmp_path / "blobs")
     three[0].run("goal", "open", str(TOY))
     for each in three:
         each.start()
@@ -46,6 +42,7 @@ class Nomad:
     hubs: list[HubProcess]
     name: str
     at: int
+    http: httpx.Client
     token: str = ""
     acknowledged: list[str] = field(default_factory=list)
 
@@ -57,7 +54,7 @@ class Nomad:
             self.at += 1
             url = self.hubs[self.at % len(self.hubs)].url + path
             try:
-                answer = httpx.request(method, url, json=content, headers=headers, timeout=10)
+                answer = self.http.request(method, url, json=content, headers=headers)
             except httpx.HTTPError:
                 continue
             if answer.status_code < 500:
@@ -88,8 +85,17 @@ class Nomad:
         return str(self.send("PUT", f"/v1/experiments/{uuid4()}", proposal)["sha"])
 
 
-def test_one_of_three_is_killed_under_load_and_nothing_is_lost(hubs: list[HubProcess]) -> None:
-    nomads = [Nomad(hubs, f"nomad{n}", n) for n in range(4)]
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    """One client for all: each would read the machine's certificates anew."""
+    with httpx.Client(timeout=10) as client:
+        yield client
+
+
+def test_one_of_three_is_killed_under_load_and_nothing_is_lost(
+    hubs: list[HubProcess], http: httpx.Client
+) -> None:
+    nomads = [Nomad(hubs, f"nomad{n}", n, http) for n in range(4)]
     killer = threading.Timer(2.0, hubs[1].kill)
     killer.start()
 
@@ -100,38 +106,40 @@ def test_one_of_three_is_killed_under_load_and_nothing_is_lost(hubs: list[HubPro
     acknowledged = {run for nomad in nomads for run in nomad.acknowledged}
     assert len(acknowledged) == 32
     for run in acknowledged:
-        assert httpx.get(f"{hubs[2].url}/v1/runs/{run}", timeout=10).status_code == 200
+        assert http.get(f"{hubs[2].url}/v1/runs/{run}").status_code == 200
     hubs[1].start()
-    shas = shas_of(hubs[0])
+    shas = shas_of(hubs[0], http)
     for each in hubs:
         for sha in shas:  # each process reads commits that another wrote
-            files = httpx.get(f"{each.url}/v1/experiments/{sha}/files", timeout=10)
+            files = http.get(f"{each.url}/v1/experiments/{sha}/files")
             assert files.status_code == 200, files.text
         assert "all agree" in each.run("check")
-    assert events(hubs[0]) == events(hubs[1]) == events(hubs[2])
+    assert events(hubs[0], http) == events(hubs[1], http) == events(hubs[2], http)
 
 
-def test_an_event_at_one_hub_reaches_a_socket_at_another(hubs: list[HubProcess]) -> None:
+def test_an_event_at_one_hub_reaches_a_socket_at_another(
+    hubs: list[HubProcess], http: httpx.Client
+) -> None:
     address = hubs[2].url.replace("http", "ws") + "/v1/live"
     with websockets.sync.client.connect(address) as live:
         live.recv(timeout=10)
-        nomad = Nomad(hubs[:1], "volta", 0)
+        nomad = Nomad(hubs[:1], "volta", 0, http)
         nomad.send("POST", "/v1/agents", a_join("volta", "ada"))
 
         assert '"agent.joined"' in live.recv(timeout=10)
 
 
-def shas_of(hub: HubProcess) -> list[str]:
-    page = httpx.get(f"{hub.url}/v1/goals/toy/experiments", params={"limit": 100}, timeout=10)
+def shas_of(hub: HubProcess, http: httpx.Client) -> list[str]:
+    page = http.get(f"{hub.url}/v1/goals/toy/experiments", params={"limit": 100})
     return [each["sha"] for each in page.json()["experiments"]]
 
 
-def events(hub: HubProcess) -> list[int]:
+def events(hub: HubProcess, http: httpx.Client) -> list[int]:
     """Every event's number, read page by page."""
     seen: list[int] = []
     while True:
         params = {"after": seen[-1] if seen else 0}
-        page = httpx.get(f"{hub.url}/v1/events", params=params, timeout=10).json()["events"]
+        page = http.get(f"{hub.url}/v1/events", params=params).json()["events"]
         if not page:
             assert seen == list(range(1, len(seen) + 1))
             return seen
