@@ -4,7 +4,11 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from agent_client.errors import HubBusy, HubUnreachable
+
+T = TypeVar("T")
 CAP_SECONDS = 60.0
 TOO_MANY_FLOOR = 60.0
 
@@ -56,3 +60,21 @@ class Stopping:
     def sleep(self, seconds: float) -> bool:
         """Wait, but no longer than until the owner wants to stop; says whether they do."""
         return self.finish.wait(seconds)
+
+
+def until_answered(
+    ask: Callable[[], T], stopping: Stopping, say: Callable[[str], None], backoff: Backoff
+) -> T:
+    """Ask the hub until it answers: after a power cut a client may be up before its hub is.
+
+    Raises:
+        HubUnreachable, HubBusy: the owner wants to stop, and there is still no answer.
+    """
+    while True:
+        try:
+            return ask()
+        except (HubUnreachable, HubBusy) as problem:
+            say(f"Waiting: {problem.detail}")
+            floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
+            if stopping.sleep(backoff.next(floor)):
+                raise

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from agent_client import control, fleet, joining, machine, settings, versions
-from agent_client.backoff import Stopping
+from agent_client.backoff import Backoff, Stopping, until_answered
 from agent_client.build import choose_sandbox, kit_for, loop_for, prove
 from agent_client.doctor import doctor
 from agent_client.errors import ClientError
@@ -140,10 +140,10 @@ def work(kit: Kit) -> None:
 
 def _introduce(kit: Kit) -> None:
     """Say what will happen, and check the hub's version gate."""
-    info = kit.hub.info()
-    advice = versions.check(VERSION, info.minimum_client, info.latest_client)
-    kit.hub.me()
     say = kit.telemetry.say
+    info = until_answered(kit.hub.info, kit.stopping, say, Backoff())
+    advice = versions.check(VERSION, info.minimum_client, info.latest_client)
+    until_answered(kit.hub.me, kit.stopping, say, Backoff())
     say(f"{kit.settings.agent} works for {info.name} on {kit.device.name} ({kit.device.kind}).")
     say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
     say(prove(kit.sandbox))
