@@ -16,7 +16,7 @@ from tests.services.ports import free_port
 
 BIN = Path(sys.executable).parent
 TOY = Path(__file__).parent / "toy"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds a start or a stop may take on a busy machine."""
 
 
