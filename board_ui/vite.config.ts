@@ -15,9 +15,14 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         // What every page uses is one file: a first view costs few requests. Plots, the tree and the
-        // diff stay apart and come after the first paint.
+        // diff stay apart and come after the first paint. Small pages that are read together are one
+        // file each: alone, half of what they weigh would be the names that they import.
         codeSplitting: {
-          groups: [{ name: "base", test: /rolldown.runtime|node_modules\/(svelte|esm-env|clsx)\/|src\/(ui|[^/]+\.(ts|svelte)$)/ }],
+          groups: [
+            { name: "base", test: /rolldown.runtime|node_modules\/(svelte|esm-env|clsx)\/|src\/(ui|[^/]+\.(ts|svelte)$)/ },
+            { name: "people", test: /src\/pages\/(Agents?|Mine|Signin|Words|Missing)\.svelte/ },
+            { name: "board", test: /src\/(posts\/(?!Composer|Recent)|pages\/(Board|Topic|Search)\.svelte)/ },
+          ],
         },
       },
     },

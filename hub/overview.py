@@ -10,7 +10,6 @@ from hub import goals
 from hub.settings import VERSION, Settings
 from hub.tables import AgentRow, EventRow, ExperimentRow, GoalRow, OrderRow, RunRow
 from protocol.events import AnyEnvelope
-from protocol.experiments import Standing
 from protocol.goals import Direction, GoalState
 from protocol.overview import GoalCard, Improvement, Overview, Title
 
@@ -46,7 +45,7 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
     spec = goals.spec(session, goal)
     steps = stairs(session, goal)
     root = session.exec(select(_made).where(col(_made.sha) == goal.root)).first()
-    best, verified = _best(session, goal, False), _best(session, goal, True)
+    best, champion = _best(session, goal), _champion(session, goal)
     baseline = root.score if root is not None else None
     gain = None if best is None or baseline is None else best - baseline
     return GoalCard(
@@ -60,7 +59,8 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
         reason=goal.state_reason,
         baseline=baseline,
         best=best,
-        verified_best=verified,
+        verified_best=champion.score if champion else None,
+        champion=champion.sha if champion else None,
         gain=gain,
         noise_sd=goal.noise_sd,
         **_counts(session, goal, now),
@@ -74,7 +74,7 @@ def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
     asked = {
         "experiments": sa.select(sa.func.count()).where(mine),
         "experiments_today": sa.select(sa.func.count()).where(
-            mine, col(_made.created_at) > now - DAY
+            mine, col(_made.number) > sa.func.coalesce(_last_before(goal, now - DAY), -1)
         ),
         "running": sa.select(sa.func.count()).where(*held),
         "agents": sa.select(sa.func.count(sa.distinct(col(OrderRow.agent)))).where(*held),
@@ -87,14 +87,29 @@ def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
     return {name: session.execute(query).scalar_one() for name, query in asked.items()}
 
 
-def _best(session: Session, goal: GoalRow, verified: bool) -> float | None:
-    pick = sa.func.min if goal.direction == "min" else sa.func.max
-    query = sa.select(pick(col(_made.score))).where(
-        col(_made.goal) == goal.slug, ~col(_made.hidden)
+def _last_before(goal: GoalRow, then: datetime) -> sa.ScalarSelect[int]:
+    """The number of the last experiment before a time: numbers grow with time, so the search walks
+    back over what came since, and not over the whole goal.
+    """
+    query = sa.select(col(_made.number)).where(
+        col(_made.goal) == goal.slug, col(_made.created_at) <= then
     )
-    if verified:
-        query = query.where(col(_made.standing) == Standing.VERIFIED.value)
-    return session.execute(query).scalar()
+    return query.order_by(col(_made.number).desc()).limit(1).scalar_subquery()
+
+
+def _best(session: Session, goal: GoalRow) -> float | None:
+    """The best score so far; by order and limit, as an index on the score answers that at once."""
+    score = col(_made.score)
+    query = sa.select(score).where(
+        col(_made.goal) == goal.slug, score.is_not(None), ~col(_made.hidden)
+    )
+    order = score.asc() if goal.direction == "min" else score.desc()
+    return session.execute(query.order_by(order).limit(1)).scalar()
+
+
+def _champion(session: Session, goal: GoalRow) -> ExperimentRow | None:
+    query = select(_made).where(col(_made.sha) == goal.champion, ~col(_made.hidden))
+    return session.exec(query).first()
 
 
 def stairs(session: Session, goal: GoalRow) -> list[Improvement]:

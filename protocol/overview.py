@@ -34,6 +34,7 @@ class GoalCard(Wire):
     baseline: float | None = None
     best: float | None = None
     verified_best: float | None = None
+    champion: str | None = None
     gain: float | None = None
     noise_sd: float | None = None
     experiments: int = 0

@@ -15,7 +15,18 @@ export const live = $state({
   attempts: 0,
 });
 
+/** Where a lease's holder is, as its heartbeat just said; told to whoever listens now, never kept. */
+export interface Progress {
+  lease: string;
+  goal: string;
+  phase: string;
+  fraction: number;
+  step: number;
+  loss: number | null;
+}
+
 const listeners = new Set<Listener>();
+const eavesdroppers = new Set<(progress: Progress) => void>();
 const follower = new Follower();
 let socket: WebSocket | undefined;
 let retry: ReturnType<typeof setTimeout> | undefined;
@@ -26,6 +37,12 @@ let quiet: ReturnType<typeof setTimeout> | undefined;
 export function hear(listener: Listener): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/** Hear heartbeats from now on; returns how to stop. */
+export function overhear(listener: (progress: Progress) => void): () => void {
+  eavesdroppers.add(listener);
+  return () => eavesdroppers.delete(listener);
 }
 
 /** Open the socket and keep it open. */
@@ -70,6 +87,11 @@ function connect(): void {
 
 function receive(text: string): void {
   listen();
+  if (text.startsWith('{"progress":')) {
+    const { progress } = JSON.parse(text) as { progress: Progress };
+    for (const listener of eavesdroppers) listener(progress);
+    return;
+  }
   for (const envelope of follower.take(text)) {
     for (const listener of listeners) listener(envelope);
   }

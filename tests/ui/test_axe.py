@@ -29,6 +29,7 @@ PATHS = (
     "/s?q=learning",
     "/words",
     "/signin",
+    "/mine",
     "/ops",
     "/g/nowhere",
     "/e/0000000",

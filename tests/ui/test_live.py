@@ -4,19 +4,28 @@ import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from hub import tokens
 from tests.builders import a_join
-from tests.ui.conftest import ServedHub, served, settle
+from tests.ui.conftest import ServedHub, opened, served, settle
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def own_hub(built_board: Path, own_world: Path) -> Iterator[ServedHub]:
+def voltas_token(own_world: Path) -> str:
+    """A token of an agent that is in the middle of a run."""
+    with opened(own_world) as hub, hub.database.work() as work:
+        return tokens.issue(work, "agent", "volta")
+
+
+@pytest.fixture(scope="module")
+def own_hub(built_board: Path, own_world: Path, voltas_token: str) -> Iterator[ServedHub]:
     """A hub of these tests' own, to kill and to write to."""
     with served(own_world) as hub:
         yield hub
@@ -74,3 +83,29 @@ def test_ten_tabs_are_all_live(own_hub: ServedHub, token: str, browser: Browser)
         tab.bring_to_front()
         expect(tab.get_by_text("to every tab")).to_have_count(1, timeout=30_000)
     context.close()
+
+
+def test_a_runs_log_and_loss_are_followed_while_it_runs(
+    own_hub: ServedHub, voltas_token: str, open_page: Callable[..., Page]
+) -> None:
+    held: Any = own_hub.get("/v1/leases")
+    lease = next(each for each in held if each["agent"] == "volta")
+
+    def _prints(*lines: str, step: int) -> None:
+        said = {
+            "epoch": lease["epoch"],
+            "lines": lines,
+            "points": [{"step": step, "loss": 3.0 / step}],
+        }
+        _send(own_hub, "POST", f"/v1/leases/{lease['id']}/output", said, voltas_token)
+
+    _prints("step 00001 (1.0%) | loss: 3.0", "\x1b[31m<b>red</b>\x1b[0m", step=1)
+    page = open_page(f"/e/{lease['experiment'][:7]}", at=own_hub.url)
+    log = page.get_by_role("log", name="Log as it is printed")
+    expect(log.get_by_text("<b>red</b>", exact=True)).to_have_count(1)
+
+    _prints("step 00002 (2.0%) | loss: 1.5", step=2)
+
+    expect(log.get_by_text("step 00002")).to_have_count(1)
+    expect(log.get_by_text("step 00001")).to_have_count(1)
+    expect(page.get_by_role("img", name="Training loss by step: this, so far")).to_be_visible()

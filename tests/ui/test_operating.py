@@ -1,9 +1,10 @@
-"""An operator at a real browser: signs in by a one-time link, acts, undoes, and writes."""
+"""Operators and volunteers at a real browser: sign in by a one-time link, act, undo, write."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,6 +25,7 @@ class Staffed:
 
     hub: ServedHub
     links: list[str] = field(default_factory=list)
+    owners_link: str = ""
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +41,9 @@ def staffed(built_board: Path, own_world: Path) -> Iterator[Staffed]:
         )  # fmt: skip
         work.session.flush()
         links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(7)]
+        owners = people.LINK.format(url="", code=sessions.link_owner(work, "nikola"))
     with served(own_world) as hub_process:
-        yield Staffed(hub_process, links)
+        yield Staffed(hub_process, links, owners)
 
 
 @pytest.fixture
@@ -162,3 +165,35 @@ def test_words_on_an_experiment_stand_in_its_discussion_and_outlive_a_reload(
     said = desk.locator("#discussion").get_by_role("article").filter(has_text="another seed")
     expect(said).to_have_count(1)
     assert watched.errors == []
+
+
+def test_a_volunteer_pauses_a_machine_ends_a_token_and_writes(
+    staffed: Staffed, open_page: Callable[..., Page], watched: Watched
+) -> None:
+    page = open_page(staffed.owners_link, at=staffed.hub.url)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/mine")
+    expect(page.get_by_role("heading", name="Machines of nikola")).to_be_visible()
+    page.get_by_role("button", name="Pause after this run").click()
+    expect(page.get_by_text("You paused it here")).to_be_visible()
+    agent: Any = staffed.hub.get("/v1/agents/tesla")
+    assert agent["wish"] == "pause"
+
+    page.get_by_text("1 token", exact=True).click()
+    page.get_by_role("button", name="Mint another").click()
+    expect(page.get_by_text("It is shown this once")).to_be_visible()
+    page.get_by_role("button", name="End token").first.click()
+    page.get_by_role("button", name="End it").click()
+    expect(page.get_by_text("1 token", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("You paused it here")).to_have_count(0)
+
+    visit(page, staffed, "/m/discussion/Is%20depth%20worth%20it%3F")
+    page.get_by_label("Message").fill("My card is old, but mine.")
+    page.get_by_role("button", name="Post").click()
+    post = page.get_by_role("article").filter(has_text="old, but mine")
+    expect(post.get_by_text("human", exact=True)).to_be_visible()
+
+    page.add_init_script(AXE.read_text("utf-8"))
+    assert violations(page, staffed.hub.url + "/mine") == []
+    assert (watched.errors, watched.outside) == ([], [])

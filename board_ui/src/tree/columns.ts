@@ -141,3 +141,20 @@ export const statusOf = (forest: Forest, row: number): string => forest.statuses
 
 /** The name of a row's standing. */
 export const standingOf = (forest: Forest, row: number): string => forest.standings[forest.standing[row]];
+
+export interface Outcomes {
+  kept: number;
+  discarded: number;
+  crashed: number;
+}
+
+/** How the experiments ended; those under way are in none of the three. */
+export function outcomes(forest: Forest): Outcomes {
+  const out = { kept: 0, discarded: 0, crashed: 0 };
+  for (let row = 0; row < forest.size; row++) {
+    if (forest.kept[row] === 1) out.kept += 1;
+    else if (!Number.isNaN(forest.score[row])) out.discarded += 1;
+    else if (statusOf(forest, row) !== "running") out.crashed += 1;
+  }
+  return out;
+}
