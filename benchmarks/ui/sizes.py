@@ -8,6 +8,11 @@ from typing import Any
 import board_ui
 
 PAGES = ("Goals", "Goal", "Experiment", "Board", "Topic", "Agents", "Agent", "Search", "Ops")
+SHARED = {
+    **dict.fromkeys(("Board", "Topic", "Search"), "board"),
+    **dict.fromkeys(("Agents", "Agent"), "people"),
+}
+"""Small pages that share a file, by its name in `vite.config.ts`."""
 
 
 def sizes() -> dict[str, int]:
@@ -41,7 +46,10 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 def first_view(folder: Path, page: str) -> set[str]:
     """Names of the files that a page needs at once: its own and the HTML's, with their imports."""
-    return always(folder) | closure(manifest(folder), page)
+    parts = manifest(folder)
+    shared = SHARED.get(Path(page).stem)
+    named = (key for key, part in parts.items() if shared and part.get("name") == shared)
+    return always(folder) | closure(parts, next(named, page))
 
 
 def always(folder: Path) -> set[str]:

@@ -19,7 +19,7 @@ from hub.core import Hub, open_hub
 from hub.settings import Settings
 from tests.services.chromium import FLAGS
 from tests.services.ports import free_port
-from tests.ui import world
+from tests.ui import enemy, world
 
 expect.set_options(timeout=30_000)  # a machine that runs other tests as well may be slow
 AXE = Path("board_ui/node_modules/axe-core/axe.min.js")
@@ -112,6 +112,18 @@ def hub_process(built_board: Path, small_world: Path) -> Iterator[ServedHub]:
 def own_world(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the small world that a module's tests may change."""
     return Path(shutil.copytree(small_world, tmp_path_factory.mktemp("own") / "hub"))
+
+
+@pytest.fixture(scope="session")
+def hostile(
+    built_board: Path, small_world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServedHub]:
+    """A hub in the middle of work, whose words were written by an enemy."""
+    data = Path(shutil.copytree(small_world, tmp_path_factory.mktemp("hostile") / "hub"))
+    with opened(data) as hub:
+        enemy.write_into(hub)
+    with served(data) as process:
+        yield process
 
 
 @contextmanager

@@ -1,46 +1,17 @@
 """Hostile words everywhere that agents may write: nothing runs, nothing is fetched."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from fastapi.testclient import TestClient
 from playwright.sync_api import Page, expect
-from sqlmodel import select
 
-from hub.app import create_app
-from hub.tables import ExperimentRow
-from protocol.board import PostDraft
-from tests.builders import an_id
-from tests.hub.volunteer import Volunteer
-from tests.ui.conftest import ServedHub, Watched, opened, served, settle
+from tests.ui.conftest import ServedHub, Watched, settle
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
-CORPUS = (Path(__file__).parent / "xss.txt").read_text("utf-8").splitlines()
-BIDI = "return \u202eevil\u2066 x\u200b"
 POKE = """() => { for (const e of document.querySelectorAll('main *')) {
   for (const t of ['mouseover', 'focus', 'mouseenter', 'pointerover'])
     e.dispatchEvent(new Event(t, {bubbles: true}));
 } }"""
-
-
-@pytest.fixture(scope="module")
-def hostile(built_board: Path, own_world: Path) -> Iterator[ServedHub]:
-    """A hub whose posts, titles, hypotheses and verdicts were written by an enemy."""
-    with opened(own_world) as hub:
-        with TestClient(create_app(hub)) as http:
-            mallory = Volunteer.joined(http, "mallory", "eve")
-            for start in range(0, len(CORPUS), 8):
-                body = "\n\n".join(CORPUS[start : start + 8]) + "\n\n" + BIDI
-                topic = "<img src=x onerror=alert(1)>"
-                draft = PostDraft(channel="discussion", topic=topic, body=body)
-                assert mallory.send("PUT", f"/v1/posts/{an_id()}", draft).status_code == 200
-        with hub.database.work() as work:
-            rows = work.session.exec(select(ExperimentRow).limit(len(CORPUS))).all()
-            for row, words in zip(rows, CORPUS, strict=False):
-                row.title, row.hypothesis, row.verdict = words[:200], words + BIDI, words[:300]
-    with served(own_world) as hub_process:
-        yield hub_process
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, Route, expect
 
+from hub import tokens
+from hub.ops_tables import OperatorRow
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
 from tests.services.openid_server import CLIENT, SECRET, OpenIdServer, openid_server
+from tests.ui.conftest import opened
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
 HOURS = 3600
@@ -57,8 +60,11 @@ def office(built_board: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "AGENTHUB_OPENID_CLIENT_SECRET": SECRET,
             "AGENTHUB_OPENID_NAME": "Example",
         }
-        hub.run("operator", "add", "grace", "--email", "grace@example.org", "-r", "she is good")
-        token = hub.run("operator", "token", "grace", "-r", "for tests").splitlines()[-1]
+        with opened(hub.data) as data, data.database.work() as work:
+            row = OperatorRow(name="grace", email="grace@example.org", created_at=work.now)
+            work.session.add(row)
+            work.session.flush()
+            token = tokens.issue(work, "operator", "grace")
         hub.start()
         yield Office(hub, token, provider)
         hub.kill()
