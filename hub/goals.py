@@ -115,6 +115,10 @@ def set_state(work: Work, goal: GoalRow, state: GoalState, reason: str) -> GoalR
     return goal
 
 
+# Every visit of a goal's page shows its brief, which changes a few times in its life.
+_rendered = functools.lru_cache(maxsize=32)(render)
+
+
 def view(session: Session, goal: GoalRow, with_files: bool = False) -> Goal:
     """A goal as the hub tells it."""
     current = version(session, goal.slug, goal.version)
@@ -137,7 +141,7 @@ def view(session: Session, goal: GoalRow, with_files: bool = False) -> Goal:
         reason=goal.state_reason,
         spec=rules,
         files=_files(rules, current.files, with_files),
-        brief_html=render(current.files.get(rules.brief, "")) if with_files else "",
+        brief_html=_rendered(current.files.get(rules.brief, "")) if with_files else "",
         baseline=goal.root,
         champion=goal.champion,
         experiments=count,
