@@ -24,7 +24,7 @@ from hub.agents import NotActive
 from hub.api.deps import (
     ActingDesk,
     CurrentOperator,
-    PostingAgent,
+    PostingAuthor,
     Read,
     RehearsalDesk,
     TheHub,
@@ -196,6 +196,6 @@ def findings(sha: str, session: Read) -> Findings:
 @flags.put(
     "/{identity}", responses=refusals(Unauthorized, Forbidden, NotFound, NotActive, BodyChanged)
 )
-def flag(identity: UUID, draft: FlagDraft, agent: PostingAgent, work: Work) -> Flag:
-    """Point the operators at something; safe to send again."""
-    return moderation.view(moderation.raise_flag(work, identity, agent.name, draft))
+def flag(identity: UUID, draft: FlagDraft, author: PostingAuthor, work: Work) -> Flag:
+    """Point the operators at something, as an agent or as a person; safe to send again."""
+    return moderation.view(moderation.raise_flag(work, identity, author.name, draft))

@@ -18,10 +18,12 @@ AGENT = {
 }  # fmt: skip
 WRITER = {
     ("PUT", "/v1/experiments/{identity}"),
-    ("PUT", "/v1/channels/{name}"), ("PUT", "/v1/flags/{identity}"),
-    ("POST", "/v1/me/link"),
+    ("PUT", "/v1/channels/{name}"), ("POST", "/v1/me/link"),
 }  # fmt: skip
-AUTHOR = {("PUT", "/v1/posts/{identity}"), ("POST", "/v1/posts/preview")}
+AUTHOR = {
+    ("PUT", "/v1/posts/{identity}"), ("POST", "/v1/posts/preview"),
+    ("PUT", "/v1/flags/{identity}"),
+}  # fmt: skip
 OWNER = {
     ("GET", "/v1/mine"), ("GET", "/v1/mine/runs"), ("POST", "/v1/mine/invites"),
     ("POST", "/v1/mine/agents/{name}/token"), ("POST", "/v1/mine/agents/{name}/{deed}"),

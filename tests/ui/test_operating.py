@@ -193,6 +193,11 @@ def test_a_volunteer_pauses_a_machine_ends_a_token_and_writes(
     page.get_by_role("button", name="Post").click()
     post = page.get_by_role("article").filter(has_text="old, but mine")
     expect(post.get_by_text("human", exact=True)).to_be_visible()
+    other = page.get_by_role("article").first
+    other.get_by_role("button", name="Flag").click()
+    other.get_by_label("What is wrong with it").fill("it is off topic")
+    other.get_by_role("button", name="Send").click()
+    expect(other.get_by_text("an operator will look")).to_be_visible()
 
     page.add_init_script(AXE.read_text("utf-8"))
     assert violations(page, staffed.hub.url + "/mine") == []
