@@ -75,7 +75,7 @@ ui-check: board_ui/node_modules/vitest ## types, accessibility warnings and unit
 ui-test: $(VENV)/.dev $(VENV)/.services ## a real Chromium against a real hub
 	$(BIN)/pytest -q tests/ui
 
-screenshots: $(VENV)/.dev ## nine pages in light and dark, into docs/screenshots
+screenshots: $(VENV)/.dev ## eleven pages in light and dark, into docs/screenshots
 	$(BIN)/python -m tests.ui.screenshots
 
 security-test: $(VENV)/.dev $(VENV)/.services ## hostile inputs, every route times every role, sessions in Chromium, schemathesis

@@ -20,6 +20,12 @@ export function signed(value: number, digits = 5): string {
   return Number(text) === 0 ? text : (value > 0 ? "+" : MINUS) + text;
 }
 
+/** What the best number that a card shows is better by than the baseline; null while there is none. */
+export function gain(card: { verified_best?: number | null; best?: number | null; baseline?: number | null }): number | null {
+  const best = card.verified_best ?? card.best ?? null;
+  return best === null || card.baseline == null ? null : best - card.baseline;
+}
+
 export type Direction = "min" | "max";
 export type Judgement = "better" | "worse" | "within noise" | "no change";
 

@@ -11,9 +11,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, Route, expect
 
-from hub import tokens
+from hub import goals, tokens
 from hub.ops_tables import OperatorRow
-from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
+from tests.builders import FILES, a_spec
+from tests.faults.hub_process import HubProcess
 from tests.services.openid_server import CLIENT, SECRET, OpenIdServer, openid_server
 from tests.ui.conftest import opened
 
@@ -52,7 +53,7 @@ class Office:
 def office(built_board: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """One hub for all: every test signs in with a link of its own."""
     with openid_server() as provider:
-        hub = HubProcess(a_data_folder_with_the_toy(tmp_path_factory.mktemp("office")))
+        hub = HubProcess(tmp_path_factory.mktemp("office") / "hub")
         hub.settings = {
             "AGENTHUB_PUBLIC_URL": hub.url,
             "AGENTHUB_OPENID_ISSUER": provider.url,
@@ -61,6 +62,7 @@ def office(built_board: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "AGENTHUB_OPENID_NAME": "Example",
         }
         with opened(hub.data) as data, data.database.work() as work:
+            goals.open_goal(work, data.git, a_spec(), FILES)
             row = OperatorRow(name="grace", email="grace@example.org", created_at=work.now)
             work.session.add(row)
             work.session.flush()
