@@ -1,12 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Follower } from "./follower.ts";
-import { ago, bytes, duration, identity, judge, metric, pieces, signed, words } from "./format.ts";
+import { ago, bytes, duration, gain, identity, judge, metric, pieces, signed, words } from "./format.ts";
 import { mintId } from "./posts/draft.ts";
 import { match } from "./routes.ts";
 import { readView, writeView } from "./url.ts";
 
 const DEFAULTS = { q: "", view: "focus", sel: 0, all: false, open: [] as string[] };
+
+describe("a card", () => {
+  it("tells the gain of the number that it shows", () => {
+    expect(gain({ verified_best: 0.5, best: 0.25, baseline: 1 })).toBe(-0.5);
+    expect(gain({ best: 0.25, baseline: 1 })).toBe(-0.75);
+    expect(gain({ baseline: 1 })).toBeNull();
+  });
+});
 
 describe("the address", () => {
   it("says the same view after a round trip", () => {

@@ -1,6 +1,7 @@
 """What people do on the board, with the keyboard alone; and addresses that say what is shown."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -97,6 +98,22 @@ def test_an_address_shows_the_same_after_a_reload(
 
     assert page.url.endswith(path)
     assert page.evaluate(pressed) == before
+
+
+def test_what_a_search_finds_is_ringed_in_the_tree_and_zoomed_to(
+    open_page: Callable[..., Page], watched: Watched
+) -> None:
+    page = open_page("/g/tiny_gpt")
+    box = page.get_by_label("Highlight experiments by words or filters")
+    box.fill("learning")
+    box.press("Enter")
+    page.wait_for_url("**/g/tiny_gpt?q=learning")
+    page.get_by_role("button", name=re.compile(r"Zoom to \d+ hits?")).click()
+
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("button", name=re.compile(r"Zoom to \d+ hits?"))).to_be_visible()
+    assert watched.errors == []
 
 
 def test_a_phone_gets_the_outline(open_page: Callable[..., Page]) -> None:

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { lines } from "./drawing.ts";
 import { ticks, toSvg, type Picture } from "./svg.ts";
 
 const side = { low: 0, high: 10, label: "x", write: String };
@@ -24,6 +25,13 @@ describe("a plot as SVG", () => {
   it("steps, and leaves gaps where nothing was known", () => {
     const text = toSvg(picture([{ kind: "stair", colour: "black", x: [0, 1, 2, 3], y: [null, 5, 5, 4] }]));
     expect(text.match(/<path d="M[\d. ]+H[\d.]+V[\d.]+" fill="none"/)).toHaveLength(1);
+  });
+
+  it("draws curves over each other, and a logarithm only where there is one", () => {
+    const text = lines({ x: [1, 2, 3], series: [{ y: [4, 0, 2], colour: "red" }, { y: [3, null, 1], colour: "blue" }], ink: String, title: "loss", label: "step", log: true });
+    expect(text.match(/stroke="(red|blue)" stroke-width="2"/g)).toHaveLength(2);
+    expect(text).not.toContain("NaN");
+    expect(text).not.toContain("Infinity");
   });
 
   it("has round ticks inside its range", () => {

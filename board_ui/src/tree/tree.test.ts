@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { applyDelta, GHOST, rowOf, toForest, type Columns } from "./columns.ts";
+import { applyDelta, GHOST, outcomes, rowOf, toForest, type Columns } from "./columns.ts";
 import { focus, topRows } from "./focus.ts";
 import { layoutAll, layoutFocus } from "./layout.ts";
 import { indexPlaces } from "./hit.ts";
@@ -27,6 +27,11 @@ const trees = fc
   .map((rows) => columns(rows.map(([seed], index) => (index === 0 ? -1 : seed % index)), rows.map(([, score]) => score)));
 
 describe("columns", () => {
+  it("count each experiment that is over in one outcome", () => {
+    const said = columns([-1, 0, 0, 0], [1, 2, null, null], { kept: [1, 0, 0, 0], status: [1, 1, 2, 0] });
+    expect(outcomes(toForest(said))).toEqual({ kept: 1, discarded: 1, crashed: 1 });
+  });
+
   it("keep a missing score apart from a zero", () => {
     const forest = toForest(columns([-1, 0], [0, null]));
     expect([forest.score[0], forest.score[1]]).toEqual([0, NaN]);
