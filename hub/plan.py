@@ -30,7 +30,7 @@ def next_orders(unit: Work, settings: Settings, count: int = ORDERS) -> list[Pla
 
 
 def _askers(unit: Work) -> list[AgentRow]:
-    query = select(AgentRow).where(col(AgentRow.state) == "active")
+    query = select(AgentRow).where(col(AgentRow.state) == "active", col(AgentRow.wish) == "")
     recent = query.order_by(col(AgentRow.last_seen_at).desc(), col(AgentRow.name)).limit(AGENTS)
     return list(unit.session.exec(recent).all()) or [_stand_in(unit)]
 
