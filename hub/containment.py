@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
-
 from hub.db import Work
 from hub.errors import HubError
 from hub.ops_tables import FindingRow, FlagRow
 from hub.policy_lint import Seen
-from hub.tables import AgentRow, ExperimentRow, RunRow
-from protocol.experiments import Standing
+from hub.tables import AgentRow, ExperimentRow, OwnerRow
 
 POLICY = "policy"
 """Who raises the flags that hold a proposal back."""
@@ -23,21 +19,6 @@ class PolicyRefused(HubError):
     code, status = "policy_refused", 422
 
 
-def trust(session: Session, owner: str) -> int:
-    """How many of an owner's runs count for experiments that others confirmed."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(RunRow)
-        .join(ExperimentRow, col(ExperimentRow.sha) == col(RunRow.experiment))
-        .where(
-            col(RunRow.owner) == owner,
-            col(RunRow.counted),
-            col(ExperimentRow.standing) == Standing.VERIFIED.value,
-        )
-    )
-    return int(session.execute(query).scalar_one())
-
-
 def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> bool:
     """Whether a proposal must wait for an operator before others may run it.
 
@@ -47,7 +28,7 @@ def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> 
     levels = {one.level for one in seen}
     if not levels & {"deny", "review"}:
         return False
-    trusted = trust(work.session, by.owner) >= trusted_after
+    trusted = work.session.get_one(OwnerRow, by.owner).trust >= trusted_after
     if "deny" in levels and not trusted:
         worst = [one for one in seen if one.level == "deny"]
         lines = "; ".join(f"{one.path}:{one.line} {one.detail}" for one in worst[:3])

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import agents, board, experiments, work
+from hub import agents, board, experiments, sessions, work
 from hub.containment import POLICY
 from hub.db import Work
 from hub.desk import Desk, Effect, NoChange, put_back
@@ -70,18 +70,7 @@ def _whose(session: Session, kind: str, name: str) -> str | None:
         return find_owner(session, name).name
     if kind == "agent":
         return agents.find(session, name).owner
-    return _writer_of(session, board.find(session, _uuid(name)))
-
-
-def _writer_of(session: Session, post: PostRow) -> str | None:
-    """The owner of who wrote a post; an operator's, who may be called like an agent, is nobody's.
-
-    The hub's own posts tell of an agent's run.
-    """
-    if post.author_kind == "human":
-        return post.author
-    author = session.get(AgentRow, post.author) if post.author_kind != "operator" else None
-    return author.owner if author else None
+    return board.writer_of(session, board.find(session, _uuid(name)))
 
 
 def _uuid(text: str) -> UUID:
@@ -153,7 +142,7 @@ def hide_experiment(desk: Desk, act: acts.HideExperiment) -> Effect:
 def hide_post(desk: Desk, act: acts.HidePost) -> Effect:
     """Take a post off the board, or put it back."""
     post = board.find(desk.work.session, act.post)
-    owner = _writer_of(desk.work.session, post)
+    owner = board.writer_of(desk.work.session, post)
     desk.not_own(owner if act.off else None)
     _hide_post(desk, post, hidden=not act.off)
     if not desk.changes:
@@ -204,8 +193,8 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     runs = _hold_back(desk, owner, "banned")
     names = [agent.name for agent in _agents(session, owner.name)]
     alive = select(TokenRow).where(
-        col(TokenRow.subject).in_(names),
-        col(TokenRow.kind).in_(("agent", "verifier")),
+        col(TokenRow.subject).in_([*names, sessions.OWNERS + owner.name]),
+        col(TokenRow.kind).in_(("agent", "verifier", "session", "signin")),
         col(TokenRow.revoked_at).is_(None),
     )
     desk.change_all(session.exec(alive).all(), revoked_at=desk.work.now)
@@ -295,19 +284,21 @@ def _hear_again(desk: Desk) -> None:
 
     The recount that follows sets those aside again that read oddly without it.
     """
-    session = desk.work.session
+    session, concerned = desk.work.session, set(desk.recounts)
     banned = select(OwnerRow.name).where(col(OwnerRow.state) == "banned")
     gone = select(ExperimentRow.sha).where(col(ExperimentRow.owner).in_(banned))
     for agent in _set_aside_by_the_hub(session):
-        runs = select(RunRow).where(
+        silent = select(RunRow).where(
             col(RunRow.agent) == agent.name,
-            col(RunRow.goal).in_(desk.recounts),
             ~col(RunRow.counted),
             col(RunRow.experiment).not_in(gone),
         )
-        if theirs := session.exec(runs).all():
+        theirs = session.exec(silent).all()
+        in_goals = {run.goal for run in theirs}
+        if in_goals & concerned:
             desk.change(agent, state="active")
             desk.change_all(theirs, counted=True)
+            desk.recounts |= in_goals
 
 
 def _set_aside_by_the_hub(session: Session) -> list[AgentRow]:

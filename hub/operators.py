@@ -11,7 +11,7 @@ from hub import curation, moderation, people, plan, recount
 from hub.desk import TABLES, Desk, Effect, put_back
 from hub.errors import HubError, NotFound
 from hub.ops_tables import ActionRow
-from hub.tables import ExperimentRow, GoalRow, RunRow
+from hub.tables import ExperimentRow, GoalRow
 from protocol import acts
 from protocol.events import Curated
 from protocol.operators import Acted, ActionEntry, Change, Planned, Preview
@@ -48,19 +48,12 @@ def act(desk: Desk, said: acts.Act) -> Acted:
 def perform(desk: Desk, said: acts.Act) -> Effect:
     """The rule of an action, and the recounts that it asks for."""
     effect = RULES[type(said)](desk, said)
-    for goal in _as_they_came(desk.work.session, desk.recounts):
+    for goal in sorted(desk.recounts):
         for aside in recount.goal(desk.work, goal):
-            desk.note("agents", "state", ("active", "quarantined"), [aside.agent])
+            if aside.before == "active":
+                desk.note("agents", "state", ("active", "quarantined"), [aside.agent])
             desk.note("runs", "counted", (True, False), aside.runs)
     return effect
-
-
-def _as_they_came(session: Session, goals: set[str]) -> list[str]:
-    """Goals in the order of their newest runs, as they were last fitted when those came."""
-    newest = sa.func.max(col(RunRow.created_at))
-    query = sa.select(col(RunRow.goal), newest).where(col(RunRow.counted)).group_by(RunRow.goal)
-    found = {str(goal): when for goal, when in session.execute(query)}
-    return sorted(goals, key=lambda goal: (goal in found, found.get(goal), goal))
 
 
 def preview(desk: Desk, said: acts.Act) -> Preview:

@@ -12,10 +12,8 @@ from sqlmodel import Session, col, select
 from hub import scores
 from hub.db import Work
 from hub.scores import SetAside
-from hub.tables import ExperimentRow, GoalRow, OwnerRow, RunRow
+from hub.tables import HELD_BACK, ExperimentRow, GoalRow, OwnerRow, RunRow
 from protocol.experiments import Status
-
-HELD_BACK = ("quarantined", "banned")
 
 
 def goal(work: Work, slug: str) -> list[SetAside]:

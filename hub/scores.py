@@ -12,12 +12,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import experiments, goals, minds, trust, verification
+from hub import experiments, goals, minds, trust, trust_records, verification
 from hub.belief import Belief
 from hub.db import Work
 from hub.minds import Thoughts
-from hub.tables import AgentRow, ExperimentRow, GoalRow, OwnerRow, RunRow
-from hub.trust import Suspicion
+from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
+from hub.trust import Record, Suspicion
 from hub.verification import Verdict
 from protocol.events import ChampionChanged, Curated, ScoreChanged
 from protocol.experiments import Standing
@@ -86,10 +86,14 @@ def refit(work: Work, goal: GoalRow) -> "list[SetAside]":
 
 @dataclass(frozen=True)
 class SetAside:
-    """A device that the hub itself quarantined, and its runs that count no more."""
+    """A device that the hub itself quarantined, and its runs that count no more.
+
+    It may stand aside already, because of what it read in another goal.
+    """
 
     agent: str
     runs: tuple[UUID, ...]
+    before: str = "active"
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Fitted:
     noise_sd: float
     champion: str | None
     suspicions: tuple[Suspicion, ...] = ()
-    earned: Mapping[str, int] = field(default_factory=dict)
+    earned: Mapping[tuple[str, str], Record] = field(default_factory=dict)
 
 
 def believe(session: Session, goal: GoalRow) -> Fitted:
@@ -112,16 +116,8 @@ def believe(session: Session, goal: GoalRow) -> Fitted:
         noise_sd=thoughts.belief.noise_sd,
         champion=None if crowned is None else thoughts.state.sha(crowned),
         suspicions=tuple(trust.suspicions(thoughts.state.snapshot, thoughts.belief)),
-        earned=_earned(thoughts),
+        earned=trust.earned(thoughts.state.snapshot, thoughts.belief),
     )
-
-
-def _earned(thoughts: Thoughts) -> dict[str, int]:
-    """Each owner's trust: the least over the device classes they read on."""
-    least: dict[str, int] = {}
-    for (owner, _), valid in trust.earned(thoughts.state.snapshot, thoughts.belief).items():
-        least[owner] = min(valid, least.get(owner, valid))
-    return least
 
 
 def tell(thoughts: Thoughts, spec: GoalSpec) -> dict[str, Told]:
@@ -183,25 +179,21 @@ def write(work: Work, goal: GoalRow, fitted: Fitted, least: float = MATERIAL) ->
     for sha in loud:
         _announce(work, experiments.find(work.session, sha))
     _crown(work, goal, fitted)
-    _trust(work, fitted.earned)
+    trust_records.write(work, goal.slug, fitted.earned)
     if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
         return _quarantine(work, goal, fitted.suspicions[0])
     return []
 
 
-def _trust(work: Work, earned: Mapping[str, int]) -> None:
-    for row in work.session.exec(select(OwnerRow).where(col(OwnerRow.name).in_(earned))):
-        row.trust = earned[row.name]
-
-
 def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     """Set the oddest device aside, one a pass, and believe again without its readings."""
     agent = work.session.get(AgentRow, worst.device)
-    if agent is None or agent.state != "active":
-        return []
-    agent.state = "quarantined"
-    theirs = (col(RunRow.agent) == agent.name, col(RunRow.goal) == goal.slug, col(RunRow.counted))
+    theirs = (col(RunRow.agent) == worst.device, col(RunRow.goal) == goal.slug, col(RunRow.counted))
     runs = tuple(work.session.exec(select(RunRow.id).where(*theirs)).all())
+    if agent is None or not runs:
+        return []
+    before = agent.state
+    agent.state = "quarantined" if before == "active" else before
     work.session.execute(sa.update(RunRow).where(*theirs).values(counted=False))
     _count_again(work, goal)
     work.announce(
@@ -213,7 +205,7 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
             reason=worst.sentence,
         )
     )
-    return [SetAside(agent.name, runs), *refit(work, goal)]
+    return [SetAside(agent.name, runs, before), *refit(work, goal)]
 
 
 def _count_again(work: Work, goal: GoalRow) -> None:

@@ -47,10 +47,13 @@ class Settings(BaseSettings):
     rate_owner: float = Field(default=12_000, gt=0, description="requests a minute per owner")
     rate_anonymous: float = Field(default=3000, gt=0, description="a minute per address")
     rate_failures: float = Field(default=120, gt=0, description="wrong tokens a minute")
+    sockets_per_address: int = Field(default=500, ge=1, description="live sockets at a time")
     joins_per_hour: float = Field(default=100, gt=0, description="per /24 or /48")
     posts_per_hour: float = Field(default=240, gt=0, description="per agent")
     proposals_per_hour: float = Field(default=3600, gt=0, description="per agent")
-    trusted_after: int = Field(default=10, ge=0, description="verified runs until lint only warns")
+    trusted_after: int = Field(
+        default=10, ge=0, description="runs that others bore out until lint only warns"
+    )
     log_json: bool = False
     openid_issuer: str | None = None
     openid_client_id: str | None = None

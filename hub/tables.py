@@ -17,6 +17,10 @@ SQLModel.metadata.naming_convention = {
 }
 
 
+HELD_BACK = ("quarantined", "banned")
+"""An owner's states in which they earn nothing and nobody hears them."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware in, aware out; SQLite would hand back naive times."""
 
@@ -267,6 +271,17 @@ class RunRow(SQLModel, table=True):
     curve_points: int = 0
     started_at: datetime = Field(sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TrustRow(SQLModel, table=True):
+    """How often in a row others bore out an owner's readings on a device class, in one goal."""
+
+    __tablename__ = "trust"
+    goal: str = Field(primary_key=True, foreign_key="goals.slug", max_length=31)
+    owner: str = Field(primary_key=True, index=True, max_length=40)
+    device_class: str = Field(primary_key=True, max_length=200)
+    valid: int = 0
+    broken: bool = False
 
 
 class ChannelRow(SQLModel, table=True):

@@ -1,12 +1,12 @@
 """Which devices read oddly, and whose word has been borne out: both from the belief's residuals.
 
-Trust is BOINC's consecutive-valid rule per owner and device class; the residual test is Fishtest's,
-for continuous readings, with Bonferroni thresholds over the devices that were tested.
+Trust is BOINC's consecutive-valid rule per goal, owner and device class; the residual test is
+Fishtest's, for continuous readings, with Bonferroni thresholds over the devices that were tested.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,14 @@ class Suspicion:
     z: float
     colour: str
     sentence: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """How many readings in a row others bore out, and whether one before them was far off."""
+
+    valid: int = 0
+    broken: bool = False
 
 
 def suspicions(snapshot: Snapshot, belief: Belief) -> list[Suspicion]:
@@ -107,21 +115,32 @@ def _shift(belief: Belief, device: str) -> float:
     return abs(offset.mean) / belief.device_sd - 1.0
 
 
-def earned(snapshot: Snapshot, belief: Belief) -> dict[tuple[str, str], int]:
-    """Consecutive valid replicated readings per owner and device class, in the order they came."""
+def earned(snapshot: Snapshot, belief: Belief) -> dict[tuple[str, str], Record]:
+    """A goal's record of each owner and device class, from replicated readings as they came."""
     owners: dict[int, set[str]] = {}
     for reading in snapshot.readings:
         owners.setdefault(reading.node, set()).add(reading.owner)
-    trust: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, str], Record] = {}
     for place, reading in enumerate(snapshot.readings):
         if len(owners[reading.node]) < 2:
             continue
         key, odd = (reading.owner, reading.device_class), abs(float(belief.z[place]))
         if odd > INVALID:
-            trust[key] = 0
+            found[key] = Record(broken=True)
         elif odd <= VALID:
-            trust[key] = trust.get(key, 0) + 1
-    return trust
+            known = found.get(key, Record())
+            found[key] = replace(known, valid=known.valid + 1)
+    return found
+
+
+def total(records: Iterable[Record]) -> int:
+    """What several records are worth together: their sum, but no more than any broken one.
+
+    A lie in one goal costs an owner's word in all of them, until it is earned again where it was
+    lost; a new goal or a second device costs nothing.
+    """
+    every = list(records)
+    return min([sum(one.valid for one in every), *(one.valid for one in every if one.broken)])
 
 
 def check_probability(consecutive_valid: int) -> float:

@@ -6,6 +6,7 @@ import pytest
 
 from hub import belief, trust
 from hub.snapshot import Node, Reading, Rules, Snapshot
+from hub.trust import Record
 
 NOISE = 0.001
 
@@ -44,11 +45,11 @@ def test_a_device_that_scatters_is_red_and_first() -> None:
 
 def test_trust_counts_what_others_bore_out_and_falls_at_once() -> None:
     snapshot = a_snapshot()
-    assert trust.earned(snapshot, belief.fit(snapshot))["owner-1", "gpu"] == 8
+    assert trust.earned(snapshot, belief.fit(snapshot))["owner-1", "gpu"] == Record(8)
 
     lie = Reading(7, 0.5, "owner-1", "device-1", "p", "gpu")
     lied = Snapshot(snapshot.rules, snapshot.nodes, (*snapshot.readings, lie))
-    assert trust.earned(lied, belief.fit(lied))["owner-1", "gpu"] == 0
+    assert trust.earned(lied, belief.fit(lied))["owner-1", "gpu"] == Record(0, broken=True)
 
 
 def test_a_reading_that_nobody_repeated_earns_nothing() -> None:
@@ -69,3 +70,23 @@ def test_claims_of_the_trusted_are_checked_by_sampling(valid: int, probability: 
 def test_thresholds_grow_with_the_number_of_devices() -> None:
     assert trust.thresholds(50)[0] == pytest.approx(3.09, abs=0.01)
     assert trust.thresholds(50)[1] == pytest.approx(3.54, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("records", "worth"),
+    [
+        ((), 0),
+        ((Record(8),), 8),
+        ((Record(8), Record(3)), 11),
+        ((Record(100), Record(0, broken=True)), 0),
+        ((Record(100), Record(12, broken=True)), 12),
+        ((Record(5, broken=True), Record(2, broken=True)), 2),
+        ((Record(1), Record(9, broken=True)), 9),
+    ],
+    ids=["nobody", "one", "two", "a lie elsewhere", "earned again", "two lies", "more than all"],
+)
+def test_records_add_up_and_a_broken_one_holds_all_back(
+    records: tuple[Record, ...], worth: int
+) -> None:
+    assert trust.total(records) == worth
+    assert trust.total(reversed(records)) == worth

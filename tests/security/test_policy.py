@@ -2,15 +2,18 @@
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import col, select
 
 from hub import goal_files, leaks
 from hub.core import Hub
 from hub.policy_lint import news
+from hub.tables import ExperimentRow, OwnerRow
 from protocol.operators import Waiting
 from tests.builders import TRAIN, a_report
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
+DANGEROUS = {"train.py": TRAIN + "import socket\n"}
 BASE = {"train.py": "import os\nimport math\n\ndata = open(os.environ['AGENTHUB_DATA'])\n"}
 
 
@@ -100,13 +103,11 @@ def ready(volta: Volunteer) -> Volunteer:
 
 
 def test_a_newcomers_dangerous_code_is_refused_with_the_line(ready: Volunteer) -> None:
-    files = {"train.py": TRAIN + "import socket\n"}
-
-    answer = ready.propose(ready.exploring(), files=files)
+    answer = ready.propose(ready.exploring(), files=DANGEROUS)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "policy_refused")
     found = answer.json()["data"]["findings"][0]
-    assert (found["rule"], found["line"]) == ("import", len(files["train.py"].splitlines()))
+    assert (found["rule"], found["line"]) == ("import", len(DANGEROUS["train.py"].splitlines()))
     assert ready.http.get("/v1/goals/toy").json()["experiments"] == 1
 
 
@@ -126,6 +127,29 @@ def test_unusual_code_of_a_newcomer_waits_for_an_operator(
     assert grace.queue().items == []
     told = grace.send("GET", f"experiments/{order.experiment}/findings").json()
     assert not told["held"] and told["findings"]
+
+
+def test_who_is_borne_out_is_held_instead_of_refused_until_the_first_lie(
+    hub: Hub, ready: Volunteer
+) -> None:
+    order = ready.exploring()
+    trusts(hub, "ada", 9)
+    assert ready.propose(order, files=DANGEROUS).status_code == 422
+    trusts(hub, "ada", 10)
+    assert ready.propose(order, files=DANGEROUS).status_code == 200
+    ready.report(order, metric=None)
+    with hub.database.read() as session:
+        made = select(ExperimentRow.forbidden).order_by(col(ExperimentRow.number))
+        assert session.exec(made).all() == [False, True]
+
+    trusts(hub, "ada", 0)
+    again = ready.propose(ready.exploring(), files=DANGEROUS)
+    assert (again.status_code, again.json()["code"]) == (422, "policy_refused")
+
+
+def trusts(hub: Hub, owner: str, runs: int) -> None:
+    with hub.database.work() as work:
+        work.session.get_one(OwnerRow, owner).trust = runs
 
 
 def test_what_is_held_is_nobodys_parent_and_nobodys_replicate(
