@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Follower } from "./follower.ts";
 import { ago, bytes, duration, gain, identity, judge, metric, pieces, signed, words } from "./format.ts";
 import { mintId } from "./posts/draft.ts";
+import { acts, address, filled, fresh, lists, type Api } from "./ops/forms.ts";
 import { match } from "./routes.ts";
 import { readView, writeView } from "./url.ts";
 
@@ -77,5 +78,29 @@ describe("what is written here", () => {
     expect(early).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     expect(early.slice(0, 13) < late.slice(0, 13)).toBe(true);
     expect(mintId(1)).not.toBe(mintId(1));
+  });
+});
+
+describe("forms read from the API's own description", () => {
+  const api: Api = {
+    paths: {
+      "/v1/ops/actions": { get: {}, post: { requestBody: { content: { "application/json": { schema: { discriminator: { mapping: { "goal.weigh": "#/components/schemas/WeighGoal" } } } } } } } },
+      "/v1/ops/actions.csv": { get: {} },
+      "/v1/ops/goals/{slug}/diff": { get: { parameters: [{ name: "slug", in: "path", required: true, schema: { type: "string" } }, { name: "base", in: "query", schema: { anyOf: [{ type: "integer" }, { type: "null" }] } }] } },
+    },
+    components: { schemas: { WeighGoal: { required: ["reason", "goal", "weight"], properties: { action: { const: "goal.weigh" }, reason: { type: "string" }, goal: { type: "string" }, weight: { type: "number" }, files: { type: "object" }, off: { type: "boolean", default: false } } } } },
+  };
+
+  it("asks for all but the action's name and the reason", () => {
+    const [form] = acts(api);
+    expect(form?.fields.map((field) => [field.name, field.kind, field.required])).toEqual([["goal", "text", true], ["weight", "number", true], ["files", "json", false], ["off", "yes", false]]);
+    expect(form && filled(form, { ...fresh(form), goal: "toy" })).toBeUndefined();
+    expect(form && filled(form, { ...fresh(form), goal: "toy", weight: "2", files: "{" })).toBeUndefined();
+    expect(form && filled(form, { ...fresh(form), goal: "toy", weight: "2", files: '{"a": "b"}' })).toEqual({ goal: "toy", weight: 2, files: { a: "b" }, off: false });
+  });
+  it("fills an address, blanks first", () => {
+    const [, diff] = lists(api);
+    expect(lists(api).map((list) => list.name)).toEqual(["actions", "goals/{slug}/diff"]);
+    expect(diff && address(diff, { slug: "a/b", base: 2 })).toBe("/v1/ops/goals/a%2Fb/diff?base=2");
   });
 });

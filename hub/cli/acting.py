@@ -17,7 +17,7 @@ from hub import goal_files, operators, sessions
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.core import Hub
 from hub.desk import Desk
-from hub.errors import Invalid
+from hub.errors import Invalid, NotFound, Unauthorized
 from hub.sessions import CONSOLE, Actor
 from protocol import acts
 from protocol.operators import Acted, Preview
@@ -29,7 +29,7 @@ PATHS = {name: ELSEWHERE.get(name, name.replace(".", " ")) for name in acts.ACTS
 HELP = {
     "goal": "Open goals and curate them.",
     "experiment": "Pin, boost, freeze, forbid, hide, replicate, merge.",
-    "post": "Hide and feature posts.",
+    "post": "Write, hide and feature posts.",
     "notice": "Tell agents something as the operator.",
     "owner": "Approve, limit, quarantine, ban and restore volunteers.",
     "agent": "Set single devices aside, and let them work again.",
@@ -43,6 +43,8 @@ HELP = {
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it stands in the log for ever.")]
 By = Annotated[str, typer.Option("--by", envvar="AGENTHUB_OPERATOR", help="Act as this operator.")]
 Look = Annotated[bool, typer.Option("--preview", help="Show what it would do, and do nothing.")]
+BEGINNINGS = {acts.AddOperator, acts.CreateInvite, acts.SetRegistration, acts.FreezePosts}
+"""What a hub can be told before it holds anything; the rest needs one that does."""
 FolderArgument = Annotated[Path, typer.Argument(help="A goal's folder.")]
 FileArgument = Annotated[Path, typer.Argument(help="A file with the text.")]
 COMMON = {
@@ -55,29 +57,29 @@ COMMON = {
 
 
 WORDS = {
-    "agent": "An agent's name.",
+    "agent": "An agent's name: 2 to 31 of a-z, 0-9 and -.",
     "base": "The goal's version that you edited, so that nobody's change is lost.",
     "days": "Days until it ends; left out, it does not.",
     "email": "An address at the sign-in provider that becomes this operator.",
-    "experiment": "An experiment: its sha, or enough of it.",
+    "experiment": "An experiment: its sha, or its first 4 digits or more.",
     "factor": "How much more (or less, below 1) it is explored.",
-    "flag": "A flag's number.",
-    "goal": "A goal's name.",
-    "into": "The experiment that stays.",
-    "invite": "An invite's number.",
-    "notice": "A notice's number.",
+    "flag": "A flag's id, as `hub queue` shows it.",
+    "goal": "A goal's name, as `hub goal list` shows it.",
+    "into": "The experiment that stays: its sha, or its first 4 digits or more.",
+    "invite": "An invite's id, as `hub invite list` shows it.",
+    "notice": "A notice's number, as `hub notice list` shows it.",
     "off": "Undo it.",
-    "operator": "An operator's name.",
+    "operator": "An operator's name: 2 to 31 of a-z, 0-9 and -.",
     "overlap_minutes": "Minutes for which the old token goes on working.",
-    "owner": "An owner's name.",
+    "owner": "An owner's name: 2 to 31 of a-z, 0-9 and -.",
     "per_minute": "Requests a minute that are allowed.",
     "policy": "Who may join.",
-    "post": "A post's id.",
+    "post": "A post's id, as the board shows it.",
     "scope": "What the token may do.",
     "seq": "An action's number, as the log shows it.",
     "text": "What to say.",
     "times": "How many replications.",
-    "token": "A token's id.",
+    "token": "A token's id, as `hub token list` shows it.",
     "uses": "How often it can be used.",
     "version": "A version of the goal.",
     "weight": "Its share of the work, beside other goals' weights.",
@@ -99,8 +101,9 @@ def command(kind: type[acts.Act]) -> Callable[..., None]:
     """A command whose arguments are an action's required fields and whose options are the rest."""
 
     def _run(*, by: str, preview: bool, data: Path, database_url: str | None, **given: Any) -> None:
-        with opened(data, database_url) as hub:
-            run(hub, read(kind, given), by, preview)
+        act = read(kind, given)
+        with opened(data, database_url, begin=kind in BEGINNINGS) as hub:
+            run(hub, act, by, preview)
 
     found = [_parameter(kind, name, field) for name, field in _fields(kind).items()]
     asked = {each.name: each for each in found}
@@ -121,25 +124,37 @@ def read(kind: type[acts.Act], given: dict[str, Any]) -> acts.Act:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise Invalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise invalid(error) from error
+
+
+def invalid(error: ValidationError) -> Invalid:
+    """What is wrong with an argument, in words: nobody should have to read a pattern."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "string_pattern_mismatch" and name in WORDS:
+        return Invalid(f"{name} {str(first['input'])[:80]!r} will not do: {WORDS[name]}")
+    return Invalid(f"{name}: {first['msg']}")
 
 
 def run(hub: Hub, act: acts.Act, by: str = CONSOLE.name, preview: bool = False) -> None:
     """Do an action or preview it, and say what came of it."""
     if preview:
         with hub.database.rehearsal() as work:
-            desk = Desk(work, hub.settings, hub.git, _actor(work.session, by))
+            desk = Desk(work, hub.settings, hub.git, actor(work.session, by))
             _tell_preview(operators.preview(desk, act))
         return
     with hub.database.work() as work:
-        desk = Desk(work, hub.settings, hub.git, _actor(work.session, by))
+        desk = Desk(work, hub.settings, hub.git, actor(work.session, by))
         done = operators.act(desk, act)
     _tell(done)
 
 
-def _actor(session: Any, by: str) -> Actor:
-    return CONSOLE if by == CONSOLE.name else sessions.active(session, by)
+def actor(session: Any, by: str) -> Actor:
+    """The operator by that name, or the console."""
+    try:
+        return CONSOLE if by == CONSOLE.name else sessions.active(session, by)
+    except Unauthorized as error:
+        raise NotFound(f"There is no operator {by!r}; `hub operator list` shows them.") from error
 
 
 def _tell(done: Acted) -> None:

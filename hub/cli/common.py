@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hub.backup import DATABASE
 from hub.core import Hub, open_hub
+from hub.errors import HubError
 from hub.settings import Settings
 
 DataOption = Annotated[
@@ -24,10 +26,23 @@ DatabaseOption = Annotated[
 DEFAULT_DATA = Path("hub-data")
 
 
+class NoHub(HubError):
+    """There is no hub here; `hub goal open tiny_gpt` begins one."""
+
+    code, status = "no_hub", 404
+
+
 @contextmanager
-def opened(data: Path, database_url: str | None = None) -> Iterator[Hub]:
-    """The hub in a data folder, open for as long as a command works on it."""
-    hub = open_hub(Settings(data=data, database_url=database_url))
+def opened(data: Path, database_url: str | None = None, begin: bool = True) -> Iterator[Hub]:
+    """The hub in a data folder, open for as long as a command works on it.
+
+    Raises:
+        NoHub: there is none, and this command does not `begin` one: a typing error would.
+    """
+    settings = Settings(data=data, database_url=database_url)
+    if not begin and settings.database_url is None and not (data / DATABASE).exists():
+        raise NoHub(f"There is no hub in {data}; name its folder with --data.")
+    hub = open_hub(settings)
     try:
         yield hub
     finally:

@@ -9,6 +9,7 @@ from sqlmodel import select
 from hub import goal_files, goals
 from hub.cli import acting, goal_author
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+from hub.sessions import CONSOLE
 from hub.tables import GoalRow
 from protocol import acts
 from protocol.goals import Goal
@@ -19,13 +20,15 @@ app.command("validate")(goal_author.validate)
 app.command("import")(goal_author.import_checkout)
 
 NameArgument = Annotated[str, typer.Argument(help="The goal's name.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the log.")]
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; it stands in the log.")]
 
 
 @app.command("open")
 def open_goal(
     name: Annotated[str, typer.Argument(help="A goal of the library, or a goal's folder.")],
     reason: ReasonOption = "opened at the console",
+    by: acting.By = CONSOLE.name,
+    preview: acting.Look = False,
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
 ) -> None:
@@ -34,13 +37,13 @@ def open_goal(
     loaded = goal_files.from_library(name) if known else goal_files.load(Path(name))
     act = acts.CreateGoal(spec=loaded.spec, files=dict(loaded.texts), reason=reason)
     with opened(data, database_url) as hub:
-        acting.run(hub, act)
+        acting.run(hub, act, by, preview)
 
 
 @app.command("list")
 def list_goals(data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None) -> None:
     """List this hub's goals."""
-    with opened(data, database_url) as hub, hub.database.read() as session:
+    with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
         rows = session.exec(select(GoalRow)).all()
         for row in rows:
             typer.echo(f"{row.slug:20} {row.state:8} {row.title}")
@@ -53,7 +56,7 @@ def show(
     name: NameArgument, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """Show a goal's rules, the hashes of its files, and how far it has come."""
-    with opened(data, database_url) as hub, hub.database.read() as session:
+    with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
         goal = goals.view(session, goals.find(session, name))
     for line in _told(goal):
         typer.echo(line)

@@ -25,6 +25,7 @@ def add_to(app: typer.Typer, groups: dict[str, typer.Typer]) -> None:
         group, _, verb = path.rpartition(" ")
         home = groups[group] if group else app
         home.command(verb, help=reader.__doc__)(_listing(reader, columns))
+    app.command("log")(log)
     groups["goal"].command("versions")(versions)
     groups["goal"].command("diff")(diff)
     groups["experiment"].command("findings")(findings)
@@ -36,7 +37,7 @@ def _listing(reader: Reader, columns: str) -> Callable[..., None]:
         data: DataOption = DEFAULT_DATA,
         database_url: DatabaseOption = None,
     ) -> None:
-        with opened(data, database_url) as hub, hub.database.read() as session:
+        with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
             rows = reader(hub, session)
         _tell(rows, columns, as_json)
 
@@ -44,16 +45,26 @@ def _listing(reader: Reader, columns: str) -> Callable[..., None]:
 
 
 def _tell(rows: Sequence[BaseModel], columns: str, as_json: bool = False) -> None:
-    for row in rows:
-        said = row.model_dump(mode="json")
-        line = "  ".join(_cell(said[name]) for name in columns.split())
-        typer.echo(row.model_dump_json() if as_json else line.rstrip())
-    if not rows and not as_json:
-        typer.echo("Nothing.")
+    if as_json:
+        for row in rows:
+            typer.echo(row.model_dump_json())
+        return
+    names = columns.split()
+    cells = [[_cell(row.model_dump(mode="json")[name]) for name in names] for row in rows]
+    if len(rows) == 1 and not names:
+        cells = [[name, _cell(value)] for name, value in rows[0].model_dump(mode="json").items()]
+    else:
+        cells = [names, *cells] if rows else [["Nothing."]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        said = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join(said).rstrip())
 
 
 def _cell(value: Any) -> str:
-    return "-" if value is None else str(value).ljust(10)
+    """A value on one line, with nothing in it that a terminal would obey or hide."""
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _tokens(_: Hub, session: Session) -> Sequence[BaseModel]:
@@ -82,11 +93,6 @@ def _notices(_: Hub, session: Session) -> Sequence[BaseModel]:
     return rolls.notices(session)
 
 
-def _log(_: Hub, session: Session) -> Sequence[BaseModel]:
-    """Show the append-only log, the newest first."""
-    return operators.log(session, limit=1000)
-
-
 def _queue(_: Hub, session: Session) -> Sequence[BaseModel]:
     """Show what waits for a decision, the oldest first."""
     return review.queue(session).items
@@ -109,18 +115,34 @@ LISTS: dict[str, tuple[Reader, str]] = {
     "owner list": (_owners, "name state trust agents runs experiments"),
     "operator list": (_operators, "name owner state"),
     "notice list": (_notices, "id goal by withdrawn_at text"),
-    "log": (_log, "seq at operator action object reason"),
-    "queue": (_queue, "waiting kind object title detail"),
-    "health": (_health, "leases open_orders parked agents_online registration disk_free_bytes"),
+    "queue": (_queue, "key waiting kind object title detail"),
+    "health": (_health, ""),
     "plan": (_plan, "goal kind number why"),
 }
+
+
+def log(
+    *,
+    operator: Annotated[str | None, typer.Option(help="Only this operator's actions.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action, such as owner.ban.")] = None,
+    about: Annotated[str | None, typer.Option(help="Only what was done to this.")] = None,
+    goal: Annotated[str | None, typer.Option(help="Only this goal's.")] = None,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Show the append-only log, the newest first."""
+    asked = operators.Asked(operator, action, about, goal)
+    with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
+        found = operators.log(session, asked, limit=1000)
+    _tell(found, "seq at operator action object reason", as_json)
 
 
 def versions(
     goal: GoalName, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """List a goal's versions."""
-    with opened(data, database_url) as hub, hub.database.read() as session:
+    with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
         _tell(curation.versions(session, goal), "version by created_at reason")
 
 
@@ -132,15 +154,18 @@ def diff(
     database_url: DatabaseOption = None,
 ) -> None:
     """Show what changed between two versions of a goal."""
-    with opened(data, database_url) as hub, hub.database.read() as session:
-        for lines in curation.diff(session, goal, base, version).files.values():
-            typer.echo("\n".join(lines))
+    with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
+        found = curation.diff(session, goal, base, version).files
+    for lines in found.values():
+        typer.echo("\n".join(lines))
+    if not found:
+        typer.echo("Nothing.")
 
 
 def findings(
     experiment: ExperimentSha, data: DataOption = DEFAULT_DATA, database_url: DatabaseOption = None
 ) -> None:
     """Show what the policy saw in an experiment's code."""
-    with opened(data, database_url) as hub, hub.database.read() as session:
+    with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
         found = review.findings(session, experiments.find(session, experiment).sha)
     _tell(found.findings, "level rule path line detail")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from hub.cli import acting, check, goal, reading, serve, top
+from hub.cli import acting, check, goal, reading, serve, top, writing
 from hub.errors import HubError
 from hub.settings import VERSION
 
@@ -23,6 +23,7 @@ app.command("check")(check.check)
 app.add_typer(goal.app, name="goal")
 acting.add_to(app, GROUPS := {"goal": goal.app})
 reading.add_to(app, GROUPS)
+GROUPS["post"].command("write")(writing.write)
 
 
 def _version(asked: bool) -> None:

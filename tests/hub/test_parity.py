@@ -1,5 +1,10 @@
-"""What operators do over the API they can do with `hub …`, and the other way round."""
+"""What operators do at the browser and over the API they can do with `hub …`, and back.
 
+The board offers what the API's own description lists (`tests/ui/test_operating.py` compares its
+choices with these), and words the most usual actions by hand: those must be actions, too.
+"""
+
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from hub import operators
 from hub.cli.acting import PATHS
 from hub.cli.reading import LISTS
 from hub.cli.root import app
+from hub.errors import HubError
 from protocol import acts
 
 DECIDED_ELSEWHERE = {
@@ -63,10 +69,79 @@ def test_every_list_of_the_api_is_a_command(http: TestClient) -> None:
     assert set(shown.values()) <= commands()
 
 
-def test_no_command_acts_behind_the_apis_back() -> None:
-    reading = {*LISTS, "goal versions", "goal diff", "experiment findings"}
+def worded_by_hand() -> Iterator[tuple[str, set[str]]]:
+    """Every action that a page of the board words itself, with the fields that it fills."""
+    pages = sorted((Path(__file__).parents[2] / "board_ui" / "src").rglob("*.svelte"))
+    for page in pages:
+        for said in re.findall(r"act=\{\{ (.*?) \}\}", page.read_text("utf-8")):
+            pairs = [part.split(":")[0].strip() for part in said.split(", ")]
+            named = re.search(r'action: "([a-z.]+)"', said)
+            if named:
+                yield named.group(1), set(pairs) - {"action"}
 
-    assert commands() - set(PATHS.values()) - reading <= DECIDED_ELSEWHERE
+
+def test_what_a_page_of_the_board_words_by_hand_is_an_action_with_its_fields() -> None:
+    worded = list(worded_by_hand())
+
+    assert len(worded) > 10
+    for action, fields in worded:
+        known = acts.ACTS[action].model_fields
+        needed = {name for name, field in known.items() if field.is_required()}
+        assert fields <= set(known), f"{action} knows no {fields - set(known)}"
+        assert needed - {"reason"} <= fields, f"{action} wants {needed - fields}"
+
+
+def test_whoever_may_write_at_the_browser_may_write_at_the_console(tmp_path: Path) -> None:
+    data = ["--data", str(tmp_path / "hub")]
+    CliRunner().invoke(app, ["goal", "open", "fast_words", *data], catch_exceptions=False)
+    words = ["post", "write", "discussion", "Moving house", "Back on **Monday**."]
+
+    told = CliRunner().invoke(app, [*words, *data], catch_exceptions=False)
+
+    assert told.exit_code == 0
+    assert told.output.startswith("Posted in discussion, 'Moving house'")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["queue"], "There is no hub in"),
+        (["owner", "ban", "ada", "-r", "a typing error"], "There is no hub in"),
+        (["experiment", "pin", "zzz", "-r", "a typing error"], "'zzz' will not do: An experiment"),
+        (["goal", "open", "fast_words", "--by", "nobody"], "There is no operator 'nobody'"),
+    ],
+)
+def test_a_typing_error_is_named_and_begins_no_hub(
+    tmp_path: Path, words: list[str], told: str
+) -> None:
+    answer = CliRunner().invoke(app, [*words, "--data", str(tmp_path / "typo")])
+
+    assert isinstance(answer.exception, HubError)
+    assert told in answer.exception.detail
+    assert "nobody" in words or not (tmp_path / "typo").exists()
+
+
+def test_a_list_has_a_heading_and_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+    def hub(*words: str) -> str:
+        answer = CliRunner().invoke(app, [*words, "--data", str(tmp_path / "hub")])
+        return answer.output
+
+    hub("goal", "open", "fast_words")
+    hub("notice", "write", "two\nlines \x1b[31mred \u202eback", "-r", "a test wants it")
+
+    heading, notice = hub("notice", "list").splitlines()
+
+    assert heading.split() == ["id", "goal", "by", "withdrawn_at", "text"]
+    assert notice.endswith("two lines  [31mred  back")
+    assert "registration" in hub("health") and hub("queue") == "Nothing.\n"
+    assert len(hub("log", "--action", "notice.write").splitlines()) == 2
+    assert hub("log", "--operator", "grace") == "Nothing.\n"
+
+
+def test_no_command_acts_behind_the_apis_back() -> None:
+    reading = {*LISTS, "log", "goal versions", "goal diff", "experiment findings"}
+
+    assert commands() - set(PATHS.values()) - reading - {"post write"} <= DECIDED_ELSEWHERE
 
 
 @pytest.mark.parametrize("name", sorted(set(PATHS.values())))
@@ -74,7 +149,7 @@ def test_every_command_says_what_it_does_and_asks_why(name: str) -> None:
     told = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"})
 
     assert told.exit_code == 0
-    assert ("--reason" in told.output and "--preview" in told.output) or name == "goal open"
+    assert "--reason" in told.output and "--preview" in told.output
 
 
 def test_the_console_acts_previews_and_undoes(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from playwright.sync_api import Page, expect
 
 from hub import people, sessions
 from hub.ops_tables import FlagRow, OperatorRow
+from protocol import acts
 from tests.ui.conftest import AXE, ServedHub, Watched, opened, served, settle
 from tests.ui.test_axe import best_of, violations
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
-SECTIONS = ("/ops", "/ops/goals", "/ops/people", "/ops/log", "/ops/health")
+SECTIONS = ("/ops", "/ops/goals", "/ops/people", "/ops/log", "/ops/health", "/ops/everything")
 
 
 @dataclass
@@ -40,7 +41,7 @@ def staffed(built_board: Path, own_world: Path) -> Iterator[Staffed]:
             )
         )  # fmt: skip
         work.session.flush()
-        links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(7)]
+        links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(9)]
         owners = people.LINK.format(url="", code=sessions.link_owner(work, "nikola"))
     with served(own_world) as hub_process:
         yield Staffed(hub_process, links, owners)
@@ -101,6 +102,46 @@ def test_the_desk_shows_what_waits_and_keys_decide_it(desk: Page, watched: Watch
 
     expect(desk.get_by_text("Nothing waits.")).to_be_visible()
     expect(desk.get_by_role("link", name="Operate", exact=True)).to_be_visible()
+    assert watched.errors == []
+
+
+def test_every_action_and_every_list_of_the_api_can_be_had_at_the_browser(
+    desk: Page, staffed: Staffed, watched: Watched
+) -> None:
+    visit(desk, staffed, "/ops/everything")
+    doing, looking = desk.get_by_label("Action", exact=True), desk.get_by_label("List", exact=True)
+    _, *offered = doing.locator("option").all_inner_texts()
+    _, *shown = looking.locator("option").all_inner_texts()
+    paths: Any = staffed.hub.get("/v1/openapi.json")["paths"]
+
+    assert set(offered) == set(acts.ACTS)
+    assert {f"/v1/ops/{name}" for name in shown} == {
+        path
+        for path, route in paths.items()
+        if path.startswith("/v1/ops/") and "get" in route and "." not in path
+    }
+    assert watched.errors == []
+
+
+def test_an_action_that_no_page_words_is_done_by_its_form_and_seen_in_a_list(
+    desk: Page, staffed: Staffed, watched: Watched
+) -> None:
+    visit(desk, staffed, "/ops/everything")
+    desk.get_by_label("Action", exact=True).select_option("invite.create")
+    desk.get_by_label("uses, may be left out").fill("3")
+    desk.get_by_role("button", name="Look and do").click()
+    dialog = desk.get_by_role("dialog")
+    expect(dialog.get_by_text("3 uses")).to_be_visible()
+    dialog.get_by_label("Reason").fill("three friends want to help")
+    dialog.get_by_role("button", name="Look and do").click()
+    expect(dialog.get_by_text("ah_invite_")).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+
+    desk.get_by_label("List", exact=True).select_option("invites")
+    desk.get_by_role("button", name="Show").click()
+
+    found = desk.get_by_role("region", name="What was found")
+    expect(found.get_by_role("row").filter(has_text="grace")).to_have_count(1)
     assert watched.errors == []
 
 
