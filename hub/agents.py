@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from hub import invites, tokens
 from hub.db import Work
 from hub.errors import HubError, NotFound, Unauthorized
+from hub.ops_tables import OperatorRow
 from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, RunRow, TokenRow
 from protocol.agents import Agent, JoinRequest
 from protocol.events import AgentJoined
@@ -78,6 +79,7 @@ def join(
     if request.name in RESERVED:
         raise LooksAlike
     owner = work.session.get(OwnerRow, request.owner)
+    _must_not_pose(work.session, request, known=owner is not None)
     invite = None
     if owner is None:
         owner = _new_owner(work, request, policy)
@@ -88,6 +90,16 @@ def join(
     token = tokens.issue(work, "agent", agent.name)
     work.announce(AgentJoined(agent=agent.name, owner=owner.name))
     return Membership(agent, token, invite)
+
+
+def _must_not_pose(session: Session, request: JoinRequest, known: bool) -> None:
+    """Nobody joins under what reads as an operator's name, but they themselves or by invite."""
+    looks = {looks_like(request.name), looks_like(request.owner)}
+    for operator in session.exec(select(OperatorRow).where(col(OperatorRow.state) == "active")):
+        themselves = request.owner in (operator.owner, operator.name)
+        let_in = known or request.invite is not None or request.owner == operator.owner
+        if looks_like(operator.name) in looks and not (themselves and let_in):
+            raise LooksAlike
 
 
 def _new_owner(work: Work, request: JoinRequest, policy: str) -> OwnerRow:

@@ -31,6 +31,7 @@ class Author:
 
     name: str
     kind: str = "agent"
+    owner: str = ""
 
     @property
     def bucket(self) -> str:
@@ -48,6 +49,11 @@ class WrongThread(HubError):
     """A reply must stay in its parent's channel and topic."""
 
     code, status = "wrong_thread", 422
+
+
+def is_open(session: Session, name: str) -> bool:
+    """Whether there is such a channel."""
+    return session.get(ChannelRow, name) is not None
 
 
 def open_channel(work: Work, by: AgentRow, name: str, description: str) -> ChannelRow:
@@ -69,6 +75,7 @@ def write(work: Work, identity: UUID, by: Author, draft: PostDraft) -> PostRow:
 
     Raises:
         BodyChanged: the id was used with another body.
+        NotActive: the agent is set aside, or waits for approval.
         NotFound: no such channel or parent.
         WrongThread: a reply leaves its thread.
     """
@@ -80,11 +87,18 @@ def write(work: Work, identity: UUID, by: Author, draft: PostDraft) -> PostRow:
         if known.body_digest != body:
             raise experiments.conflict(work, None, "post", identity, by)
         return known
+    _must_be_heard(work.session, by)
     leaks.refuse([("topic", draft.topic), ("body", draft.body)])
     _check_thread(work.session, draft)
     row = PostRow(id=identity, author=by.name, author_kind=by.kind, **_content(work, draft))
     row.body_digest = body
     return _publish(work, row)
+
+
+def _must_be_heard(session: Session, by: Author) -> None:
+    """Who is set aside, or waits for approval, reaches no reader and no language model."""
+    if by.kind == "agent" and session.get_one(AgentRow, by.name).state != "active":
+        raise NotActive
 
 
 def _check_thread(session: Session, draft: PostDraft) -> None:
@@ -147,6 +161,17 @@ def _publish(work: Work, row: PostRow) -> PostRow:
         )
     )
     return row
+
+
+def writer_of(session: Session, post: PostRow) -> str | None:
+    """The owner of who wrote a post; an operator's, who may be called like an agent, is nobody's.
+
+    The hub's own posts tell of an agent's run.
+    """
+    if post.author_kind == "human":
+        return post.author
+    author = session.get(AgentRow, post.author) if post.author_kind != "operator" else None
+    return author.owner if author else None
 
 
 def post_result(work: Work, experiment: ExperimentRow, run: RunRow, spec: GoalSpec) -> PostRow:

@@ -12,7 +12,7 @@ from hub.desk import Desk, Effect, NoChange
 from hub.errors import HubError, NotFound
 from hub.ops_tables import FlagRow
 from hub.scheduling import Wish
-from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, RunRow
+from hub.tables import ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, RunRow
 from protocol import acts
 from protocol.experiments import Operator
 from protocol.goals import GoalSpec, GoalState
@@ -211,8 +211,7 @@ def merge(desk: Desk, act: acts.MergeExperiment) -> Effect:
 def feature(desk: Desk, act: acts.FeaturePost) -> Effect:
     """Put a post among the insights."""
     post = board.find(desk.work.session, act.post)
-    author = desk.work.session.get(AgentRow, post.author)
-    owner = author.owner if author else None
+    owner = board.writer_of(desk.work.session, post)
     desk.not_own(None if act.off else owner)
     _must_change(desk, post, featured=not act.off)
     word = "no longer featured" if act.off else "featured"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -78,7 +79,7 @@ class Guards:
 
     async def _at_the_door(self, scope: Scope) -> None:
         _must_be_modest(scope)
-        address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+        address = f"{scope['path']}?{unquote(scope['query_string'].decode('latin-1'))}"
         if "\x00" in scope["path"] or b"%00" in scope["query_string"].lower():
             raise BadAddress
         if tokens.PATTERN.search(address):
@@ -118,17 +119,25 @@ class Guards:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        in_query = tokens.PATTERN.search(scope["query_string"].decode("latin-1"))
+        in_query = tokens.PATTERN.search(unquote(scope["query_string"].decode("latin-1")))
         foreign = origin is not None and origin not in our_origins(scope, self.hub)
         if foreign or in_query:
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "not from our pages"})
+            await _hang_up(receive, send, 1008, "not from our pages")
             return
-        await self.app(scope, receive, send)
+        try:
+            with self.hub.limits.socket(caller(scope)):
+                await self.app(scope, receive, send)
+        except TooMany:
+            await _hang_up(receive, send, 1013, "too many sockets from this address")
 
     def _secure(self, scope: Scope) -> bool:
         address = self.hub.settings.public_url or scope["scheme"]
         return bool(address.startswith("https"))
+
+
+async def _hang_up(receive: Receive, send: Send, code: int, reason: str) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 def _must_be_modest(scope: Scope) -> None:

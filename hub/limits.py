@@ -3,8 +3,9 @@
 import ipaddress
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hub.errors import TooMany
@@ -13,6 +14,9 @@ from hub.tokens import digest
 
 MOST_BUCKETS = 50_000
 VOUCHED_SECONDS = 60.0
+FLEET = 4
+"""An owner's agents together may post and propose as much as so many of them flat out."""
+CHANNELS_A_DAY = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Limits:
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._vouched: OrderedDict[str, float] = OrderedDict()
+        self._sockets: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def vouch(self, token: str) -> None:
@@ -61,6 +66,25 @@ class Limits:
             if bucket.level < 1:
                 raise _too_many((1 - bucket.level) * 60 / rate.per_minute)
             bucket.level -= 1
+
+    @contextmanager
+    def socket(self, address: str) -> Iterator[None]:
+        """One of the live sockets that a network may hold open; this machine's own are free.
+
+        Raises:
+            TooMany: it holds as many as one may.
+        """
+        key = network(address)
+        with self._lock:
+            if self._sockets[key] >= self.settings.sockets_per_address and not is_loopback(address):
+                raise _too_many(60)
+            self._sockets[key] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sockets[key] -= 1
+                self._sockets += Counter()  # forgets who holds none
 
     def token(self, identity: str) -> None:
         """A request with this token."""
@@ -85,15 +109,23 @@ class Limits:
             hourly = self.settings.joins_per_hour
             self.spend(f"join:{network(address, wide=True)}", Rate(hourly / 60, hourly))
 
-    def posting(self, agent: str) -> None:
-        """A post on the board."""
-        hourly = self.settings.posts_per_hour
-        self.spend(f"post:{agent}", Rate(hourly / 60, hourly))
+    def posting(self, agent: str, owner: str = "") -> None:
+        """A post on the board; an owner's agents together may write what a few could."""
+        self._by_the_hour("post", agent, owner, self.settings.posts_per_hour)
 
-    def proposing(self, agent: str) -> None:
-        """A proposal, which costs preflight and a commit."""
-        hourly = self.settings.proposals_per_hour
-        self.spend(f"propose:{agent}", Rate(hourly / 60, hourly))
+    def proposing(self, agent: str, owner: str = "") -> None:
+        """A proposal, which costs preflight and a commit; counted for its owner, too."""
+        self._by_the_hour("propose", agent, owner, self.settings.proposals_per_hour)
+
+    def opening(self, owner: str) -> None:
+        """A new channel: there are few, and nothing closes one."""
+        self.spend(f"channel:{owner}", Rate(CHANNELS_A_DAY / 1440, CHANNELS_A_DAY))
+
+    def _by_the_hour(self, what: str, agent: str, owner: str, hourly: float) -> None:
+        self.spend(f"{what}:{agent}", Rate(hourly / 60, hourly))
+        if owner:
+            together = FLEET * hourly
+            self.spend(f"{what}:owner:{owner}", Rate(together / 60, together))
 
     def _share(self, rate: Rate) -> Rate:
         share = self.settings.processes

@@ -1,10 +1,23 @@
 """Log lines: one event each, with its facts and the request's id, for people or as JSON."""
 
 import logging
+import re
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from hub.tokens import redact
+
+_UNDERSCORE = re.compile("%5f", re.IGNORECASE)
+
+
+def without_tokens(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """A line without a token in it: the web server's own lines hold addresses as they came."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = redact(_UNDERSCORE.sub("_", value))
+    return event
 
 
 def configure(as_json: bool) -> None:
@@ -22,7 +35,9 @@ def configure(as_json: bool) -> None:
     clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[clean, last])
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[clean, without_tokens, last]
+        )
     )
     level = logging.INFO if as_json else logging.WARNING
     logging.basicConfig(handlers=[handler], level=level, force=True)

@@ -59,6 +59,9 @@ class WrongParent(HubError):
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff")
 _UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f{''.join(sorted(BIDI))}]")
 
+MOST_LINES = 5000
+"""Reading code costs by its statements: a file within its bytes could keep the hub busy."""
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -183,6 +186,8 @@ def _check_file(spec: GoalSpec, path: str, text: str) -> None:
         raise ProtectedFile(f"{path!r} may not change; this goal's editable files: {allowed}.")
     if len(text.encode()) > spec.limits.file_bytes:
         raise FileTooLarge(f"{path!r} is over {spec.limits.file_bytes} bytes; make it smaller.")
+    if text.count("\n") + text.count(";") > MOST_LINES:
+        raise FileTooLarge(f"{path!r} is over {MOST_LINES} lines; make it smaller.")
     bad = set(_UNSAFE.findall(text))
     if bad:
         names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))

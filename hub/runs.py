@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -11,7 +11,7 @@ from hub import board, experiments, goals, leaks, scores
 from hub.blobs import Blobs
 from hub.db import Work
 from hub.errors import HubError, NotFound, NotYours
-from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, RunRow
+from hub.tables import HELD_BACK, AgentRow, ExperimentRow, OrderRow, OwnerRow, RunRow
 from protocol.events import LeaseEnded, RunReported
 from protocol.experiments import Status
 from protocol.goals import GoalSpec
@@ -19,6 +19,8 @@ from protocol.runs import Curve, CurvePoint, Receipt, Run, RunReport
 
 CREDIT_PER_SECOND = 1 / 60
 CLOCK_SLACK = timedelta(minutes=5)
+LATE = " It came after its lease had ended, and counts all the same."
+UNHEARD = " It does not count: this device or its owner was set aside; the operators know why."
 
 
 class WrongExperiment(HubError):
@@ -31,6 +33,12 @@ class WrongNonce(HubError):
     """The nonce is not this work order's; a result cannot be moved or replayed."""
 
     code, status = "wrong_nonce", 409
+
+
+class AlreadyReported(HubError):
+    """One work order is one run of an experiment, and this one was reported; ask for new work."""
+
+    code, status = "already_reported", 409
 
 
 class Implausible(HubError):
@@ -64,13 +72,13 @@ def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: St
 
     Raises:
         BodyChanged: the id was used with another body.
-        NotYours, WrongExperiment, WrongNonce, Implausible: and what each says to do.
+        NotYours, WrongExperiment, WrongNonce, AlreadyReported, Implausible: each says what to do.
     """
     body = experiments.digest(said.model_dump_json())
     known = work.session.get(RunRow, identity)
     if known is not None:
         return _again(work, known, by, body)
-    order = _order(work, by, said)
+    order = due(work.session, identity, by, said, locked=True)
     experiment = work.session.exec(
         select(ExperimentRow).where(col(ExperimentRow.sha) == said.experiment).with_for_update()
     ).first()
@@ -84,13 +92,21 @@ def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: St
     late = order.epoch != said.epoch or order.state != "leased"
     row = _row(work, identity, by, said, stored, order)
     row.late, row.body_digest = late, body
+    row.counted = _in_good_standing(work.session, by)
     row.credit = min(said.seconds, spec.timeout_seconds) * CREDIT_PER_SECOND
     work.session.add(row)
     _finish(work, order, experiment, row)
     work.session.flush()
-    scores.after_run(work, goal, experiment, row)
-    board.post_result(work, experiment, row, spec)
+    if row.counted:
+        scores.after_run(work, goal, experiment, row)
+        board.post_result(work, experiment, row, spec)
     return _receipt(row)
+
+
+def _in_good_standing(session: Session, by: AgentRow) -> bool:
+    """Whoever is set aside may still hand in what was under way; it is kept and not heard."""
+    owner = session.get_one(OwnerRow, by.owner)
+    return by.state == "active" and owner.state == "active"
 
 
 def _again(work: Work, known: RunRow, by: AgentRow, body: str) -> Receipt:
@@ -102,25 +118,41 @@ def _again(work: Work, known: RunRow, by: AgentRow, body: str) -> Receipt:
 
 
 def _receipt(row: RunRow, duplicate: bool = False) -> Receipt:
-    late = " It came after its lease had ended, and counts all the same." if row.late else ""
+    more = LATE if row.late else ""
+    more = more if row.counted else UNHEARD
     return Receipt(
         run=row.id,
         experiment=row.experiment,
         duplicate=duplicate,
         late=row.late,
         credit=row.credit,
-        sentence=f"Stored.{late}",
+        sentence=f"Stored.{more}",
     )
 
 
-def _order(work: Work, by: AgentRow, said: RunReport) -> OrderRow:
-    order = work.session.get(OrderRow, said.lease, with_for_update=True)
+def due(
+    session: Session, identity: UUID, by: AgentRow, said: RunReport, locked: bool = False
+) -> OrderRow:
+    """The work order that a report answers; the same report again is no other one.
+
+    Raises:
+        NotYours, WrongNonce, AlreadyReported: it answers none that this agent has open.
+    """
+    order = session.get(OrderRow, said.lease, with_for_update=locked)
     if order is None:
         raise NotFound("There is no such lease on this hub.")
     if order.holders.get(str(said.epoch)) != by.name:
         raise NotYours
     if said.nonce != order.nonce:
         raise WrongNonce
+    told = select(RunRow.id).where(
+        col(RunRow.id) != identity,
+        col(RunRow.lease) == said.lease,
+        col(RunRow.epoch) == said.epoch,
+        col(RunRow.experiment) == said.experiment,
+    )
+    if session.exec(told.limit(1)).first() is not None:
+        raise AlreadyReported
     return order
 
 
@@ -179,18 +211,11 @@ def _finish(work: Work, order: OrderRow, experiment: ExperimentRow, row: RunRow)
     if not row.late and order.experiment in (None, experiment.sha):
         order.state, order.ended_at, order.phase = "done", work.now, "done"
         work.announce(LeaseEnded(goal=order.goal, lease=order.id, agent=row.agent, state="done"))
-    first = experiment.finished_at is None
-    if first:
-        experiment.finished_at = work.now
-        experiment.failure = row.failure
-        experiment.metric = row.metric
-        experiment.status = (Status.FAILED if row.failure else Status.FINISHED).value
-    elif experiment.status == Status.FAILED.value and row.failure is None:
-        experiment.status, experiment.failure = Status.FINISHED.value, None
-        experiment.metric = row.metric
-    experiment.n_runs += 1
+    if row.counted:
+        _tell(experiment, row, work.now)
     owner = work.session.get_one(OwnerRow, row.owner)
-    owner.credit += row.credit
+    if owner.state not in HELD_BACK:
+        owner.credit += row.credit
     experiment.changed_seq = work.announce(
         RunReported(
             goal=row.goal,
@@ -204,6 +229,18 @@ def _finish(work: Work, order: OrderRow, experiment: ExperimentRow, row: RunRow)
             late=row.late,
         )
     )
+
+
+def _tell(experiment: ExperimentRow, row: RunRow, now: datetime) -> None:
+    """The first result decides, and a first failure yields to a later success."""
+    if experiment.finished_at is None:
+        experiment.finished_at = now
+        experiment.failure, experiment.metric = row.failure, row.metric
+        experiment.status = (Status.FAILED if row.failure else Status.FINISHED).value
+    elif experiment.status == Status.FAILED.value and row.failure is None:
+        experiment.status, experiment.failure = Status.FINISHED.value, None
+        experiment.metric = row.metric
+    experiment.n_runs += 1
 
 
 def find(session: Session, identity: UUID) -> RunRow:

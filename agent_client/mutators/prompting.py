@@ -1,5 +1,7 @@
 """What a language model is shown: stable parts first, other people's words quoted and bounded."""
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ MAX_SIBLINGS = 40
 MAX_OTHERS = 25
 MAX_WORDS = 160
 MAX_CRASH = 3000
+_MARK = re.compile(r"<(\s*/?\s*(?:data|file))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def cue(operator: Operator, folder: Path | None = None) -> str:
 
 
 def _file(path: str, text: str) -> str:
-    return f'<file path="{path}">\n{text}</file>'
+    """A file as it is, between marks that no text can hold: its own hash names the end."""
+    end = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f'<file path="{path}" until="{end}">\n{text}</file {end}>'
 
 
 def _suggestion(task: Task) -> str:
@@ -123,5 +128,5 @@ def outcome(tried: Tried) -> str:
 
 def quoted(text: str, most: int) -> str:
     """Other people's words: bounded, and unable to close the marks they stand between."""
-    safe = text.replace("<data", "(data").replace("</data", "(/data").replace("</file", "(/file")
+    safe = _MARK.sub(r"(\1", text)
     return safe if len(safe) <= most else safe[:most] + " [cut]"

@@ -6,7 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from hub import board, experiments
-from hub.api.deps import PostingAgent, PostingAuthor, PostsFrozen, Read, Work, only_authors
+from hub.api.deps import (
+    PostingAgent,
+    PostingAuthor,
+    PostsFrozen,
+    Read,
+    TheHub,
+    Work,
+    only_authors,
+)
 from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
 from hub.sessions import Forged
@@ -34,9 +42,15 @@ def channels(session: Read) -> list[Channel]:
 
 @router.put("/channels/{name}", responses=refusals(Unauthorized, board.TooManyChannels))
 def open_channel(
-    name: Annotated[Slug, Path()], draft: ChannelDraft, agent: PostingAgent, work: Work
+    name: Annotated[Slug, Path()],
+    draft: ChannelDraft,
+    agent: PostingAgent,
+    hub: TheHub,
+    work: Work,
 ) -> Channel:
     """Open a channel; safe to send again."""
+    if not board.is_open(work.session, name):
+        hub.limits.opening(agent.owner)
     row = board.open_channel(work, agent, name, draft.description)
     return Channel(name=row.name, description=row.description)
 

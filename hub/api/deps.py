@@ -103,14 +103,14 @@ SiblingAgent = Annotated[AgentRow | None, Depends(_sibling)]
 
 
 def _posting(hub: TheHub, session: Read, agent: Proposer) -> AgentRow:
-    hub.limits.posting(agent.name)
+    hub.limits.posting(agent.name, agent.owner)
     if values.posts_frozen(session):
         raise PostsFrozen
     return agent
 
 
 def _proposing(hub: TheHub, agent: Proposer) -> AgentRow:
-    hub.limits.proposing(agent.name)
+    hub.limits.proposing(agent.name, agent.owner)
     return agent
 
 
@@ -178,7 +178,8 @@ def _author(
     row = _recognised(hub, session, bearer, address, "agent", "operator")
     if row.kind == "operator":
         return Author(sessions.active(session, row.subject).name, "operator")
-    return Author(_behind(hub, session, row).name)
+    agent = _behind(hub, session, row)
+    return Author(agent.name, owner=agent.owner)
 
 
 def _writer(session: Session, who: SignedIn) -> Author:
@@ -188,7 +189,7 @@ def _writer(session: Session, who: SignedIn) -> Author:
     owner = session.get_one(OwnerRow, who.owner)
     if owner.state != "active":
         raise agents.NotActive
-    return Author(owner.name, "human")
+    return Author(owner.name, "human", owner=owner.name)
 
 
 def _owner(request: Request, hub: TheHub, session: Read, address: Address) -> OwnerRow:
@@ -207,7 +208,7 @@ CurrentAuthor = Annotated[Author, only_authors]
 
 
 def _posting_author(hub: TheHub, session: Read, author: CurrentAuthor) -> Author:
-    hub.limits.posting(author.bucket)
+    hub.limits.posting(author.bucket, author.owner)
     if author.kind != "operator" and values.posts_frozen(session):
         raise PostsFrozen
     return author

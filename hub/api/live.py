@@ -15,6 +15,7 @@ from hub.live import TooSlow
 router = APIRouter(tags=["live"])
 TRY_AGAIN = 1013
 GOING_AWAY = 1001
+MOST_SEQ = 2**63 - 1
 
 
 @router.get("/v1/events")
@@ -29,7 +30,7 @@ def events(
 
 
 @router.websocket("/v1/live")
-async def live(socket: WebSocket, after: int = -1) -> None:
+async def live(socket: WebSocket, after: Annotated[int, Query(le=MOST_SEQ)] = -1) -> None:
     """Every event after a cursor, then new ones as they happen; without a cursor, from now on.
 
     Closed with 1013 when the reader is too slow and with 1001 when the hub stops: both mean
@@ -40,22 +41,22 @@ async def live(socket: WebSocket, after: int = -1) -> None:
     start = hub.live.last if after < 0 else after
     sender = asyncio.create_task(_send(socket, hub, start))
     try:
-        while True:
-            await socket.receive_text()  # nothing is expected; this notices the goodbye
-    except (WebSocketDisconnect, RuntimeError):
+        # Nothing is expected, in words or in bytes; this notices the goodbye.
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+    finally:
         sender.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await sender
+        with contextlib.suppress(asyncio.CancelledError):
+            await sender
 
 
 async def _send(socket: WebSocket, hub: Hub, after: int) -> None:
-    await socket.send_text(json.dumps({"hello": {"seq": hub.live.last, "after": after}}))
-    try:
-        async for text in hub.live.events(after):
-            await socket.send_text(text)
-    except TooSlow:
-        await socket.close(TRY_AGAIN, "too slow; connect again with after=")
-    except (WebSocketDisconnect, RuntimeError):
-        return
-    else:
-        await socket.close(GOING_AWAY, "the hub is stopping; connect again with after=")
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # gone before it was told
+        await socket.send_text(json.dumps({"hello": {"seq": hub.live.last, "after": after}}))
+        try:
+            async for text in hub.live.events(after):
+                await socket.send_text(text)
+        except TooSlow:
+            await socket.close(TRY_AGAIN, "too slow; connect again with after=")
+        else:
+            await socket.close(GOING_AWAY, "the hub is stopping; connect again with after=")

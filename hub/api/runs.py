@@ -11,6 +11,7 @@ from hub import runs
 from hub.api.deps import CurrentAgent, Read, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
+from hub.tables import RunRow
 from protocol.runs import Curve, Receipt, Run, RunReport
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -25,7 +26,12 @@ class Delivered:
 
 
 # Solved before `Work` opens its transaction: no other writer waits for these files.
-def _delivered(said: RunReport, _: CurrentAgent, hub: TheHub) -> Delivered:
+# What answers no order is refused before anything of it lies on disk.
+def _delivered(
+    identity: UUID, said: RunReport, agent: CurrentAgent, session: Read, hub: TheHub
+) -> Delivered:
+    if session.get(RunRow, identity) is None:
+        runs.due(session, identity, agent, said)
     return Delivered(said, runs.store(hub.blobs, said))
 
 
@@ -38,6 +44,7 @@ def _delivered(said: RunReport, _: CurrentAgent, hub: TheHub) -> Delivered:
         BodyChanged,
         runs.WrongExperiment,
         runs.WrongNonce,
+        runs.AlreadyReported,
         runs.Implausible,
     ),
 )

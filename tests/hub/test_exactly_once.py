@@ -91,8 +91,23 @@ def test_a_result_cannot_be_replayed_with_another_nonce(volta: Volunteer) -> Non
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong_nonce")
 
 
-def test_a_second_run_under_a_finished_lease_is_late(hub: Hub, volta: Volunteer) -> None:
+def test_one_lease_is_one_reading_whatever_its_id(hub: Hub, volta: Volunteer) -> None:
     order = volta.claim()
-    volta.report(order)
+    volta.report(order, metric=0.9)
+    before = runs_and_credit(hub)
 
-    assert volta.report(order).json()["late"] is True
+    answers = [volta.report(order, metric=0.5 + n / 100) for n in range(3)]
+
+    assert {(one.status_code, one.json()["code"]) for one in answers} == {(409, "already_reported")}
+    assert runs_and_credit(hub) == before
+
+
+def test_what_answers_no_order_leaves_nothing_on_disk(
+    hub: Hub, volta: Volunteer, tesla: Volunteer
+) -> None:
+    order = volta.claim()
+
+    assert tesla.report(order, log="a log that nobody asked for").status_code == 403
+    assert volta.report(order, log="another such log", nonce="feed").status_code == 409
+
+    assert [path for path in (hub.settings.data / "blobs").rglob("*") if path.is_file()] == []

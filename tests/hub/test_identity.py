@@ -13,6 +13,7 @@ from hub.core import Hub
 from hub.ops_tables import ValueRow
 from hub.tables import TokenRow
 from tests.builders import Clock, a_join, a_work_request
+from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
 
@@ -174,3 +175,24 @@ def test_names_look_alike_by_shape() -> None:
     assert agents.looks_like("rnar1on") == agents.looks_like("marlon")
     assert agents.looks_like("b0b") == agents.looks_like("bob")
     assert agents.looks_like("ada") != agents.looks_like("bda")
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "invited", "status"),
+    [
+        ("grace", "mallory", True, 409),
+        ("grace-1", "grace", False, 409),
+        ("qrace", "mallory", False, 201),
+        ("graceful", "mallory", False, 201),
+        ("volta", "hopper", False, 201),
+        ("grace", "hopper", False, 201),
+        ("grace-1", "grace", True, 201),
+    ],
+)
+def test_nobody_joins_under_an_operators_name_but_they_themselves(
+    hub: Hub, http: TestClient, name: str, owner: str, invited: bool, status: int
+) -> None:
+    Curator.of(hub, http, "grace", owner="hopper")
+    invite = an_invite(hub) if invited else None
+
+    assert join(http, name, owner, invite=invite).status_code == status

@@ -7,6 +7,7 @@ from httpx2 import Response
 from hub import counters
 from hub.core import Hub
 from hub.ops_tables import ValueRow
+from protocol.board import PostDraft
 from protocol.operators import Waiting
 from tests.builders import a_work_request, an_id
 from tests.hub.operating import Curator
@@ -230,3 +231,37 @@ def test_health_is_for_operators(volta: Volunteer, grace: Curator) -> None:
 
     assert (told["leases"], told["registration"]) == (1, "open")
     assert told["database_bytes"] > 0 and told["schema_revision"]
+
+
+@pytest.mark.parametrize("action", ["owner.quarantine", "agent.quarantine"])
+def test_what_comes_from_somebody_set_aside_is_kept_and_not_heard(
+    hub: Hub, http: TestClient, volta: Volunteer, grace: Curator, action: str
+) -> None:
+    order = volta.exploring()
+    volta.propose(order, learning_rate=0.3)
+    grace.acts(action, **({"owner": "ada"} if action.startswith("owner") else {"agent": "volta"}))
+
+    receipt = volta.report(order, metric=0.1).json()
+    draft = PostDraft(channel="insights", topic="t", body="Trust me.", kind="insight")
+    post = volta.send("PUT", f"/v1/posts/{an_id()}", draft)
+
+    assert receipt["late"] and "does not count" in receipt["sentence"]
+    shown = http.get(f"/v1/experiments/{order.experiment}").json()
+    assert (shown["status"], shown["n_runs"], shown["score"]) == ("abandoned", 0, None)
+    assert (post.status_code, post.json()["code"]) == (403, "not_active")
+    with hub.database.read() as session:
+        assert list(counters.wrong(session)) == []
+
+
+def test_a_ban_ends_an_owner_s_sessions_and_links_for_good(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    unused, used = (volta.send("POST", "/v1/me/link").json()["code"] for _ in range(2))
+    assert http.post("/v1/session", json={"code": used}).status_code == 200
+    assert http.get("/v1/mine").status_code == 200
+
+    grace.acts("owner.ban", owner="ada")
+    grace.acts("owner.restore", owner="ada")
+
+    assert http.get("/v1/mine").status_code == 401
+    assert http.post("/v1/session", json={"code": unused}).status_code == 401

@@ -7,10 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from hub import tokens
+from hub import proposals, tokens
 from hub.app import create_app
 from hub.core import Hub
-from tests.builders import a_join, a_report, an_id
+from protocol.board import ChannelDraft
+from tests.builders import TRAIN, a_join, a_report, an_id
 from tests.hub.volunteer import Volunteer
 
 JSON = {"Content-Type": "application/json"}
@@ -160,3 +161,27 @@ def test_answers_tell_browsers_to_be_careful(http: TestClient) -> None:
 )
 def test_a_number_beyond_the_database_is_refused(http: TestClient, address: str) -> None:
     assert 400 <= http.get(address.format(10**20)).status_code < 500
+
+
+def test_a_file_of_very_many_statements_is_refused_before_it_is_read(volta: Volunteer) -> None:
+    order = volta.exploring()
+
+    for line in ("x = 1\n", "x = 1;"):
+        many = {"train.py": TRAIN + line * (proposals.MOST_LINES + 1)}
+        answer = volta.propose(order, files=many)
+        assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
+
+
+def test_one_owner_cannot_use_up_the_channels(http: TestClient, volta: Volunteer) -> None:
+    joined = volta.send("POST", "/v1/agents", a_join("volta-2", "ada")).json()
+    second = Volunteer(http, "volta-2", joined["token"])
+    description = ChannelDraft(description="mine")
+
+    opened = [
+        (volta if turn % 2 else second).send("PUT", f"/v1/channels/mine-{turn}", description)
+        for turn in range(6)
+    ]
+
+    assert [one.status_code for one in opened] == [200, 200, 200, 429, 429, 429]
+    again = volta.send("PUT", "/v1/channels/mine-0", description)
+    assert again.status_code == 200, "what is open may be asked for again"

@@ -1,9 +1,11 @@
 """Limits: what several hub processes allow together is what one would."""
 
+from collections.abc import Callable
+
 import pytest
 
 from hub.errors import TooMany
-from hub.limits import Limits
+from hub.limits import CHANNELS_A_DAY, FLEET, Limits
 from hub.settings import Settings
 
 
@@ -35,3 +37,49 @@ def test_a_share_is_at_least_one_request() -> None:
     with pytest.raises(TooMany) as refused:
         limits.joining("203.0.113.9")
     assert refused.value.retry_after is not None and refused.value.retry_after > 3600
+
+
+def done(agents: int, attempt: Callable[[str], None], most: int = 10_000) -> int:
+    """How often so many agents of one owner get through until each was refused."""
+    count = 0
+    for number in range(agents):
+        for _ in range(most):
+            try:
+                attempt(f"agent-{number}")
+            except TooMany:
+                break
+            count += 1
+    return count
+
+
+def test_an_owner_s_fleet_posts_and_proposes_what_a_few_agents_could() -> None:
+    limits = Limits(Settings(posts_per_hour=10, proposals_per_hour=20), clock=lambda: 0.0)
+
+    def posts(owner: str, agents: int) -> int:
+        return done(agents, lambda agent: limits.posting(f"{owner}-{agent}", owner))
+
+    assert posts("ada", 1) == 10
+    assert posts("eve", 50) == FLEET * 10
+    assert done(50, lambda agent: limits.proposing(agent, "eve")) == FLEET * 20
+    assert posts("emmy", 1) == 10, "others are not held up"
+
+
+def test_an_owner_opens_a_few_channels_a_day() -> None:
+    now = [0.0]
+    limits = Limits(Settings(), clock=lambda: now[0])
+
+    assert done(2, lambda _: limits.opening("eve")) == CHANNELS_A_DAY
+    now[0] = 86_400.0
+    assert done(1, lambda _: limits.opening("eve")) == CHANNELS_A_DAY
+
+
+def test_an_address_holds_so_many_sockets_and_another_its_own() -> None:
+    limits = Limits(Settings(sockets_per_address=2))
+
+    with limits.socket("203.0.113.9"), limits.socket("203.0.113.9"):
+        with pytest.raises(TooMany), limits.socket("203.0.113.9"):
+            pass
+        with limits.socket("203.0.113.10"), limits.socket("127.0.0.1"), limits.socket("127.0.0.1"):
+            pass
+    with limits.socket("203.0.113.9"):
+        pass

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from hub import tokens
 from tests.builders import a_join
@@ -152,3 +154,27 @@ def test_forty_hostile_requests_are_refused_and_leave_no_trace(serving: HubProce
     assert '"path": "/v1/ops/actions"' in log
     assert not tokens.PATTERN.search(log) and "Traceback" not in log
     assert agent.rpartition("_")[2] not in log and operator.rpartition("_")[2] not in log
+
+
+def test_hostile_sockets_are_refused_and_leave_neither_token_nor_traceback_in_the_log(
+    serving: HubProcess,
+) -> None:
+    live = f"ws://127.0.0.1:{serving.port}/v1/live"
+    token = f"ah_agent_{'a' * 10}_{'B' * 43}"
+
+    for query in (f"token={token}", f"token={token.replace('_', '%5F')}", f"after={10**30}"):
+        with pytest.raises(InvalidStatus), connect(f"{live}?{query}"):
+            pass
+    for frame in (b"\x00\xff", "words that nobody asked for"):
+        with connect(live) as socket:
+            socket.send(frame)
+            assert "hello" in str(socket.recv(timeout=60))
+    with connect(live) as socket:
+        socket.send("a" * 100_000)
+        with pytest.raises(ConnectionClosed):
+            list(socket)
+
+    assert httpx.get(f"{serving.url}/healthz", timeout=60).status_code == 200
+    log = serving.log.read_text()
+    assert "WebSocket /v1/live?token=" in log and "B" * 43 not in log
+    assert "Traceback" not in log
