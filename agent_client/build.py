@@ -19,7 +19,6 @@ from agent_client.lease import Keeper
 from agent_client.limits import Gate, local
 from agent_client.loop import Loop
 from agent_client.mutators.base import Mutator
-from agent_client.mutators.offline import Offline
 from agent_client.sandbox import NoSandbox as NoWalls
 from agent_client.sandbox import Sandbox, SandboxError, choose, self_test
 from agent_client.sender import Sender
@@ -54,13 +53,19 @@ def choose_mutator(settings: Settings, key: str | None, money: Callable[[], str]
     else:
         why = "you asked for it"
     if wanted == "offline":
-        return Chosen(Offline(), why)
+        return Chosen(_offline(), why)
     if wanted == "command":
         return Chosen(_command(settings), why)
     if not key:
         raise NoKey
-    fallback = Offline() if settings.llm.fall_back_to_offline else None
+    fallback = _offline() if settings.llm.fall_back_to_offline else None
     return Chosen(_claude(settings, key, money), why, fallback)
+
+
+def _offline() -> Mutator:
+    from agent_client.mutators.offline import Offline
+
+    return Offline()
 
 
 def _command(settings: Settings) -> Mutator:

@@ -12,7 +12,6 @@ from agent_client import fleet, machine, settings
 from agent_client.build import KEY, choose_mutator, choose_sandbox, known
 from agent_client.hub_api import Hub
 from agent_client.journal import Journal
-from agent_client.mutators import claude, llm
 from agent_client.options import HOME, Folder
 from agent_client.orders import history, task_on, work_request
 from agent_client.settings import Settings
@@ -51,6 +50,8 @@ def _to_the_hub(folder: Folder, chosen: Settings, device: Device) -> Iterator[tu
 
 def _to_the_model(chosen: Settings, hub: Hub, device: Device) -> Iterator[tuple[str, Any]]:
     """The next proposal's first request, as if it were on the goal's baseline."""
+    from agent_client.mutators import claude, llm  # half of the start-up time of any command
+
     for name in (chosen.goals or hub.info().goals)[:1]:
         goal = hub.goal(name)
         if goal.baseline is None:

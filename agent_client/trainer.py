@@ -29,10 +29,14 @@ REASONS = {
     "log": Failure.LOG_FLOOD,
 }
 
-# Imports what every training imports, then waits for the word before any line of train.py runs.
+# Imports the slow libraries that the goal's files import, then waits for the word before any line
+# of train.py runs.
 WARM = f"""
-import os, runpy, sys, time
+import glob, os, re, runpy, sys, time
+said = "\\n".join(open(path, errors="replace").read() for path in glob.glob("*.py"))
 for name in ("numpy", "torch", "torch.nn.functional", "tiktoken", "safetensors.torch"):
+    if not re.search(r"^ *(import|from) .*\\b" + name.partition(".")[0] + r"\\b", said, re.M):
+        continue
     try:
         __import__(name)
     except Exception:

@@ -70,6 +70,23 @@ def test_a_good_run_gives_its_block_and_its_curve(
     ]
 
 
+@pytest.mark.parametrize(("line", "there"), [("import numpy", 1.0), ("pass  # numpy", 0.0)])
+def test_a_warm_process_has_imported_what_the_goal_imports_and_nothing_else(
+    sandbox: Sandbox, folder: Path, line: str, there: float
+) -> None:
+    code = f"""
+    import sys
+    print("---")
+    print("score:", float("numpy" in sys.modules))
+    if False:
+        {line}
+    """
+
+    outcome = train(sandbox, folder, code, warm=True)
+
+    assert outcome.metrics == {"score": there}
+
+
 @pytest.mark.parametrize(
     ("code", "failure", "fact"),
     [
