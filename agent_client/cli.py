@@ -16,6 +16,7 @@ from agent_client.build import choose_sandbox, kit_for, loop_for, prove
 from agent_client.doctor import doctor
 from agent_client.errors import ClientError
 from agent_client.home import signin
+from agent_client.hub_api import check_address
 from agent_client.limits import FINISH
 from agent_client.lock import InstanceLock
 from agent_client.options import HOME, UNSAFE, Folder
@@ -56,13 +57,14 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     wish = joining.Wish(
         url, name, owner, invite, tuple(goal or ()), gpus, insecure_http, unsafe_no_sandbox
     )
+    check_address(url, insecure_http)  # before the longer checks
     sandbox = choose_sandbox(unsafe_no_sandbox)
     typer.echo(prove(sandbox))
     count = machine.gpu_count() if gpus == "all" else 1
     if count > 1:
         for each in fleet.join(folder, wish, sandbox, typer.echo, count):
             typer.echo(f"GPU {each.settings.gpus} works as {each.settings.agent}.")
-        typer.echo("Next: agent_client run")
+        typer.echo(f"Next: agent_client run{settings.folder_option(folder)}")
         return
     made = joining.join(folder, wish, sandbox, typer.echo)
     typer.echo(f"Joined {made.info.name} as {made.settings.agent} (owner {made.settings.owner}).")
@@ -71,7 +73,7 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
         typer.echo(made.advice)
     if made.state != "active":
         typer.echo("An operator of the hub has to approve you first; `run` waits for it.")
-    typer.echo("Next: agent_client run")
+    typer.echo(f"Next: agent_client run{settings.folder_option(folder)}")
 
 
 @app.command()

@@ -161,7 +161,7 @@ def logs(
     """Show the client's log: one JSON object a line."""
     path = folder.expanduser() / LOG
     if not path.exists():
-        raise BadSettings(f"There is no log yet at {path}.")
+        raise BadSettings(f"There is no log yet at {path}; `agent_client run` writes it.")
     with path.open(encoding="utf-8", errors="replace") as file:
         sys.stdout.writelines(deque(file, maxlen=lines))
         while follow:
@@ -172,5 +172,7 @@ def logs(
 
 def service(folder: Folder = HOME) -> None:
     """Print a systemd unit that runs this client."""
+    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+        settings.load(each)
     program = Path(sys.executable).with_name("agent_client")
     typer.echo(UNIT.format(program=program, folder=folder.expanduser().resolve()), nl=False)

@@ -92,6 +92,12 @@ class HubUnreachable(HubError):
     code = "hub_unreachable"
 
 
+class NotUnderstood(HubUnreachable):
+    """The hub answered something that this client does not understand."""
+
+    code = "not_understood"
+
+
 class HubBusy(HubError):
     """The hub asks to come back later."""
 
@@ -100,6 +106,12 @@ class HubBusy(HubError):
     def __init__(self, detail: str = "", retry_after: float = 0.0) -> None:
         self.retry_after = retry_after
         super().__init__(detail)
+
+
+class NotAHub(HubError):
+    """Something else than an AgentHub answers at this address; check it."""
+
+    code = "not_a_hub"
 
 
 class HubRefused(HubError):

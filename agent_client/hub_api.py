@@ -13,7 +13,15 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from agent_client.errors import BadSettings, BadToken, HubBusy, HubRefused, HubUnreachable
+from agent_client.errors import (
+    BadSettings,
+    BadToken,
+    HubBusy,
+    HubRefused,
+    HubUnreachable,
+    NotAHub,
+    NotUnderstood,
+)
 from protocol.agents import Agent, HubInfo, Joined, JoinRequest
 from protocol.board import PostDraft
 from protocol.experiments import Experiment, Experiments, Proposal, Registered
@@ -26,6 +34,10 @@ MAX_REPLY_BYTES = 32 * 1024 * 1024
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 TOTAL_SECONDS = 120.0
 TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
+UNCODED = "refused"
+NO_HUB_SAYS = frozenset({UNCODED, "not_found"})
+"""Codes with which no hub refuses to say what it is; another web server gives none at all."""
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 Reply = TypeVar("Reply", bound=BaseModel)
 
@@ -37,7 +49,9 @@ def check_address(url: str, insecure: bool = False) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadSettings(f"{url!r} is not an address such as https://hub.example.org")
+        raise BadSettings(
+            f"{url!r} is not an address such as https://hub.example.org; say it with its https://"
+        )
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not insecure:
         raise BadSettings(
             f"{url} would send your token unencrypted; use https, or say --insecure-http"
@@ -74,6 +88,11 @@ class Hub:
         )
         return cls(client)
 
+    @property
+    def address(self) -> str:
+        """Where the hub is asked."""
+        return str(self.http.base_url).rstrip("/")
+
     def __enter__(self) -> "Hub":
         return self
 
@@ -81,8 +100,15 @@ class Hub:
         self.http.close()
 
     def info(self) -> HubInfo:
-        """What the hub is and which clients it takes."""
-        return self._get("/v1/hub", HubInfo)
+        """What the hub is and which clients it takes; raises NotAHub when this is none."""
+        try:
+            return self._get("/v1/hub", HubInfo)
+        except (NotUnderstood, HubRefused) as problem:
+            if isinstance(problem, HubRefused) and problem.reason not in NO_HUB_SAYS:
+                raise
+            raise NotAHub(
+                f"Something answers at {self.address}, but it is no AgentHub; check the address."
+            ) from None
 
     def join(self, request: JoinRequest) -> Joined:
         """Ask for a token; it is shown this once."""
@@ -173,7 +199,8 @@ class Hub:
         try:
             reply = self._bounded(method, path, said, query)
         except (httpx.HTTPError, OSError) as problem:
-            raise HubUnreachable(f"{HubUnreachable.sentence()} ({_short(problem)})") from None
+            where = f"({self.address}: {_short(problem)})"
+            raise HubUnreachable(f"{HubUnreachable.sentence()} {where}") from None
         self._note(method, path, began, reply)
         if reply.is_success:
             return reply
@@ -207,7 +234,7 @@ def _read(reply: httpx.Response, kind: type[Reply]) -> Reply:
     try:
         return kind.model_validate_json(reply.content)
     except ValidationError as problem:
-        raise HubUnreachable(
+        raise NotUnderstood(
             f"The hub answered something that is no {kind.__name__}: {problem.errors()[0]['msg']}"
         ) from None
 
@@ -218,7 +245,7 @@ def _json(reply: httpx.Response) -> dict[str, Any]:
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise HubUnreachable("The hub answered something that is not JSON.")
+        raise NotUnderstood("The hub answered something that is not JSON.")
     return said
 
 
@@ -234,7 +261,7 @@ def _refusal(reply: httpx.Response) -> Exception:
     data = said.get("data")
     facts = data if isinstance(data, dict) else {}
     kind = BadToken if reply.status_code == 401 else HubRefused
-    return kind(str(said.get("code") or "refused"), detail, reply.status_code, facts)
+    return kind(str(said.get("code") or UNCODED), detail, reply.status_code, facts)
 
 
 def _retry_after(reply: httpx.Response) -> float:
@@ -244,4 +271,6 @@ def _retry_after(reply: httpx.Response) -> float:
 
 
 def _short(problem: Exception) -> str:
+    if "WRONG_VERSION_NUMBER" in str(problem):
+        return "it speaks http, not https"
     return str(problem).splitlines()[0][:160] if str(problem) else type(problem).__name__

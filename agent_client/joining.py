@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent_client import calibration, machine, settings, versions
 from agent_client.errors import AlreadyJoined, BadToken, HubRefused
@@ -55,8 +56,8 @@ def join(folder: Path, wish: Wish, sandbox: Sandbox, tell: Callable[[str], None]
     """
     url = check_address(wish.url, wish.insecure_http)
     settings.make_folder(folder)
-    if (folder / settings.CONFIG).exists():
-        return _again(folder, url)
+    if (folder / settings.CONFIG).exists() and (known := _again(folder, url)) is not None:
+        return known
     with Hub.at(url, wish.token) as hub:
         return _ask(folder, wish, hub, sandbox, tell)
 
@@ -64,7 +65,8 @@ def join(folder: Path, wish: Wish, sandbox: Sandbox, tell: Callable[[str], None]
 def _ask(
     folder: Path, wish: Wish, hub: Hub, sandbox: Sandbox, tell: Callable[[str], None]
 ) -> JoinedHub:
-    """Check what the hub wants, and ask for a token."""
+    """Check what the hub wants, and ask for a token; the owner's limits in the folder stay."""
+    again = (folder / settings.CONFIG).exists()
     info = hub.info()
     advice = versions.check(VERSION, info.minimum_client, info.latest_client)
     _check_goals(wish, info)
@@ -75,16 +77,17 @@ def _ask(
     for sentence in found.said:
         tell(sentence)
     joined = _register(wish, hub, found.device)
-    made = Settings(
-        hub=check_address(wish.url, wish.insecure_http),
-        agent=joined.name,
-        owner=joined.owner,
-        token=joined.token,
-        goals=list(wish.goals) or _only(found.fit, info.goals),
-        gpus=wish.gpus,
-        insecure_http=wish.insecure_http,
-        unsafe_no_sandbox=wish.unsafe_no_sandbox,
-    )
+    said: dict[str, Any] = {
+        "hub": check_address(wish.url, wish.insecure_http),
+        "agent": joined.name,
+        "owner": joined.owner,
+        "token": joined.token,
+        "goals": list(wish.goals) or _only(found.fit, info.goals),
+        "gpus": wish.gpus,
+        "insecure_http": wish.insecure_http,
+        "unsafe_no_sandbox": wish.unsafe_no_sandbox,
+    }
+    made = settings.load(folder).model_copy(update=said) if again else Settings(**said)
     settings.save(folder, made)
     return JoinedHub(made, info, advice, joined.state)
 
@@ -114,14 +117,19 @@ def own_name(attempt: int, chance: str) -> str:
     return user if attempt == 0 and user != "volunteer" else f"{user[:20]}-{chance}"
 
 
-def _again(folder: Path, url: str) -> JoinedHub:
-    """The folder has a token: keep it where the hub knows it, perhaps at a new address."""
+def _again(folder: Path, url: str) -> JoinedHub | None:
+    """The folder has a token: keep it where the hub knows it, perhaps at a new address.
+
+    None when its own hub knows it no more, which calls for a new one.
+    """
     known = settings.load(folder)
     with Hub.at(url, known.token) as hub:
         info = hub.info()
         try:
             me = hub.me()
         except BadToken:
+            if url == known.hub:
+                return None
             raise AlreadyJoined(
                 f"{folder} has already joined {known.hub} as {known.agent}, and {url} does not "
                 "know it; give another --folder."

@@ -1,7 +1,9 @@
 """The owner's settings: a 0600 TOML file, overridden by AGENTHUB_ variables and options."""
 
+import difflib
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from agent_client import files
 from agent_client.errors import BadSettings, FolderNotWritable, NotJoined
 from agent_client.hours import parse_hours
+from agent_client.options import HOME
 
 CONFIG, FLEET = "config.toml", "fleet"
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -124,7 +127,10 @@ def load(folder: Path) -> Settings:
     """
     path = folder / CONFIG
     if not path.exists():
-        raise NotJoined
+        raise NotJoined(
+            f"{folder} has not joined a hub yet; run "
+            f"`agent_client join URL{folder_option(folder)}` first."
+        )
     try:
         said = tomllib.loads(path.read_text())
         return Settings(**said)
@@ -140,8 +146,24 @@ def _explain(problem: ValidationError) -> str:
     for error in problem.errors()[:5]:
         key = ".".join(str(part) for part in error["loc"])
         unknown = error["type"] == "extra_forbidden"
-        parts.append(f"unknown key {key!r}" if unknown else f"{key}: {error['msg']}")
+        said = f"unknown key {key!r}; {_advice(key)}" if unknown else f"{key}: {error['msg']}"
+        parts.append(said)
     return "; ".join(parts)
+
+
+def _advice(key: str) -> str:
+    """What to do about an unknown key: the one that was meant, where that is plain."""
+    group, _, name = key.rpartition(".")
+    groups: dict[str, type[BaseModel]] = {"": Settings, "limits": OwnerLimits, "llm": Llm}
+    known = [*groups[group].model_fields] if group in groups else []
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else "remove it."
+
+
+def folder_option(folder: Path) -> str:
+    """What a command has to say to mean this folder: nothing where it is the usual one."""
+    usual = folder.expanduser().resolve() == HOME.expanduser().resolve()
+    return "" if usual else f" --folder {shlex.quote(str(folder))}"
 
 
 def with_options(settings: Settings, said: dict[str, Any]) -> Settings:

@@ -20,6 +20,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from protocol.work import Kind
+
 STATUS = "status.json"
 LOG = "client.log"
 SUMMARY_SECONDS = 120.0
@@ -207,7 +209,7 @@ class Telemetry:
                 run.title,
                 "-" if run.metric is None else f"{run.metric:.6f}",
                 "-" if run.delta is None else f"{run.delta:+.6f}",
-                run.failure or ("baseline" if not run.parent else run.kind),
+                run.failure or ("baseline" if run.kind == Kind.ANCHOR else run.kind),
             )
         return table
 

@@ -1,8 +1,9 @@
 """Fixtures of the client's tests: a hub in a process of its own, and clients that are programs."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -58,17 +59,49 @@ class Volunteer:
             return list(reversed(hub.newest(goal)))
 
 
+@dataclass
+class Templates:
+    """Hubs that a volunteer has joined, to be copied: making one costs more than most tests.
+
+    Each is a folder with the hub's data in `hub` and the volunteer's in `agent`.
+    """
+
+    folder: Path
+    made: dict[float, Path] = field(default_factory=dict)
+
+    def of(self, sleep: float) -> Path:
+        """The template whose toy goal trains for so many seconds."""
+        if sleep not in self.made:
+            made = self.folder / str(sleep)
+            with a_hub(made / "hub", sleep) as hub:
+                done = Volunteer(made / "agent", hub).join()
+                assert done.returncode == 0, done.stderr
+            self.made[sleep] = made
+        return self.made[sleep]
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Templates, made once per worker."""
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    """A hub with the toy goal."""
-    with a_hub(tmp_path / "hub") as running:
+def hub(
+    request: pytest.FixtureRequest, templates: Templates, tmp_path: Path
+) -> Iterator[HubProcess]:
+    """A hub with the toy goal, which trains for no time or for the parameter's seconds."""
+    sleep = getattr(request, "param", 0.0)
+    shutil.copytree(templates.of(sleep) / "hub", tmp_path / "hub")
+    with a_hub(tmp_path / "hub", sleep) as running:
         yield running
 
 
 @pytest.fixture
-def volunteer(hub: HubProcess, tmp_path: Path) -> Volunteer:
+def volunteer(hub: HubProcess, templates: Templates, tmp_path: Path) -> Volunteer:
     """A client that has joined."""
     ready = Volunteer(tmp_path / "agent", hub)
-    done = ready.join()
-    assert done.returncode == 0, done.stderr
+    shutil.copytree(templates.of(hub.sleep) / "agent", ready.folder)
+    joined = settings.load(ready.folder)
+    settings.save(ready.folder, joined.model_copy(update={"hub": hub.url}))
     return ready

@@ -1,0 +1,128 @@
+"""What somebody meets who is new, mistypes, or comes back after a while: sentences that help."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from agent_client import settings
+from agent_client.errors import BadSettings, NotAHub
+from agent_client.hub_api import Hub
+from protocol.experiments import Status
+from tests.agent_client.conftest import Volunteer
+from tests.agent_client.hub_process import HubProcess
+from tests.agent_client.test_crashes import revoke_everybody, running
+
+
+class Page(BaseHTTPRequestHandler):
+    """A web server that knows one page and nothing of AgentHub."""
+
+    def do_GET(self) -> None:
+        """The page, or that there is none."""
+        self.send_response(200 if self.path.startswith("/page") else 404)
+        self.end_headers()
+        self.wfile.write(b"<html>Welcome!</html>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("path", ["", "/page"])
+def test_an_address_of_something_else_is_no_hub(web: str, path: str) -> None:
+    with Hub.at(web + path) as hub, pytest.raises(NotAHub, match=f"{web}{path}, but it is no"):
+        hub.info()
+
+
+def test_a_hub_under_another_path_is_no_hub(hub: HubProcess) -> None:
+    with Hub.at(f"{hub.url}/board") as other, pytest.raises(NotAHub, match="check the address"):
+        other.info()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('mutater = "offline"', "unknown key 'mutater'; did you mean 'mutator'?"),
+        ("[limits]\ntemprature = 70", "'limits.temprature'; did you mean 'temperature'?"),
+        ("[weather]\nrain = true", "unknown key 'weather'; remove it."),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_one_that_was_meant(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    known = 'hub = "http://localhost:8000"\nagent = "a"\nowner = "o"\ntoken = "t"\n'
+    (tmp_path / "config.toml").write_text(known + text)
+
+    with pytest.raises(BadSettings) as refused:
+        settings.load(tmp_path)
+
+    assert refused.value.detail.endswith(said)
+
+
+@pytest.mark.parametrize("command", ["run", "status", "pause", "service"])
+def test_a_command_before_joining_says_how_to_join_in_this_folder(
+    command: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my agent"
+    program = "from agent_client.cli import main; main()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, command, "--folder", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert f"run `agent_client join URL --folder '{folder}'` first" in done.stderr
+
+
+def test_no_command_waits_for_libraries_that_it_does_not_use() -> None:
+    program = "import sys, agent_client.cli as _; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert not {"anthropic", "libcst", "torch"} & set(done.stdout.decode().split())
+
+
+def test_a_revoked_volunteer_joins_again_in_the_same_folder_and_keeps_the_limits(
+    volunteer: Volunteer,
+) -> None:
+    before = settings.load(volunteer.folder)
+    limits = before.limits.model_copy(update={"runs_per_day": 7})
+    settings.save(volunteer.folder, before.model_copy(update={"limits": limits}))
+    revoke_everybody(volunteer.hub)
+
+    done = volunteer.join()
+
+    after = settings.load(volunteer.folder)
+    assert done.returncode == 0, done.stderr
+    assert f"agent_client run --folder {volunteer.folder}" in done.stdout
+    assert after.token != before.token
+    assert after.limits.runs_per_day == 7
+    with volunteer.api() as hub:
+        assert hub.me().name == after.agent
+
+
+def test_a_client_that_starts_before_its_hub_waits_for_it(volunteer: Volunteer) -> None:
+    volunteer.hub.stop()
+    with running(volunteer, "--max-experiments", "1") as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "Waiting: The hub cannot be reached" in line)
+        volunteer.hub.start()
+
+        assert process.wait(120) == 0
+    assert [each.status for each in volunteer.experiments()] == [Status.FINISHED] * 2
