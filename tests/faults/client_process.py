@@ -11,20 +11,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 LOOK = 0.01
 """Seconds between two looks at a journal; an entry lives at least one round trip to the hub."""
 
 
 @dataclass
 class ClientProcess:
-    """One client in one folder, over any number of lives; `finished` are the runs it wrote down."""
+    """One client in one folder, over any number of lives; `finished` are the runs it wrote down.
+
+    `program` starts it in another way than the installed command.
+    """
 
     folder: Path
     url: str
     name: str
     owner: str
     finished: set[str] = field(default_factory=set)
+    options: tuple[str, ...] = ("--mutator", "offline")
+    environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ()
+    output: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     _life: int = 0
     """Where in its log its present life begins."""
@@ -33,7 +40,7 @@ class ClientProcess:
     @property
     def log(self) -> Path:
         """Everything it printed, in all its lives."""
-        return self.folder.parent / f"{self.folder.name}.out"
+        return self.output or self.folder.parent / f"{self.folder.name}.out"
 
     @property
     def journal(self) -> Path:
@@ -55,13 +62,14 @@ class ClientProcess:
         return self
 
     def start(self) -> None:
-        """Begin to work, with the mutator that needs no key."""
-        argv = ("run", "--folder", str(self.folder), "--mutator", "offline")
+        """Begin to work; left alone, with the mutator that needs no key."""
+        argv = self.program or self._argv("run", "--folder", str(self.folder), *self.options)
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with self.log.open("ab") as output:
             self._life = output.tell()
             self.process = subprocess.Popen(
-                self._argv(*argv),
-                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                argv,
+                env=kept | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.client_process import ClientProcess
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy, copied
+from tests.faults.watching import LEASE, Clients
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +37,22 @@ def hub(template: Path, tmp_path: Path) -> Iterator[HubProcess]:
     hub = HubProcess(copied(template, tmp_path))
     yield hub
     hub.kill()
+
+
+@pytest.fixture
+def clients(hub: HubProcess, tmp_path: Path) -> Iterator[Clients]:
+    """Real clients that have joined the hub, which is started with short leases."""
+    hub.settings.setdefault("AGENTHUB_LEASE_SECONDS", str(LEASE))
+    hub.start()
+    made: list[ClientProcess] = []
+
+    def make(count: int, home: Path = tmp_path) -> list[ClientProcess]:
+        for number in range(count):
+            folder = home / f"client{number}"
+            client = ClientProcess(folder, hub.url, f"agent{number}", f"owner{number}")
+            made.append(client.join())
+        return made
+
+    yield make
+    for client in made:
+        client.kill()

@@ -1,67 +1,18 @@
 """F4 to F6, F8: real clients are killed, frozen and left alone by their hub."""
 
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from random import Random
 from threading import Event
 
-import httpx
 import pytest
 
-from protocol.work import Lease
-from tests.faults.client_process import ClientProcess, eventually
+from tests.faults.client_process import eventually
 from tests.faults.hub_process import HubProcess
-from tests.faults.invariants import Site, violations
 from tests.faults.orphans import processes_of
 from tests.faults.seeds import every_seed
+from tests.faults.watching import LEASE, Clients, assert_all_is_well, runs_of, trains
 
 pytestmark = pytest.mark.faults
-LEASE = 4.0
-Clients = Callable[[int], list[ClientProcess]]
-
-
-@pytest.fixture
-def clients(hub: HubProcess, tmp_path: Path) -> Iterator[Clients]:
-    """Real clients that have joined the hub, which is started with short leases."""
-    hub.settings["AGENTHUB_LEASE_SECONDS"] = str(LEASE)
-    hub.start()
-    made: list[ClientProcess] = []
-
-    def make(count: int) -> list[ClientProcess]:
-        for number in range(count):
-            folder = tmp_path / f"client{number}"
-            client = ClientProcess(folder, hub.url, f"agent{number}", f"owner{number}")
-            made.append(client.join())
-        return made
-
-    yield make
-    for client in made:
-        client.kill()
-
-
-def leases(hub: HubProcess) -> list[Lease]:
-    answer = httpx.get(f"{hub.url}/v1/leases", timeout=30)
-    return [Lease.model_validate(each) for each in answer.json()]
-
-
-def trains(hub: HubProcess, client: ClientProcess) -> bool:
-    held = [each for each in leases(hub) if each.agent == client.name]
-    return any(each.phase == "training" and each.step > 0 for each in held)
-
-
-def runs_of(hub: HubProcess, client: ClientProcess) -> int:
-    agent = httpx.get(f"{hub.url}/v1/agents/{client.name}", timeout=30).json()
-    return int(agent["runs"])
-
-
-def assert_all_is_well(hub: HubProcess, clients: list[ClientProcess]) -> None:
-    """Stop everybody politely and check I1 to I8."""
-    for client in clients:
-        if client.running:
-            assert client.stop() == 0, client.log.read_text()[-2000:]
-    assert hub.stop() in {0, -signal.SIGTERM}
-    assert violations(Site(hub.data, clients=clients)) == []
 
 
 @every_seed

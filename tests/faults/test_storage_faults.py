@@ -1,9 +1,7 @@
 """F9 and F10: clocks that are wrong, and disks that are full."""
 
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -12,13 +10,13 @@ import httpx
 import pytest
 
 from tests.builders import Order
+from tests.faults.disks import a_small_disk, fill
 from tests.faults.hub_process import HubProcess, copied
 from tests.faults.invariants import Site, violations
 from tests.faults.ledger import Ledger, ledgers
 from tests.faults.seeds import every_seed
 
 pytestmark = pytest.mark.faults
-DISK_BYTES = 100 * 1024 * 1024
 
 
 def assert_all_is_well(hub: HubProcess, volunteers: list[Ledger]) -> None:
@@ -59,24 +57,9 @@ def cramped(template: Path, small_disk: Path) -> Iterator[HubProcess]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own; only root can make one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    size = f"size={DISK_BYTES}"
-    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Use up every byte of the disk."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-    return ballast
+    """100 MB for a hub."""
+    with a_small_disk(tmp_path / "disk", 100) as folder:
+        yield folder
 
 
 def to_explore(volunteer: Ledger) -> Order:
