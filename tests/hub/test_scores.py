@@ -168,7 +168,9 @@ def test_a_device_that_an_operator_set_aside_waits_for_an_operator(
     hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
 ) -> None:
     sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
-    reads(hub, tesla, sha, 0.8)
+    root = http.get("/v1/goals/toy").json()["baseline"]
+    for each in (sha, root):
+        reads(hub, tesla, each, 0.8)
     grace = Curator.of(hub, http)
     grace.acts("agent.quarantine", agent="tesla")
 
