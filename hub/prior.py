@@ -56,15 +56,21 @@ def find(session: Session, goal: str, mine: Keys) -> Earlier | None:
     What was abandoned before it was measured does not count.
     """
     made = ExperimentRow
-    query = select(made).where(
-        col(made.goal) == goal,
-        col(made.status) != Status.ABANDONED.value,
-        sa.or_(col(made.canonical) == mine.canonical, col(made.effect) == mine.effect),
-    )
-    row = session.exec(query.order_by(col(made.number)).limit(1)).first()
+    same = sa.or_(col(made.canonical) == mine.canonical, col(made.effect) == mine.effect)
+    row = min(_measured(session, goal, same), key=_number, default=None)
     if row is None:
         return None
     return _told(row, "code" if row.canonical == mine.canonical else "effect")
+
+
+def _measured(session: Session, goal: str, same: sa.ColumnElement[bool]) -> list[ExperimentRow]:
+    # Named in the query, the goal would have SQLite read all of it: few rows share a hash.
+    found = session.exec(select(ExperimentRow).where(same)).all()
+    return [row for row in found if row.goal == goal and row.status != Status.ABANDONED.value]
+
+
+def _number(row: ExperimentRow) -> int:
+    return row.number
 
 
 def alike(session: Session, parent: ExperimentRow, mine: Change) -> Earlier | None:
@@ -84,13 +90,8 @@ def alike(session: Session, parent: ExperimentRow, mine: Change) -> Earlier | No
 
 def elsewhere(session: Session, goal: GoalRow, mine: Keys, refused: int) -> Earlier | None:
     """The newest experiment that made the same change to another parent, if it did not gain."""
-    made = ExperimentRow
-    query = select(made).where(
-        col(made.goal) == goal.slug,
-        col(made.change) == mine.change,
-        col(made.status) != Status.ABANDONED.value,
-    )
-    row = session.exec(query.order_by(col(made.number).desc()).limit(1)).first()
+    same = col(ExperimentRow.change) == mine.change
+    row = max(_measured(session, goal.slug, same), key=_number, default=None)
     if row is None:
         return None
     sign = 1.0 if goal.direction == "max" else -1.0
