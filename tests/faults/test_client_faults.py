@@ -21,7 +21,7 @@ def test_f4_a_client_killed_while_it_trains_leaves_nothing_and_its_work_is_done_
 ) -> None:
     victim, other = clients(2)
     victim.start()
-    eventually(lambda: trains(hub, victim))
+    eventually(lambda: trains(victim))
     Event().wait(Random(seed).random())
 
     victim.kill()
@@ -41,7 +41,7 @@ def test_f5_a_run_that_was_finished_before_the_client_was_killed_arrives(
 ) -> None:
     (client,) = clients(1)
     client.start()
-    eventually(lambda: trains(hub, client))
+    eventually(lambda: trains(client))
     hub.kill()
     eventually(client.unsent)
     client.kill()
@@ -61,7 +61,7 @@ def test_f6_clients_work_through_an_outage_and_everything_arrives(
     everybody = clients(3)
     for client in everybody:
         client.start()
-    eventually(lambda: any(trains(hub, each) for each in everybody))
+    eventually(lambda: any(trains(each) for each in everybody))
     hub.stop()
     Event().wait(LEASE + Random(seed).uniform(0, 4))
 
@@ -78,7 +78,7 @@ def test_f8_a_frozen_client_finishes_late_and_overwrites_nothing(
 ) -> None:
     sleeper, other = clients(2)
     sleeper.start()
-    eventually(lambda: trains(hub, sleeper))
+    eventually(lambda: trains(sleeper))
     sleeper.signal(signal.SIGSTOP)
     other.start()
     eventually(lambda: runs_of(hub, other) >= 3)
