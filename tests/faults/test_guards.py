@@ -20,10 +20,15 @@ def a_hub_with(code: Path, file: str, guard: str, broken: str) -> Path:
         shutil.copytree(
             ROOT / package, code / package, ignore=shutil.ignore_patterns("node_modules")
         )
+    take_out(code, file, guard, broken)
+    return code
+
+
+def take_out(code: Path, file: str, guard: str, broken: str) -> None:
+    """Take another guard out of such a copy."""
     text = (code / file).read_text()
     assert guard in text, f"{file} has changed; name its guard anew"
     (code / file).write_text(text.replace(guard, broken))
-    return code
 
 
 def finish_one(hub: HubProcess) -> Ledger:
@@ -56,6 +61,7 @@ def test_a_hub_that_forgets_which_results_it_knows_is_found_out(
     guard = "        return _again(work, known, by, body)\n"
     broken = "        known.id = UUID(int=known.id.int ^ 1)\n        work.session.flush()\n"
     hub.code = a_hub_with(tmp_path / "code", "hub/runs.py", guard, broken)
+    take_out(hub.code, "hub/runs.py", "        raise AlreadyReported\n", "        pass\n")
     hub.start()
 
     volunteer = finish_one(hub)

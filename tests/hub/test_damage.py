@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pygit2
@@ -62,14 +63,27 @@ def test_a_fetch_from_a_damaged_repository_is_refused(hub: Hub, again: TestClien
 
 
 def test_the_largest_diff_that_fits_is_cut_and_says_so(http: TestClient, volta: Volunteer) -> None:
-    order = volta.exploring()
-    text = TRAIN.replace("= 0.1", "= 0.2") + "\n" * 150_000
-    assert volta.propose(order, files={"train.py": text}).status_code == 200
+    first = volta.exploring()
+    blank = TRAIN.replace("= 0.1", "= 0.2") + "\n" * 4_900
+    assert volta.propose(first, files={"train.py": blank}).status_code == 200
+    assert volta.report(first, metric=0.9).status_code == 200
+    second = volta.exploring()
+    remarks = TRAIN.replace("= 0.1", "= 0.3") + "#\n" * 4_900
+    assert volta.propose(second, files={"train.py": remarks}).status_code == 200
 
-    (file,) = http.get(f"/v1/experiments/{order.experiment}/diff").json()["files"]
+    asked = http.get(f"/v1/experiments/{second.experiment}/diff", params={"vs": first.experiment})
 
-    assert file["truncated"] and file["added"] > 100_000
+    (file,) = asked.json()["files"]
+    assert file["truncated"] and file["added"] >= 4_900 and file["removed"] >= 4_900
     assert sum(len(hunk["lines"]) for hunk in file["hunks"]) == MAX_DIFF_LINES
+
+
+def test_a_file_of_two_hundred_thousand_lines_is_refused(volta: Volunteer) -> None:
+    order = volta.exploring()
+
+    answer = volta.propose(order, files={"train.py": TRAIN + "\n" * 200_000})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
 
 
 def test_a_database_that_is_no_database_any_more_is_named(hub: Hub, http: TestClient) -> None:
@@ -111,7 +125,7 @@ def test_a_killed_connection_is_a_moments_trouble(hub: Hub, volta: Volunteer) ->
             " where pid <> pg_backend_pid() and datname = current_database()"
         )
 
-    answers = [volta.report(order) for _ in range(3)]
+    answers = [volta.report(order, UUID(int=7)) for _ in range(3)]
 
     assert {answer.status_code for answer in answers} <= {200, 503}
     assert answers[-1].status_code == 200
