@@ -25,6 +25,10 @@ TYPICAL = 0.2
 """The noise is never taken for less than this share of what was learned."""
 VALID, INVALID = 3.0, 5.0
 """A replicated reading within / beyond so many standard deviations confirms / breaks trust."""
+TINY = 1e-300
+"""Tails below this underflow, so that their logarithm is taken instead."""
+FURTHEST = 1e6
+"""Standard deviations beyond which a reading is no odder: their squares could overflow."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,13 @@ def _one(
 
 def _scatter(residuals: Floats) -> float:
     """How much wider than the goal's noise a device's residuals spread, as a normal deviate."""
-    tail = float(special.chdtrc(len(residuals), float((residuals**2).sum())))
-    if tail <= 0.0:
-        return math.inf
-    if tail < math.exp(-690.0):  # near underflow (Mills' ratio, leading term)
-        return math.sqrt(-2.0 * math.log(tail))
-    return _deviate(tail)
+    squares = float((np.clip(residuals, -FURTHEST, FURTHEST) ** 2).sum())
+    tail = float(special.chdtrc(len(residuals), squares))
+    if tail > TINY:
+        return _deviate(tail)
+    # Leading terms of both tails: chi-square's (incomplete gamma function) and the normal's.
+    half, at = len(residuals) / 2, squares / 2
+    return math.sqrt(2.0 * (at - (half - 1) * math.log(at) + float(special.gammaln(half))))
 
 
 def _shift(belief: Belief, device: str) -> float:

@@ -11,13 +11,15 @@ from hub.trust import Record
 NOISE = 0.001
 
 
-def a_snapshot(odd: float = 0.0, spread: float = NOISE, seed: int = 1) -> Snapshot:
-    """Six devices of six owners read eight experiments; device-0 reads as it is told."""
+def a_snapshot(
+    odd: float = 0.0, spread: float = NOISE, seed: int = 1, devices: int = 6
+) -> Snapshot:
+    """Devices of as many owners read eight experiments; device-0 reads as it is told."""
     dice = random.Random(seed)
     nodes = [Node("sha0", 0)] + [Node(f"sha{n}", n, parent=n - 1) for n in range(1, 8)]
     readings = []
     for node in range(8):
-        for device in range(6):
+        for device in range(devices):
             width, shift = (spread, odd) if device == 0 else (NOISE, 0.0)
             value = 0.9 - 0.003 * node + dice.gauss(shift, width)
             readings.append(Reading(node, value, f"owner-{device}", f"device-{device}", "p", "gpu"))
@@ -41,6 +43,16 @@ def test_a_device_that_scatters_is_red_and_first() -> None:
     assert (worst.device, worst.colour) == ("device-0", "red")
     assert worst.z > trust.QUARANTINE
     assert max(one.z for one in others) < worst.z / 2
+
+
+def test_a_device_that_reads_absurdly_is_told_so_in_a_number() -> None:
+    snapshot = a_snapshot(spread=1e4 * NOISE, devices=400)
+
+    worst, *_ = trust.suspicions(snapshot, belief.fit(snapshot))
+
+    assert (worst.device, worst.colour) == ("device-0", "red")
+    assert 38.0 < worst.z < 1e6, "beyond 37 its tail underflows"
+    assert "inf" not in worst.sentence
 
 
 def test_trust_counts_what_others_bore_out_and_falls_at_once() -> None:
