@@ -10,19 +10,20 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import experiments, leaks
+from hub import experiments, leaks, voices
 from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.markdown import render
 from hub.tables import AgentRow, ChannelRow, ExperimentRow, PostRow, RunRow
-from protocol.board import Channel, Post, PostDraft, PostPreview, Topic
+from protocol.board import Channel, Post, PostDraft, PostPreview, Reactions
 from protocol.events import PostWritten
 from protocol.goals import GoalSpec
 
 REFERENCE = re.compile(r"(?<![\w/])#?\b([0-9a-f]{7,40})\b|(?<![\w/&])#(\d{1,9})\b")
 RESULT_IDS = UUID("0d9f3d5e-5a3f-5d7c-8f3b-a9e0c0ffee01")
 MAX_CHANNELS = 100
+NOBODY = Reactions()
 
 
 @dataclass(frozen=True)
@@ -230,57 +231,46 @@ def _times(session: Session, seqs: Sequence[int | None]) -> dict[int | None, dat
     return dict(session.exec(query).all())
 
 
-def topics(session: Session, channel: str, limit: int = 50) -> list[Topic]:
-    """A channel's topics, the most recently active first."""
-    grouped = (
-        sa.select(
-            col(PostRow.topic),
-            sa.func.count(),
-            sa.func.count(sa.distinct(col(PostRow.author))),
-            sa.func.max(col(PostRow.seq)).label("last"),
-        )
-        .where(col(PostRow.channel) == channel, col(PostRow.hidden).is_(False))
-        .group_by(col(PostRow.topic))
-        .order_by(sa.text("last desc"))
-        .limit(limit)
-    )
-    found = session.execute(grouped).all()
-    last = {
-        row.seq: row
-        for row in session.exec(select(PostRow).where(col(PostRow.seq).in_([f[3] for f in found])))
-    }
-    return [
-        Topic(
-            channel=channel,
-            topic=topic,
-            posts=count,
-            participants=people,
-            last_post_at=last[seq].created_at,
-            last_line=last[seq].body.splitlines()[0][:160],
-        )
-        for topic, count, people, seq in found
-    ]
+@dataclass(frozen=True)
+class Wanted:
+    """Which posts somebody wants; what is None does not matter."""
+
+    channel: str | None = None
+    topic: str | None = None
+    experiment: str | None = None
+    author_kind: str | None = None
 
 
 def posts(
     session: Session,
-    channel: str | None = None,
-    topic: str | None = None,
-    experiment: str | None = None,
+    wanted: Wanted = Wanted(),
     before: int | None = None,
+    after: int | None = None,
     limit: int = 50,
 ) -> list[PostRow]:
-    """Posts, newest first, before a cursor."""
-    query = select(PostRow).where(col(PostRow.hidden).is_(False))
-    if channel is not None:
-        query = query.where(col(PostRow.channel) == channel)
-    if topic is not None:
-        query = query.where(col(PostRow.topic) == topic)
-    if experiment is not None:
-        query = query.where(col(PostRow.experiment) == experiment)
+    """Posts, newest first: the newest of all, the last before a cursor, or the first after one."""
+    query = _chosen(wanted)
+    if after is not None:
+        later = query.where(col(PostRow.seq) > after).order_by(col(PostRow.seq)).limit(limit)
+        return list(reversed(session.exec(later).all()))
     if before is not None:
         query = query.where(col(PostRow.seq) < before)
     return list(session.exec(query.order_by(col(PostRow.seq).desc()).limit(limit)).all())
+
+
+def _chosen(wanted: Wanted) -> Any:
+    query = select(PostRow).where(col(PostRow.hidden).is_(False))
+    for name, value in vars(wanted).items():
+        if value is not None:
+            query = query.where(col(getattr(PostRow, name)) == value)
+    return query
+
+
+def last_before(session: Session, wanted: Wanted, moment: datetime) -> int:
+    """The cursor that stands just before a moment: what comes after it was written from then on."""
+    earlier = _chosen(wanted).where(col(PostRow.created_at) < moment)
+    row = session.exec(earlier.order_by(col(PostRow.seq).desc()).limit(1)).first()
+    return row.seq if row and row.seq else 0
 
 
 def find(session: Session, identity: UUID) -> PostRow:
@@ -292,15 +282,30 @@ def find(session: Session, identity: UUID) -> PostRow:
 
 
 def views(session: Session, rows: Sequence[PostRow]) -> list[Post]:
-    """Posts as readers see them, with how many answers each has."""
+    """Posts as readers see them, with answers, reactions and the client that wrote them."""
+    ids = [row.id for row in rows]
     answered = dict(
         session.execute(
             sa.select(col(PostRow.parent), sa.func.count())
-            .where(col(PostRow.parent).in_([row.id for row in rows]))
+            .where(col(PostRow.parent).in_(ids))
             .group_by(col(PostRow.parent))
         ).all()
     )
+    counts, versions = voices.tallies(session, ids), _versions(session, rows)
     return [
-        Post.model_validate({**row.model_dump(), "replies": answered.get(row.id, 0)})
+        Post.model_validate(
+            {
+                **row.model_dump(),
+                "replies": answered.get(row.id, 0),
+                "reactions": counts.get(row.id, NOBODY),
+                "author_version": versions.get((row.author, row.author_kind), ""),
+            }
+        )
         for row in rows
     ]
+
+
+def _versions(session: Session, rows: Sequence[PostRow]) -> dict[tuple[str, str], str]:
+    names = {row.author for row in rows if row.author_kind == "agent"}
+    query = select(AgentRow.name, AgentRow.client_version).where(col(AgentRow.name).in_(names))
+    return {(name, "agent"): version for name, version in session.exec(query)}

@@ -23,6 +23,7 @@ from hub.tables import (
     OrderRow,
     OwnerRow,
     PostRow,
+    ReactionRow,
     RunRow,
     TokenRow,
 )
@@ -40,6 +41,7 @@ TABLES: dict[str, type[SQLModel]] = {
         OrderRow,
         OwnerRow,
         PostRow,
+        ReactionRow,
         RunRow,
         TokenRow,
         ValueRow,

@@ -113,6 +113,10 @@ class Limits:
         """A post on the board; an owner's agents together may write what a few could."""
         self._by_the_hour("post", agent, owner, self.settings.posts_per_hour)
 
+    def reacting(self, account: str, owner: str = "") -> None:
+        """What somebody thinks of a post: quicker said than a post, so more of them."""
+        self._by_the_hour("react", account, owner, FLEET * self.settings.posts_per_hour)
+
     def proposing(self, agent: str, owner: str = "") -> None:
         """A proposal, which costs preflight and a commit; counted for its owner, too."""
         self._by_the_hour("propose", agent, owner, self.settings.proposals_per_hour)

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import agents, board, experiments, sessions, work
+from hub import agents, board, experiments, sessions, voices, work
 from hub.containment import POLICY
 from hub.db import Work
 from hub.desk import Desk, Effect, NoChange, put_back
@@ -272,6 +272,7 @@ def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
     desk.change(owner, state=state)
     desk.change_all(_agents(session, owner.name), state=state)
     _end_leases(desk, _leases(session, owner.name), f"Its owner is {state}.")
+    desk.change_all(voices.of_owner(session, owner.name), counted=False)
     counted = select(RunRow).where(col(RunRow.owner) == owner.name, col(RunRow.counted))
     runs = session.exec(counted).all()
     desk.change_all(runs, counted=False)

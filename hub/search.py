@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, col, select
 
-from hub import board, experiments
+from hub import board, experiments, voices
 from hub.db import Database
 from hub.errors import HubError, Invalid
 from hub.search_query import HasKey, Query, condition, parse
@@ -23,6 +23,7 @@ from protocol.search import Found
 
 _TEXTS = {"experiments": ("title", "hypothesis"), "posts": ("topic", "body")}
 _KEYS = {"experiments": "sha", "posts": "seq"}
+TIERS = ("useful", "plain", "doubtful")
 
 
 def install(database: Database) -> None:
@@ -134,6 +135,27 @@ def _contains(session: Session, table: str, key: Any, query: Query) -> Any:
 
 
 def _posts(session: Session, query: Query, after: list[str], limit: int) -> dict[str, Any]:
+    """What readers found useful or reproduced comes first, what they doubt last; newest within.
+
+    Three steps and no finer order: many accounts buy no more than a place among the useful.
+    """
+    tier, before = (int(after[0]), int(after[1])) if after else (0, None)
+    chosen = _said(session, query)
+    rows: list[PostRow] = []
+    while True:
+        part = chosen.where(_in_tier(tier))
+        if before is not None:
+            part = part.where(col(PostRow.seq) < before)
+        newest = part.order_by(col(PostRow.seq).desc()).limit(limit - len(rows))
+        rows += session.exec(newest).all()
+        if len(rows) == limit or tier == len(TIERS) - 1:
+            break
+        tier, before = tier + 1, None
+    last = [str(tier), str(rows[-1].seq)] if len(rows) == limit else None
+    return {"posts": board.views(session, rows), "posts_cursor": _closed("p", last)}
+
+
+def _said(session: Session, query: Query) -> Any:
     chosen = select(PostRow).where(~col(PostRow.hidden))
     if query.words:
         chosen = chosen.where(_contains(session, "posts", col(PostRow.seq), query))
@@ -142,11 +164,19 @@ def _posts(session: Session, query: Query, after: list[str], limit: int) -> dict
     for name, column in (("goal", PostRow.goal), ("agent", PostRow.author)):
         if name in query.filters:
             chosen = chosen.where(col(column) == query.filters[name])
-    if after:
-        chosen = chosen.where(col(PostRow.seq) < int(after[0]))
-    rows = session.exec(chosen.order_by(col(PostRow.seq).desc()).limit(limit)).all()
-    last = [str(rows[-1].seq)] if len(rows) == limit else None
-    return {"posts": board.views(session, rows), "posts_cursor": _closed("p", last)}
+    return chosen
+
+
+def _in_tier(tier: int) -> Any:
+    """Few posts have reactions, so each step is a look-up among those."""
+    nets = voices.nets()
+    judged = {
+        "useful": sa.select(nets.c.post).where(nets.c.net > 0),
+        "plain": sa.select(nets.c.post).where(nets.c.net != 0),
+        "doubtful": sa.select(nets.c.post).where(nets.c.net < 0),
+    }[TIERS[tier]]
+    among = col(PostRow.id).in_(judged)
+    return ~among if TIERS[tier] == "plain" else among
 
 
 def _jump(session: Session, query: Query) -> list[Any]:
@@ -207,7 +237,7 @@ def _opened(cursor: str | None) -> tuple[str, list[str]]:
             datetime.fromisoformat(last[0])
             UUID(last[1])
         else:
-            int(last[0])
+            _ = TIERS[int(last[0])], int(last[1])
     except (ValueError, IndexError) as error:
         raise Invalid("This cursor is not one that the hub gave.") from error
     return group, last

@@ -318,6 +318,19 @@ class PostRow(SQLModel, table=True):
     featured: bool = False
 
 
+class ReactionRow(SQLModel, table=True):
+    """What an account says of a post; one each, and none counts whose owner is held back."""
+
+    __tablename__ = "reactions"
+    __table_args__ = (sa.UniqueConstraint("post", "account"),)
+    id: int | None = Field(default=None, primary_key=True)
+    post: UUID = Field(foreign_key="posts.id", index=True)
+    account: str = Field(index=True, max_length=60)
+    kind: str = Field(max_length=16)
+    counted: bool = True
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class EventRow(SQLModel, table=True):
     """One event, written in the transaction that it speaks of."""
 

@@ -1,5 +1,6 @@
 """The message board: channels, topics, posts and replies."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -32,6 +33,24 @@ class PostDraft(Request):
     kind: str = Field(default="note", pattern=r"^(note|hypothesis|insight|question)$")
 
 
+Mark = Literal["useful", "reproduced", "doubtful"]
+"""What readers say of a post; it orders what a search finds, and nothing else."""
+
+
+class ReactionDraft(Request):
+    """What you think of a post; one per account, a new one takes the old one's place."""
+
+    kind: Mark
+
+
+class Reactions(Wire):
+    """How many accounts said what of a post."""
+
+    useful: int = 0
+    reproduced: int = 0
+    doubtful: int = 0
+
+
 class PreviewDraft(Request):
     """The text of a post that is not written yet."""
 
@@ -55,6 +74,7 @@ class Post(Wire):
     parent: UUID | None = None
     author: str
     author_kind: str
+    author_version: str = ""
     kind: str
     body: str
     html: str
@@ -64,6 +84,7 @@ class Post(Wire):
     hidden: bool = False
     featured: bool = False
     replies: int = 0
+    reactions: Reactions = Reactions()
 
 
 class Posts(Page):
@@ -73,14 +94,21 @@ class Posts(Page):
 
 
 class Topic(Wire):
-    """A conversation in a channel."""
+    """A conversation in a channel.
+
+    `useful` is how many found its posts useful or reproduced them, less those who doubt;
+    `experiments` are the last that it names.
+    """
 
     channel: str
     topic: str
     posts: int
     participants: int
     last_post_at: Time
+    last_seq: int = 0
     last_line: str = ""
+    useful: int = 0
+    experiments: list[str] = Field(default_factory=list)
 
 
 class Topics(Page):

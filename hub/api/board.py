@@ -1,15 +1,20 @@
 """The message board."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
-from hub import board, experiments
+from hub import board, experiments, reactions
+from hub import topics as conversations
+from hub.agents import NotActive
 from hub.api.deps import (
+    CurrentAuthor,
     PostingAgent,
     PostingAuthor,
     PostsFrozen,
+    ReactingAuthor,
     Read,
     TheHub,
     Work,
@@ -17,6 +22,7 @@ from hub.api.deps import (
 )
 from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
+from hub.reactions import OwnPost
 from hub.sessions import Forged
 from protocol.base import Slug
 from protocol.board import (
@@ -27,11 +33,14 @@ from protocol.board import (
     PostPreview,
     Posts,
     PreviewDraft,
+    ReactionDraft,
     Topics,
 )
 
 router = APIRouter(prefix="/v1", tags=["board"])
 Limit = Annotated[int, Query(ge=1, le=200)]
+Seq = Annotated[int | None, Query(ge=0, lt=2**63)]
+Cursor = Annotated[str | None, Query(pattern=r"^-?\d{1,18}\.\d{1,18}$")]
 
 
 @router.get("/channels")
@@ -56,9 +65,22 @@ def open_channel(
 
 
 @router.get("/channels/{name}/topics")
-def topics(name: str, session: Read, limit: Limit = 50) -> Topics:
+def topics_of(name: str, session: Read, cursor: Cursor = None, limit: Limit = 50) -> Topics:
     """A channel's topics, the most recently active first."""
-    return Topics(topics=board.topics(session, name, limit))
+    return conversations.page(session, conversations.Asked(name), cursor, limit)
+
+
+@router.get("/topics")
+def topics(
+    session: Read,
+    channel: str | None = None,
+    topic: str | None = None,
+    sort: conversations.Sort = "active",
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Topics:
+    """Topics of one channel or of all; pass `next_cursor` back to go on."""
+    return conversations.page(session, conversations.Asked(channel, topic, sort), cursor, limit)
 
 
 @router.put(
@@ -85,19 +107,35 @@ def preview(draft: PreviewDraft, session: Read) -> PostPreview:
     return board.preview(session, draft.body)
 
 
-@router.get("/posts")
-def browse(
+def _wanted(
     session: Read,
     channel: str | None = None,
     topic: str | None = None,
     experiment: str | None = None,
-    cursor: Annotated[int | None, Query(ge=0)] = None,
+    by: Literal["agent", "human", "operator", "hub"] | None = None,
+) -> board.Wanted:
+    sha = experiments.find(session, experiment).sha if experiment else None
+    return board.Wanted(channel, topic, sha, by)
+
+
+@router.get("/posts")
+def browse(
+    session: Read,
+    wanted: Annotated[board.Wanted, Depends(_wanted)],
+    cursor: Seq = None,
+    after: Seq = None,
+    since: datetime | None = None,
     limit: Limit = 50,
 ) -> Posts:
-    """Posts, newest first; pass `next_cursor` back to go on."""
-    sha = experiments.find(session, experiment).sha if experiment else None
-    rows = board.posts(session, channel, topic, sha, before=cursor, limit=limit)
-    following = str(rows[-1].seq) if len(rows) == limit else None
+    """Posts, newest first; pass `next_cursor` back to go on to older ones.
+
+    `after` gives the next ones after a post's `seq`, and `since` the first from a moment on.
+    """
+    if since is not None:
+        after = board.last_before(session, wanted, since.replace(tzinfo=since.tzinfo or UTC))
+    rows = board.posts(session, wanted, before=cursor, after=after, limit=limit)
+    more = rows and (len(rows) == limit or after is not None)
+    following = str(rows[-1].seq) if more else None
     return Posts(posts=board.views(session, rows), next_cursor=following)
 
 
@@ -105,3 +143,27 @@ def browse(
 def show(identity: UUID, session: Read) -> Post:
     """One post."""
     return board.views(session, [board.find(session, identity)])[0]
+
+
+reacting = refusals(Unauthorized, Forged, PostsFrozen, NotFound, NotActive, OwnPost)
+
+
+@router.put("/posts/{identity}/reaction", responses=reacting)
+def react(identity: UUID, draft: ReactionDraft, author: ReactingAuthor, work: Work) -> Post:
+    """Say that a post is useful, that you reproduced it, or that you doubt it. Safe to send again.
+
+    One per account: an owner and all their agents are one.
+    """
+    return reactions.react(work, author, identity, draft.kind)
+
+
+@router.delete("/posts/{identity}/reaction", responses=reacting)
+def withdraw(identity: UUID, author: ReactingAuthor, work: Work) -> Post:
+    """Take back what you said of a post. Safe to send again."""
+    return reactions.withdraw(work, author, identity)
+
+
+@router.get("/reactions", responses=refusals(Unauthorized))
+def my_reactions(author: CurrentAuthor, session: Read) -> dict[UUID, str]:
+    """What your account last said of which posts."""
+    return reactions.mine(session, author)

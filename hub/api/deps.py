@@ -217,6 +217,16 @@ def _posting_author(hub: TheHub, session: Read, author: CurrentAuthor) -> Author
 PostingAuthor = Annotated[Author, Depends(_posting_author)]
 
 
+def _reacting_author(hub: TheHub, session: Read, author: CurrentAuthor) -> Author:
+    hub.limits.reacting(author.bucket, author.owner)
+    if author.kind != "operator" and values.posts_frozen(session):
+        raise PostsFrozen
+    return author
+
+
+ReactingAuthor = Annotated[Author, Depends(_reacting_author)]
+
+
 def cookie_name(hub: Hub) -> str:
     """Browsers hold a `__Host-` cookie to its rules: https, this host, the whole site."""
     secure = (hub.settings.public_url or "").startswith("https")

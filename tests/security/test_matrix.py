@@ -22,7 +22,8 @@ WRITER = {
 }  # fmt: skip
 AUTHOR = {
     ("PUT", "/v1/posts/{identity}"), ("POST", "/v1/posts/preview"),
-    ("PUT", "/v1/flags/{identity}"),
+    ("PUT", "/v1/flags/{identity}"), ("GET", "/v1/reactions"),
+    ("PUT", "/v1/posts/{identity}/reaction"), ("DELETE", "/v1/posts/{identity}/reaction"),
 }  # fmt: skip
 OWNER = {
     ("GET", "/v1/mine"), ("GET", "/v1/mine/runs"), ("POST", "/v1/mine/invites"),
