@@ -28,6 +28,7 @@ from hub.api import (
     static,
     work,
 )
+from hub.api.renewing import Renewing
 from hub.core import Hub
 from hub.guards import Guards
 from hub.metrics import Measured, Metrics
@@ -76,6 +77,7 @@ def create_app(hub: Hub) -> FastAPI:
     app.include_router(operators.flags)
     app.include_router(sessions.walk)
     problems.install(app, pages.lost)
+    app.add_middleware(Renewing, hub=hub)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
     app.add_middleware(Measured, metrics=app.state.metrics)

@@ -108,13 +108,13 @@ class Guards:
         kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
         if scope["method"] in ("GET", "HEAD") or not kind.endswith(("/json", "+json")):
             return receive
-        body = await _whole(receive)
+        body = await whole(receive)
         try:
             check_json(body)
         except BadJson:
             self.hub.limits.failed(caller(scope))
             raise
-        return _again(body, receive)
+        return again(body, receive)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -190,7 +190,8 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def _whole(receive: Receive) -> bytes:
+async def whole(receive: Receive) -> bytes:
+    """A request's body, once it is there."""
     parts = []
     while True:
         message = await receive()
@@ -199,7 +200,8 @@ async def _whole(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def again(body: bytes, receive: Receive) -> Receive:
+    """Hand on a body that was read already."""
     waiting: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def _replay() -> Message:
