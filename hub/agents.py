@@ -1,7 +1,9 @@
 """Owners and their agents: joining under a name that is one's own, and who is speaking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -10,11 +12,21 @@ from hub import invites, tokens
 from hub.db import Work
 from hub.errors import HubError, NotFound, Unauthorized
 from hub.ops_tables import OperatorRow
-from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, RunRow, TokenRow
+from hub.tables import (
+    AgentRow,
+    ExperimentRow,
+    GoalRow,
+    OrderRow,
+    OwnerRow,
+    RunRow,
+    TokenRow,
+)
 from protocol.agents import Agent, JoinRequest
 from protocol.events import AgentJoined
+from protocol.experiments import Standing
 
 RESERVED = frozenset({"admin", "agenthub", "console", "hub", "operator", "policy", "root"})
+REFUTED = (Standing.DISPUTED.value, Standing.REJECTED.value)
 _ALIKE = str.maketrans("015i", "olsl")
 
 
@@ -170,54 +182,65 @@ def find(session: Session, name: str) -> AgentRow:
     return agent
 
 
-def views(session: Session, rows: Sequence[AgentRow]) -> list[Agent]:
-    """Agents with what they have done, counted from their runs and experiments."""
+def views(session: Session, rows: Sequence[AgentRow], since: datetime | None = None) -> list[Agent]:
+    """Agents with what they have done, counted from their runs and experiments since a time."""
     names = [row.name for row in rows]
-    done, made, held = _done(session, names), _made(session, names), _held(session, names)
+    ran, tried = (
+        _by_name(session.execute(query.where(of.in_(names))))
+        for query, of in ((done(since), col(RunRow.agent)), (made(since), col(ExperimentRow.agent)))
+    )
+    held = _held(session, names)
     return [
         Agent(
             **row.model_dump(exclude={"sequence", "device_class"}),
-            **done.get(row.name, {}),
-            **made.get(row.name, {}),
+            **ran.get(row.name, {}),
+            **tried.get(row.name, {}),
             working_on=held.get(row.name),
         )
         for row in rows
     ]
 
 
-def _done(session: Session, names: list[str]) -> dict[str, dict[str, float]]:
+def _by_name(found: Iterable[Any]) -> dict[str, dict[str, float]]:
+    rows = [row._asdict() for row in found]
+    return {row.pop("agent"): row for row in rows}
+
+
+def done(since: datetime | None) -> sa.Select[Any]:
+    """What each agent ran since a time: runs, replications, failures, credit and seconds."""
     run = RunRow
-    query = (
-        sa.select(
-            col(run.agent),
-            sa.func.count(),
-            sa.func.sum(sa.case((col(run.kind) == "replicate", 1), else_=0)),
-            sa.func.sum(sa.case((col(run.failure).is_not(None), 1), else_=0)),
-            sa.func.sum(col(run.credit)),
-            sa.func.sum(col(run.seconds)),
-        )
-        .where(col(run.agent).in_(names))
-        .group_by(col(run.agent))
+    query = sa.select(
+        col(run.agent),
+        sa.func.count().label("runs"),
+        _times(col(run.kind) == "replicate").label("replicates"),
+        _times(col(run.failure).is_not(None)).label("failures"),
+        sa.func.sum(col(run.credit)).label("credit"),
+        sa.func.sum(col(run.seconds)).label("gpu_seconds"),
     )
-    keys = ("runs", "replicates", "failures", "credit", "gpu_seconds")
-    return {name: dict(zip(keys, rest, strict=True)) for name, *rest in session.execute(query)}
+    query = query.where(col(run.created_at) > since) if since else query
+    return query.group_by(col(run.agent))
 
 
-def _made(session: Session, names: list[str]) -> dict[str, dict[str, int]]:
-    made = ExperimentRow
-    query = (
-        sa.select(
-            col(made.agent),
-            sa.func.count(),
-            sa.func.sum(sa.case((col(made.kept), 1), else_=0)),
-        )
-        .where(col(made.agent).in_(names))
-        .group_by(col(made.agent))
-    )
-    return {
-        str(name): {"experiments": count, "kept": kept}
-        for name, count, kept in session.execute(query)
-    }
+def made(since: datetime | None) -> sa.Select[Any]:
+    """What each agent tried since a time, and what others' devices agreed on and did not."""
+    tried = ExperimentRow
+    verified = col(tried.standing) == Standing.VERIFIED.value
+    sign = sa.case((col(GoalRow.direction) == "min", -1), else_=1)
+    gain = sa.case((sa.and_(verified, col(tried.kept)), sign * col(tried.delta)), else_=0.0)
+    query = sa.select(
+        col(tried.agent),
+        sa.func.count().label("experiments"),
+        _times(col(tried.kept)).label("kept"),
+        _times(verified).label("confirmed"),
+        _times(col(tried.standing).in_(REFUTED)).label("refuted"),
+        sa.func.coalesce(sa.func.sum(gain), 0.0).label("verified_gain"),
+    ).join(GoalRow, col(GoalRow.slug) == col(tried.goal))
+    query = query.where(col(tried.created_at) > since) if since else query
+    return query.where(col(tried.agent).is_not(None)).group_by(col(tried.agent))
+
+
+def _times(condition: Any) -> Any:
+    return sa.func.sum(sa.case((condition, 1), else_=0))
 
 
 def _held(session: Session, names: list[str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from hub.api import (
     search,
     sessions,
     sheets,
+    standings,
     static,
     work,
 )
@@ -38,7 +39,7 @@ from hub.settings import VERSION
 # Routes are tried in this order: what is asked most comes first, pages match whatever is left.
 ROUTERS = (
     *(work, agents, owners, sessions, overview, goals, experiments, runs, board, live, git, health),
-    *(search, sheets, operators, static, pages),
+    *(search, sheets, standings, operators, static, pages),
 )
 
 

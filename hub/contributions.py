@@ -14,12 +14,13 @@ _REFUTED = (Standing.DISPUTED.value, Standing.REJECTED.value)
 
 
 def effort(session: Session, goal: GoalRow) -> Effort:
-    """Seconds of training by experiment and class of device."""
+    """Seconds and tokens of training by experiment and class of device."""
     query = (
         sa.select(
             col(ExperimentRow.number),
             sa.func.sum(col(RunRow.seconds)),
             col(RunRow.device_class),
+            sa.func.sum(RunRow.metrics["total_tokens_M"].as_float()),  # type: ignore[attr-defined]
         )
         .join(ExperimentRow, col(ExperimentRow.sha) == col(RunRow.experiment))
         .where(col(RunRow.goal) == goal.slug, ~col(ExperimentRow.hidden))
@@ -27,12 +28,13 @@ def effort(session: Session, goal: GoalRow) -> Effort:
         .order_by(col(ExperimentRow.number), col(RunRow.device_class))
     )
     rows = session.execute(query).all()
-    classes = sorted({name for _, _, name in rows})
+    classes = sorted({row.device_class for row in rows})
     place = {name: index for index, name in enumerate(classes)}
     return Effort(
-        number=[number for number, _, _ in rows],
-        seconds=[round(seconds, 1) for _, seconds, _ in rows],
-        device=[place[name] for _, _, name in rows],
+        number=[number for number, *_ in rows],
+        seconds=[round(seconds, 1) for _, seconds, *_ in rows],
+        tokens=[round(tokens or 0.0, 4) for *_, tokens in rows],
+        device=[place[row.device_class] for row in rows],
         classes=classes,
     )
 

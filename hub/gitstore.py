@@ -175,6 +175,12 @@ class GitStore:
         patches = self._healing(goal, shas, lambda: self._patches(goal, base, sha, context))
         return Diff(base=base, sha=sha, files=[_file_diff(patch) for patch in patches])
 
+    @staticmethod
+    def compare(path: str, old: str, new: str) -> FileDiff:
+        """What changed in one text, which need not lie in a repository."""
+        texts = (old.encode(), new.encode())
+        return _file_diff(pygit2.Patch.create_from(*texts, path, path))
+
     def _healing(self, goal: str, shas: list[str], read: Callable[[], T]) -> T:
         """Read; if objects are gone, have these commits made again and read once more.
 

@@ -2,27 +2,38 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from hub import goals
 from hub.settings import VERSION, Settings
-from hub.tables import AgentRow, EventRow, ExperimentRow, GoalRow, OrderRow, RunRow
+from hub.tables import (
+    AgentRow,
+    EventRow,
+    ExperimentRow,
+    GoalRow,
+    GoalVersionRow,
+    OrderRow,
+    RunRow,
+)
 from protocol.events import AnyEnvelope
 from protocol.goals import Direction, GoalState
-from protocol.overview import GoalCard, Improvement, Overview, Title
+from protocol.overview import GoalCard, GoalLine, GoalLines, Improvement, Overview, Title
 
 ONLINE = timedelta(minutes=5)
 DAY = timedelta(days=1)
 MAX_STAIRS = 200
+MAX_CARDS = 48
 
 _made = ExperimentRow
 
 
 def overview(session: Session, settings: Settings, now: datetime) -> Overview:
-    """Everything on the board's first page."""
-    rows = session.exec(select(GoalRow).order_by(col(GoalRow.created_at).desc())).all()
+    """Everything on the board's first page; of more goals than fit, the busiest."""
+    rows = session.exec(_busiest(now).limit(MAX_CARDS)).all()
     online = sa.select(sa.func.count()).where(col(AgentRow.last_seen_at) > now - ONLINE)
     hour = sa.select(sa.func.count()).where(col(RunRow.created_at) > now - timedelta(hours=1))
     today = sa.select(sa.func.coalesce(sa.func.sum(col(RunRow.seconds)), 0.0)).where(
@@ -36,8 +47,81 @@ def overview(session: Session, settings: Settings, now: datetime) -> Overview:
         agents_online=session.execute(online).scalar_one(),
         experiments_last_hour=session.execute(hour).scalar_one(),
         gpu_hours_today=session.execute(today).scalar_one() / 3600,
+        goals_total=session.execute(sa.select(sa.func.count()).select_from(GoalRow)).scalar_one(),
         goals=[card(session, row, now) for row in rows],
     )
+
+
+def _busiest(now: datetime) -> Any:
+    return select(GoalRow).order_by(
+        _runs_since(now - DAY).desc(), col(GoalRow.created_at).desc(), col(GoalRow.slug)
+    )
+
+
+def _runs_since(then: datetime) -> sa.ScalarSelect[int]:
+    """How many runs of a goal came since; by an index, so that a thousand goals cost little."""
+    query = sa.select(sa.func.count()).where(
+        col(RunRow.goal) == col(GoalRow.slug), col(RunRow.created_at) > then
+    )
+    return query.correlate(GoalRow).scalar_subquery()
+
+
+def lines(session: Session, now: datetime, after: str, limit: int) -> GoalLines:
+    """Goals by name, a line each, after a name."""
+    found = session.execute(_lines(now - DAY).where(col(GoalRow.slug) > after).limit(limit))
+    rows = [GoalLine.model_validate(dict(row)) for row in found.mappings()]
+    total = session.execute(sa.select(sa.func.count()).select_from(GoalRow)).scalar_one()
+    following = rows[-1].name if len(rows) == limit else None
+    return GoalLines(goals=rows, total=total, next_cursor=following)
+
+
+def _lines(then: datetime) -> sa.Select[Any]:
+    root, leader = aliased(ExperimentRow), aliased(ExperimentRow)
+    spec = GoalVersionRow.spec["metric"]["name"].as_string()
+    held = sa.select(sa.func.count()).where(
+        col(OrderRow.goal) == col(GoalRow.slug), col(OrderRow.state) == "leased"
+    )
+    last = sa.select(sa.func.max(col(RunRow.created_at))).where(
+        col(RunRow.goal) == col(GoalRow.slug)
+    )
+    best = sa.case(
+        (col(GoalRow.direction) == "min", _first(col(_made.score).asc())),
+        else_=_first(col(_made.score).desc()),
+    )
+    columns = {
+        **{name: col(getattr(GoalRow, name)) for name in ("title", "direction", "state")},
+        "name": col(GoalRow.slug),
+        "metric": spec,
+        "baseline": col(root.score),
+        "verified_best": col(leader.score),
+        "best": best,
+        "experiments": col(GoalRow.next_number),
+        "runs_today": _runs_since(then),
+        "running": held.correlate(GoalRow).scalar_subquery(),
+        "created_at": col(GoalRow.created_at),
+        "last_at": last.correlate(GoalRow).scalar_subquery(),
+    }
+    return (
+        sa.select(*[column.label(name) for name, column in columns.items()])
+        .select_from(GoalRow)
+        .join(
+            GoalVersionRow,
+            sa.and_(
+                col(GoalVersionRow.goal) == col(GoalRow.slug),
+                col(GoalVersionRow.version) == col(GoalRow.version),
+            ),
+        )
+        .outerjoin(root, col(root.sha) == col(GoalRow.root))
+        .outerjoin(leader, sa.and_(col(leader.sha) == col(GoalRow.champion), ~col(leader.hidden)))
+        .order_by(col(GoalRow.slug))
+    )
+
+
+def _first(order: Any) -> sa.ScalarSelect[float]:
+    query = sa.select(col(_made.score)).where(
+        col(_made.goal) == col(GoalRow.slug), col(_made.score).is_not(None), ~col(_made.hidden)
+    )
+    return query.order_by(order).limit(1).correlate(GoalRow).scalar_subquery()
 
 
 def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
@@ -131,9 +215,13 @@ def titles(session: Session, goal: GoalRow, numbers: Sequence[int]) -> list[Titl
     return [Title.model_validate(dict(row)) for row in session.execute(query).mappings()]
 
 
-def activity(session: Session, goal: GoalRow, before: int | None, limit: int) -> list[AnyEnvelope]:
-    """A goal's events, newest first, before a cursor."""
+def activity(
+    session: Session, goal: GoalRow, before: int | None, limit: int, types: Sequence[str] = ()
+) -> list[AnyEnvelope]:
+    """A goal's events, newest first, before a cursor; of some types, or of all."""
     query = select(EventRow).where(col(EventRow.goal) == goal.slug)
+    if types:
+        query = query.where(col(EventRow.type).in_(types))
     if before is not None:
         query = query.where(col(EventRow.seq) < before)
     rows = session.exec(query.order_by(col(EventRow.seq).desc()).limit(limit)).all()

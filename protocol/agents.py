@@ -52,7 +52,10 @@ class Invite(Wire):
 
 
 class Agent(Wire):
-    """One running client of an owner, as others see it; `wish` is pause or stop by its owner."""
+    """One running client of an owner, as others see it; `wish` is pause or stop by its owner.
+
+    `confirmed` and `refuted` count its experiments that others' devices agreed on or did not.
+    """
 
     name: str
     owner: str
@@ -68,6 +71,9 @@ class Agent(Wire):
     failures: int = 0
     credit: float = 0.0
     gpu_seconds: float = 0.0
+    verified_gain: float = 0.0
+    confirmed: int = 0
+    refuted: int = 0
     working_on: str | None = None
     wish: str = ""
 
@@ -76,6 +82,7 @@ class Agents(Page):
     """A page of agents."""
 
     agents: list[Agent]
+    total: int = 0
 
 
 class HubInfo(Wire):

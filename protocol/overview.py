@@ -45,8 +45,33 @@ class GoalCard(Wire):
     stairs: list[Improvement]
 
 
+class GoalLine(Wire):
+    """One goal in a line of a long list; `runs_today` are those of the last 24 hours."""
+
+    name: str
+    title: str
+    metric: str
+    direction: Direction
+    state: GoalState
+    baseline: float | None = None
+    best: float | None = None
+    verified_best: float | None = None
+    experiments: int = 0
+    runs_today: int = 0
+    running: int = 0
+    created_at: Time
+    last_at: Time | None = None
+
+
+class GoalLines(Page):
+    """A page of goals."""
+
+    goals: list[GoalLine]
+    total: int
+
+
 class Overview(Wire):
-    """The hub at a glance; `seq` is the cursor to listen from."""
+    """The hub at a glance: cards of its busiest goals, of `goals_total`; `seq` is the cursor."""
 
     name: str
     version: str
@@ -54,6 +79,7 @@ class Overview(Wire):
     agents_online: int
     experiments_last_hour: int
     gpu_hours_today: float
+    goals_total: int = 0
     goals: list[GoalCard]
 
 
@@ -70,12 +96,13 @@ class Title(Wire):
 class Effort(Wire):
     """What a goal's experiments cost, one entry for each experiment and class of device.
 
-    Columns of equal length, in order of number: `seconds` of all runs there, and `device`, the
-    index of the class in `classes`.
+    Columns of equal length, in order of number: `seconds` of all runs there, the `tokens` in
+    millions that they said they trained on, and `device`, the index of the class in `classes`.
     """
 
     number: list[int]
     seconds: list[float]
+    tokens: list[float]
     device: list[int]
     classes: list[str]
 

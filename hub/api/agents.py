@@ -1,17 +1,19 @@
 """Joining, and who is here."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from sqlmodel import col, select
 
-from hub import agents, invites, values
+from hub import agents, invites, roster, values
 from hub.api.deps import CurrentAgent, Read, SiblingAgent, TheHub, Work
 from hub.api.problems import refusals
 from hub.errors import NotFound, Unauthorized
 from hub.settings import VERSION
-from hub.tables import AgentRow, GoalRow
+from hub.tables import GoalRow
 from protocol.agents import Agent, Agents, HubInfo, Invite, Joined, JoinRequest
+from protocol.roster import AgentHistory, Order, Span
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 
@@ -64,23 +66,43 @@ def invite(agent: CurrentAgent, work: Work) -> Invite:
     return Invite(owner=agent.owner, code=invites.for_own_machines(work, agent.owner))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Which agents somebody asks for, in which order."""
+
+    sort: Order = Order.NAME
+    span: Span = Span.ALL
+    owner: Annotated[str, Query(max_length=40)] = ""
+    q: Annotated[str, Query(max_length=100)] = ""
+
+    @property
+    def wanted(self) -> roster.Wanted:
+        """The same to the rule."""
+        return roster.Wanted(self.sort, self.span, self.owner, self.q)
+
+
 @router.get("/agents")
 def browse(
     session: Read,
-    cursor: str | None = None,
+    hub: TheHub,
+    asked: Annotated[Asked, Depends()],
+    cursor: Annotated[str | None, Query(max_length=40)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
 ) -> Agents:
-    """Agents by name."""
-    query = select(AgentRow).where(col(AgentRow.name) > (cursor or ""))
-    rows = session.exec(query.order_by(col(AgentRow.name)).limit(limit)).all()
-    following = rows[-1].name if len(rows) == limit else None
-    return Agents(agents=agents.views(session, rows), next_cursor=following)
+    """Agents in an order, counted over a span of time; pass `next_cursor` back to go on."""
+    return roster.page(session, asked.wanted, hub.clock(), cursor, limit)
 
 
 @router.get("/agents/{name}", responses=refusals(NotFound))
 def show(name: str, session: Read) -> Agent:
     """One agent."""
     return agents.views(session, [agents.find(session, name)])[0]
+
+
+@router.get("/agents/{name}/history", responses=refusals(NotFound))
+def history(name: str, session: Read, hub: TheHub) -> AgentHistory:
+    """What one agent did in its last year, day by day and step by step."""
+    return roster.history(session, agents.find(session, name), hub.clock())
 
 
 @router.get("/me", responses=refusals(Unauthorized))

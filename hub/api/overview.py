@@ -13,6 +13,7 @@ from protocol.overview import (
     Contribution,
     Effort,
     GoalCard,
+    GoalLines,
     Improvement,
     Overview,
     Title,
@@ -25,6 +26,17 @@ router = APIRouter(prefix="/v1", tags=["board"])
 def glance(session: Read, hub: TheHub) -> Overview:
     """The hub at a glance."""
     return overview.overview(session, hub.settings, hub.clock())
+
+
+@router.get("/overview/goals")
+def lines(
+    session: Read,
+    hub: TheHub,
+    cursor: Annotated[str, Query(max_length=40)] = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 200,
+) -> GoalLines:
+    """Goals by name, a line each; pass `next_cursor` back to go on."""
+    return overview.lines(session, hub.clock(), cursor, limit)
 
 
 @router.get("/goals/{slug}/card", responses=refusals(NotFound))
@@ -68,8 +80,10 @@ def activity(
     session: Read,
     cursor: Annotated[int | None, Query(ge=0)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    types: Annotated[str, Query(pattern=r"^([a-z.]{1,40}(,[a-z.]{1,40}){0,19})?$")] = "",
 ) -> Activity:
-    """A goal's events, newest first; pass `next_cursor` back to go on."""
-    rows = overview.activity(session, goals.find(session, slug), cursor, limit)
+    """A goal's events, newest first, of some `types` or of all; go on with `next_cursor`."""
+    wanted = types.split(",") if types else []
+    rows = overview.activity(session, goals.find(session, slug), cursor, limit, wanted)
     following = str(rows[-1].seq) if len(rows) == limit else None
     return Activity(events=rows, next_cursor=following)

@@ -1,0 +1,193 @@
+"""A goal's leaderboard with places, and what its page tells beside: failures, kinds, noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from hub import experiments, goals
+from hub.errors import NotFound
+from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
+from protocol.experiments import Standing, Status
+from protocol.standings import Categories, Noise, Ranked, Ranking, Reason
+
+DAY = timedelta(days=1)
+_made, _run = ExperimentRow, RunRow
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which experiments a leaderboard is of: verified ones alone, or those of a class of device."""
+
+    verified: bool = False
+    device: str = ""
+
+    def on(self, goal: GoalRow) -> list[sa.ColumnElement[bool]]:
+        """The conditions."""
+        found = [
+            col(_made.goal) == goal.slug,
+            col(_made.score).is_not(None),
+            ~col(_made.hidden),
+        ]
+        if self.verified:
+            found.append(col(_made.standing) == Standing.VERIFIED.value)
+        if self.device:
+            ran = sa.select(col(_run.id)).where(
+                col(_run.experiment) == col(_made.sha), col(_run.device_class) == self.device
+            )
+            found.append(ran.exists())
+        return found
+
+
+def ranking(
+    session: Session,
+    goal: GoalRow,
+    now: datetime,
+    filters: Filters,
+    after: int | None = None,
+    limit: int = 50,
+) -> Ranking:
+    """A page of the leaderboard: the best first, after the experiment with a number."""
+    board = filters.on(goal)
+    query = select(_made).where(*board)
+    if after is not None:
+        query = query.where(_behind(goal, _scored(session, goal, after)))
+    found = session.exec(query.order_by(*_order(goal)).limit(limit + 1)).all()
+    rows = found[:limit]
+    best = sa.select(col(_made.score)).where(*board).order_by(*_order(goal)).limit(1)
+    return Ranking(
+        experiments=_ranked(session, goal, rows, board, now - DAY),
+        best=session.execute(best).scalar(),
+        classes=_classes(session, goal),
+        next_cursor=str(rows[-1].number) if len(found) > limit else None,
+    )
+
+
+def _scored(session: Session, goal: GoalRow, number: int) -> ExperimentRow:
+    query = select(_made).where(col(_made.goal) == goal.slug, col(_made.number) == number)
+    row = session.exec(query).first()
+    if row is None or row.score is None:
+        raise NotFound("The leaderboard has changed; begin again without a cursor.")
+    return row
+
+
+def _order(goal: GoalRow) -> tuple[Any, Any]:
+    score = col(_made.score)
+    return (score.asc() if goal.direction == "min" else score.desc(), col(_made.number))
+
+
+def _behind(goal: GoalRow, row: ExperimentRow) -> sa.ColumnElement[bool]:
+    score = col(_made.score)
+    worse = score > row.score if goal.direction == "min" else score < row.score
+    return sa.or_(worse, sa.and_(score == row.score, col(_made.number) > row.number))
+
+
+def _ranked(
+    session: Session,
+    goal: GoalRow,
+    rows: Sequence[ExperimentRow],
+    board: Sequence[sa.ColumnElement[bool]],
+    then: datetime,
+) -> list[Ranked]:
+    if not rows:
+        return []
+    old = sa.func.coalesce(sa.func.sum(sa.case((col(_made.finished_at) <= then, 1), else_=0)), 0)
+    ahead = sa.select(sa.func.count(), old).where(*board, ~_behind(goal, rows[0]))
+    rank, before = session.execute(ahead.where(col(_made.sha) != rows[0].sha)).one()
+    ran = _first_runs(session, [row.sha for row in rows])
+    found = []
+    for row in rows:
+        rank += 1
+        stood = row.finished_at is not None and row.finished_at <= then
+        before += stood
+        place = {"rank": rank, "rank_before": before if stood else None}
+        view = experiments.view(row).model_dump()
+        found.append(Ranked.model_validate(view | place | ran.get(row.sha, {})))
+    return found
+
+
+def _first_runs(session: Session, shas: list[str]) -> dict[str, dict[str, Any]]:
+    columns = (col(_run.experiment), col(_run.device_class), col(_run.seconds))
+    query = sa.select(*columns).where(
+        col(_run.experiment).in_(shas), col(_run.kind) != "replicate", col(_run.failure).is_(None)
+    )
+    newest_first = query.order_by(col(_run.created_at).desc())
+    return {
+        sha: {"device_class": device, "seconds": seconds}
+        for sha, device, seconds in session.execute(newest_first)
+    }
+
+
+def _classes(session: Session, goal: GoalRow) -> list[str]:
+    # By way of the agents: the runs themselves are a hundred times as many.
+    ran = sa.select(col(_run.id)).where(
+        col(_run.agent) == col(AgentRow.name), col(_run.goal) == goal.slug
+    )
+    query = sa.select(col(AgentRow.device_class)).where(ran.exists()).distinct()
+    return sorted(session.execute(query).scalars())
+
+
+def reasons(session: Session, goal: GoalRow) -> list[Reason]:
+    """Why experiments ended without a result, the most frequent reason first."""
+    query = (
+        sa.select(col(_made.failure), sa.func.count(), sa.func.max(col(_made.number)))
+        .where(col(_made.goal) == goal.slug, ~col(_made.hidden))
+        .where(col(_made.status) == Status.FAILED.value)
+        .group_by(col(_made.failure))
+    )
+    found = session.execute(query).all()
+    last = _by_number(session, goal, [number for _, _, number in found])
+    return [
+        Reason(failure=failure or "crash", experiments=count, number=number, **last[number])
+        for failure, count, number in sorted(found, key=lambda each: (-each[1], each[2]))
+    ]
+
+
+def _by_number(session: Session, goal: GoalRow, numbers: list[int]) -> dict[int, dict[str, str]]:
+    query = (
+        sa.select(col(_made.number), col(_made.sha), col(_run.failure_detail))
+        .outerjoin(_run, col(_run.experiment) == col(_made.sha))
+        .where(col(_made.goal) == goal.slug, col(_made.number).in_(numbers))
+        .order_by(col(_run.created_at))
+    )
+    return {
+        number: {"sha": sha, "detail": detail or ""}
+        for number, sha, detail in session.execute(query)
+    }
+
+
+def categories(session: Session, goal: GoalRow) -> Categories:
+    """Which kind of change each experiment is."""
+    query = sa.select(col(_made.number), col(_made.operator)).where(
+        col(_made.goal) == goal.slug, ~col(_made.hidden)
+    )
+    rows = session.execute(query.order_by(col(_made.number))).all()
+    place: dict[str, int] = {}
+    kinds = [place.setdefault(name, len(place)) for _, name in rows]
+    return Categories(number=[number for number, _ in rows], category=kinds, categories=list(place))
+
+
+def noise(session: Session, goal: GoalRow) -> Noise:
+    """How much luck is in one run, and from which repeats the hub knows."""
+    again = (
+        sa.select(col(_run.experiment).label("sha"), sa.func.count().label("times"))
+        .where(col(_run.goal) == goal.slug, col(_run.counted), col(_run.metric).is_not(None))
+        .group_by(col(_run.experiment))
+        .having(sa.func.count() > 1)
+        .subquery()
+    )
+    total = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(again.c.times), 0))
+    repeated, runs = session.execute(total.select_from(again)).one()
+    machines = sa.select(sa.func.count(sa.distinct(col(_run.agent)))).join(
+        again, again.c.sha == col(_run.experiment)
+    )
+    return Noise(
+        sd=goal.noise_sd,
+        stated=goals.spec(session, goal).verification.noise_sd,
+        repeated=repeated,
+        runs=runs,
+        devices=session.execute(machines).scalar_one(),
+    )
