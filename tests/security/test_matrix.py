@@ -34,7 +34,7 @@ SESSION = {("GET", "/v1/session"), ("DELETE", "/v1/session")}
 OPEN_WRITES = {("POST", "/v1/agents"), ("POST", "/v1/session")}
 FILLED = {
     "slug": "toy", "sha": "abcd", "name": "volta", "path": "x", "goal": "toy", "kind": "csv",
-    "deed": "resume",
+    "deed": "resume", "version": "1",
     "identity": "6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
     "lease": "6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
 }  # fmt: skip
