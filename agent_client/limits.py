@@ -9,11 +9,13 @@ from pathlib import Path
 from agent_client.breaker import Breaker
 from agent_client.gpu import Gauge, NoGauge
 from agent_client.hours import allowed, opens_in, parse_hours
+from agent_client.jail.meter import RESERVE
 from agent_client.settings import OwnerLimits
 from agent_client.state import State
 
 PAUSE, FINISH = "pause", "finish"
 COOLER = 5.0
+RESERVE_MB = RESERVE >> 20
 
 
 def local(now: datetime) -> datetime:
@@ -82,7 +84,7 @@ class Gate:
             free = shutil.disk_usage(self.folder).free // (1 << 20)
         except OSError as problem:
             return f"The disk cannot be read: {problem}"
-        wanted = self.limits.disk_free_mb + self.needed_disk_mb
+        wanted = max(self.limits.disk_free_mb, RESERVE_MB) + self.needed_disk_mb
         return f"Only {free} MB of disk are free, {wanted} MB are needed." if free < wanted else ""
 
     def _gpu(self) -> str:

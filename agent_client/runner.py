@@ -1,6 +1,5 @@
 """One ready run to its end: train, measure, write the report down."""
 
-import shutil
 import sys
 import tempfile
 import time
@@ -24,8 +23,7 @@ from agent_client.workspace import remove_tree
 from protocol.runs import Evaluation, Failure, RunReport
 
 MEASURE_SECONDS = 600.0
-FULL_DISK_BYTES = 256 << 20
-"""With less than this the sandbox ends every run, so that the machine's disk does not fill."""
+NO_ROOM = "the volunteer's disk is full"
 
 FOR_TRAINING = (
     *("AGENTHUB_DATA", "AGENTHUB_OUT", "AGENTHUB_SEED", "AGENTHUB_BUDGET"),
@@ -59,12 +57,14 @@ class Runner:
         if outcome.aborted:
             kit.duty.end(outcome.seconds)
             return Result(None, ready.grip.stop or "the owner stopped it")
-        if self._no_room(outcome):
+        if outcome.no_room:
             kit.duty.end(outcome.seconds)
-            return Result(None, "the volunteer's disk is full")
-        began = time.monotonic()
-        evaluation = self._measure(ready, outcome) if outcome.failure is None else None
+            return Result(None, NO_ROOM)
+        began, helpers = time.monotonic(), self._helpers(ready)
+        evaluation = self._measure(ready, outcome, helpers) if outcome.failure is None else None
         kit.duty.end(outcome.seconds, time.monotonic() - began)
+        if helpers.no_room:
+            return Result(None, NO_ROOM)
         failure, detail = _verdict(outcome, evaluation)
         metric = evaluation.metric if evaluation is not None and failure is None else None
         report = RunReport(
@@ -103,13 +103,6 @@ class Runner:
                 lambda: kit.stopping.abort.is_set() or bool(ready.grip.stop),
                 _seen,
             )
-
-    def _no_room(self, outcome: Outcome) -> bool:
-        """Whether a run ended for want of a disk that is full of other things than its own."""
-        if outcome.failure is not Failure.DISK:
-            return False
-        free = shutil.disk_usage(self.kit.workspace.work).free
-        return free < FULL_DISK_BYTES
 
     def write_down(self, ready: Ready, report: RunReport) -> UUID:
         """Put the report into the journal before anything is sent; returns its id."""
@@ -179,8 +172,8 @@ class Runner:
         ready.grip.report(**progress, seconds=seconds, eta_seconds=eta)
         self.kit.telemetry.update(**progress, eta=eta)
 
-    def _measure(self, ready: Ready, outcome: Outcome) -> Evaluation | None:
-        """Let the trusted evaluator measure what the run left; None when that cannot be done."""
+    def _measure(self, ready: Ready, outcome: Outcome, helpers: Helpers) -> Evaluation:
+        """Let the trusted evaluator measure what the run left; raises DataBroken."""
         self._show(ready, "measuring")
         spec = ready.goal.spec
         scratch = Path(tempfile.mkdtemp(prefix="measure-", dir=self.kit.workspace.work))
@@ -193,12 +186,7 @@ class Runner:
                 printed=outcome.metrics.get(spec.metric.name),
                 device=self.kit.device.kind,
             )
-            return evaluate(
-                spec,
-                submission,
-                self._helpers(ready),
-                ready.order.nonce,
-            )
+            return evaluate(spec, submission, helpers, ready.order.nonce)
         except DataBroken as problem:
             log.error("the evaluation's data is broken", problem=str(problem))
             raise

@@ -25,6 +25,7 @@ REASONS = {
     "memory": Failure.OOM,
     "disk": Failure.DISK,
     "files": Failure.DISK,
+    "full disk": Failure.DISK,
     "processes": Failure.PROCESSES,
     "log": Failure.LOG_FLOOD,
 }
@@ -81,7 +82,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave: a failure with its reason, or the numbers of its final block."""
+    """What a run gave: a failure with its reason, or the numbers of its final block.
+
+    With `no_room` or `aborted` it says nothing about the run: the machine or its owner ended it.
+    """
 
     failure: Failure | None
     detail: str
@@ -90,6 +94,7 @@ class Outcome:
     log: str
     seconds: float
     aborted: bool = False
+    no_room: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,6 +195,7 @@ class Training:
             log=self.transcript.log.text(),
             seconds=watch.seconds,
             aborted=watch.aborted,
+            no_room=watch.ended is not None and watch.ended.no_room,
         )
 
     def abandon(self) -> None:

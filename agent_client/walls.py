@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -66,6 +66,12 @@ class Helpers:
     limits: Walls
     env: Mapping[str, str]
     gpus: Sequence[str] = ()
+    _started: list[Running] = field(default_factory=list)
+
+    @property
+    def no_room(self) -> bool:
+        """Whether one of them was ended because the disk is full of other things."""
+        return any(running.wait().no_room for running in self._started)
 
     def __call__(self, argv: list[str], folder: Path, env: dict[str, str]) -> Helper:
         """Start one in its own sandbox."""
@@ -77,7 +83,9 @@ class Helpers:
             gpus=self.gpus,
             output="pipes",
         )
-        return Helper(self.sandbox.start(job))
+        running = self.sandbox.start(job)
+        self._started.append(running)
+        return Helper(running)
 
 
 def end(pid: int, patience: float = 5.0) -> None:

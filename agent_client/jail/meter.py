@@ -12,9 +12,10 @@ import time
 from agent_client.jail import linux, tree
 
 MEMORY, PROCESSES, DISK, FILES, CPU = "memory", "processes", "disk", "files", "cpu"
+FULL = "full disk"
 _DISK_EVERY = 1.0
 _DEEPEST = 64
-_RESERVE = 256 << 20
+RESERVE = 256 << 20
 
 
 class Meter:
@@ -49,7 +50,7 @@ class Meter:
         used = sum(tree.private_bytes(process.pid) for process in found)
         shared, available = machine_memory()
         used += max(0, shared - self._shared_before)
-        if available < _RESERVE:  # socket buffers and the like belong to nobody: save the machine
+        if available < RESERVE:  # socket buffers and the like belong to nobody: save the machine
             used = max(used, int(self._limits[MEMORY]) + 1)
         self.peak = max(self.peak, used)
         self._forecast(used, time.monotonic())
@@ -180,9 +181,9 @@ def _descriptors(pid: int) -> "list[str]":
 
 
 def _nearly_full(fd: int) -> "str | None":
-    """Files in flight between processes have no name: the disk itself must not fill."""
+    """Others fill the disk too, and so do files in flight between processes, which have no name."""
     found = os.fstatvfs(fd)
-    return DISK if found.f_bavail * found.f_frsize < _RESERVE else None
+    return FULL if found.f_bavail * found.f_frsize < RESERVE else None
 
 
 def _room(folder: str) -> int:

@@ -12,7 +12,7 @@ import sys
 import time
 
 from agent_client.jail import linux, stage, tree, uids, walls
-from agent_client.jail.meter import Meter
+from agent_client.jail.meter import DISK, FULL, Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,15 +163,23 @@ class Run:
         if self._spec["kind"] == "bubblewrap":
             self._check_bubblewrap(code)
             code = 128 - code if code > 128 else code
-        self._reason = self._reason or self._meter.at_the_end()
         return {
             "code": code if code >= 0 else None,
             "signal": -code if code < 0 else None,
-            "reason": self._reason,
+            "reason": self._final_reason(succeeded=code == 0),
             "seconds": time.monotonic() - self._began,
             "peak": self._meter.peak,
             "clean": clean,
         }
+
+    def _final_reason(self, succeeded: bool) -> "str | None":
+        """A disk that is full of other things ends a run, but is no fault and no failure of it."""
+        if self._reason not in (None, FULL):
+            return self._reason
+        left = self._meter.at_the_end()
+        if self._reason == FULL:
+            return left or DISK  # there is room now: what filled the disk died with the run
+        return None if left == FULL and succeeded else left
 
     def _check_bubblewrap(self, code: int) -> None:
         """Bubblewrap says how the program ended; if it says nothing, it never started it."""

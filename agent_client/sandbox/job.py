@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from agent_client.jail.meter import FULL
+
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -55,7 +57,8 @@ class Exit:
     """How a run ended: by exit code or by signal, and which limit ended it, if one did.
 
     `reason` is None, or one of timeout, stopped, memory, disk, files, log, processes, cpu,
-    orphaned, setup. `clean` says that nothing it started is alive.
+    orphaned, setup, and "full disk", which is full of other things. `clean` says that
+    nothing it started is alive.
     """
 
     code: int | None
@@ -70,6 +73,11 @@ class Exit:
     def ok(self) -> bool:
         """It ended by itself and says that all is well."""
         return self.code == 0 and self.reason is None
+
+    @property
+    def no_room(self) -> bool:
+        """It was ended for want of a disk that is full of other things than its own."""
+        return self.reason == FULL
 
     @property
     def status(self) -> int:
