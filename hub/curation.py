@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from hub import board, experiments, goals, scheduling
+from hub import board, experiments, goal_files, goals, scheduling
 from hub.containment import POLICY
 from hub.desk import Desk, Effect, NoChange
 from hub.errors import HubError, NotFound
@@ -97,6 +97,9 @@ def _must_be_whole(spec: GoalSpec, files: dict[str, str]) -> None:
     missing = [path for path in spec.everything if path not in files]
     if missing:
         raise FilesMissing(f"No text for: {', '.join(missing)}.")
+    for path in spec.everything:
+        if path.endswith(".py"):
+            goal_files.must_parse(files[path], path)
 
 
 def pause_goal(desk: Desk, act: acts.PauseGoal) -> Effect:

@@ -1,8 +1,9 @@
 """Experiments: the tree is read by sha, lineage, children and leaves; leases are checked."""
 
 import hashlib
+import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import orjson
@@ -13,7 +14,13 @@ from hub.db import Work
 from hub.errors import Ambiguous, BodyChanged, HubError, NotFound, NotYours
 from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow
 from protocol.events import Conflict
-from protocol.experiments import Experiment, Standing
+from protocol.experiments import Experiment, Spread, Standing
+
+ENOUGH = 4
+"""Digits that a short sha needs at least."""
+STEPS = 24
+USUAL = 0.95
+"""This part of the children is within the steps of their spread; the worst are beyond."""
 
 
 class StaleLease(HubError):
@@ -59,6 +66,26 @@ def conflict(work: Work, goal: str | None, what: str, identity: UUID, by: Named)
     return BodyChanged()
 
 
+def look_up(session: Session, name: str, goal: str | None = None) -> ExperimentRow:
+    """`find` for people: what is not there is answered with what is nearly so called."""
+    try:
+        return find(session, name, goal)
+    except NotFound as missing:
+        raise NotFound(missing.detail, choices=_nearly(session, name)) from missing
+
+
+def _nearly(session: Session, name: str) -> list[str]:
+    begun = name[:ENOUGH]
+    if not re.fullmatch(r"[0-9a-f]{4}", begun):
+        return []
+    query = select(ExperimentRow).where(col(ExperimentRow.sha).between(begun, begun + "g"))
+    return _choices(session.exec(query.where(~col(ExperimentRow.hidden)).limit(5)).all())
+
+
+def _choices(rows: Sequence[ExperimentRow]) -> list[str]:
+    return [f"{row.sha[:12]} {row.goal} #{row.number}" for row in rows]
+
+
 def find(session: Session, name: str, goal: str | None = None) -> ExperimentRow:
     """An experiment by full or short sha, or by `goal` and number written as `#12`.
 
@@ -79,7 +106,7 @@ def find(session: Session, name: str, goal: str | None = None) -> ExperimentRow:
     if not rows:
         raise NotFound(f"There is no experiment {name}; short shas need at least 4 digits.")
     if len(rows) > 1:
-        raise Ambiguous(choices=[f"{row.sha[:12]} {row.goal} #{row.number}" for row in rows])
+        raise Ambiguous(choices=_choices(rows))
     return rows[0]
 
 
@@ -146,12 +173,70 @@ def children(
     session: Session, row: ExperimentRow, after: int | None, limit: int
 ) -> list[ExperimentRow]:
     """Experiments whose first or second parent this is, by number after a cursor."""
+    query = select(ExperimentRow).where(_below(row))
+    if after is not None:
+        query = query.where(col(ExperimentRow.number) > after)
+    return list(session.exec(query.order_by(col(ExperimentRow.number)).limit(limit)).all())
+
+
+def best_children(
+    session: Session, row: ExperimentRow, after: int | None, limit: int
+) -> list[ExperimentRow]:
+    """The same with the best first, and what has no score last; hidden ones are left out."""
+    made, up = ExperimentRow, _smaller_is_better(session, row)
+    query = select(made).where(_below(row), ~col(made.hidden))
+    if after is not None:
+        query = query.where(_worse_than(_numbered(session, row.goal, after), up))
+    score = col(made.score).asc() if up else col(made.score).desc()
+    order = (col(made.score).is_(None), score, col(made.number))
+    return list(session.exec(query.order_by(*order).limit(limit)).all())
+
+
+def _worse_than(last: ExperimentRow, up: bool) -> Any:
+    score, number = col(ExperimentRow.score), col(ExperimentRow.number)
+    if last.score is None:
+        return sa.and_(score.is_(None), number > last.number)
+    worse = score > last.score if up else score < last.score
+    same = sa.and_(score == last.score, number > last.number)
+    return sa.or_(score.is_(None), worse, same)
+
+
+def _numbered(session: Session, goal: str, number: int) -> ExperimentRow:
+    return find(session, f"#{number}", goal)
+
+
+def _below(row: ExperimentRow) -> Any:
     made = ExperimentRow
     parents = sa.or_(col(made.parent) == row.sha, col(made.second_parent) == row.sha)
-    query = select(made).where(col(made.goal) == row.goal, parents)
-    if after is not None:
-        query = query.where(col(made.number) > after)
-    return list(session.exec(query.order_by(col(made.number)).limit(limit)).all())
+    return sa.and_(col(made.goal) == row.goal, parents)
+
+
+def _smaller_is_better(session: Session, row: ExperimentRow) -> bool:
+    return session.get_one(GoalRow, row.goal).direction == "min"
+
+
+def spread(session: Session, row: ExperimentRow) -> Spread:
+    """How an experiment's children scored; a few disasters do not flatten the rest."""
+    query = select(ExperimentRow.score).where(_below(row), ~col(ExperimentRow.hidden))
+    every = session.exec(query).all()
+    sign = 1 if _smaller_is_better(session, row) else -1
+    scores = sorted(sign * score for score in every if score is not None)
+    if not scores:
+        return Spread(total=len(every), without=len(every))
+    low, high = scores[0], scores[int(USUAL * (len(scores) - 1))]
+    within = [score for score in scores if score <= high]
+    counts = [0] * STEPS
+    for score in within:
+        counts[min(STEPS - 1, int((score - low) / ((high - low) or 1.0) * STEPS))] += 1
+    ends = sorted((sign * low, sign * high))
+    return Spread(
+        total=len(every),
+        without=len(every) - len(scores),
+        low=ends[0],
+        high=ends[1],
+        counts=counts if sign > 0 else counts[::-1],
+        beyond=len(scores) - len(within),
+    )
 
 
 def best(

@@ -169,10 +169,18 @@ class GitStore:
         patches = self._healing(goal, [base, sha], lambda: self._patches(goal, base, sha, 0))
         return {patch.delta.new_file.path: _edits(patch) for patch in patches}
 
-    def diff(self, goal: str, base: str | None, sha: str, context: int = 3) -> Diff:
+    def diff(
+        self,
+        goal: str,
+        base: str | None,
+        sha: str,
+        context: int = 3,
+        ignore_space: bool = False,
+    ) -> Diff:
         """What changed from `base` (None: from nothing) to `sha`, ready to show."""
         shas = [each for each in (base, sha) if each]
-        patches = self._healing(goal, shas, lambda: self._patches(goal, base, sha, context))
+        flags = DiffOption.IGNORE_WHITESPACE if ignore_space else DiffOption.NORMAL
+        patches = self._healing(goal, shas, lambda: self._patches(goal, base, sha, context, flags))
         return Diff(base=base, sha=sha, files=[_file_diff(patch) for patch in patches])
 
     @staticmethod
@@ -199,13 +207,20 @@ class GitStore:
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise Unreadable from error
 
-    def _patches(self, goal: str, base: str | None, sha: str, context: int) -> list[pygit2.Patch]:
+    def _patches(
+        self,
+        goal: str,
+        base: str | None,
+        sha: str,
+        context: int,
+        flags: DiffOption = DiffOption.NORMAL,
+    ) -> list[pygit2.Patch]:
         new = self._commit(goal, sha).tree
         if base is None:
             diff = new.diff_to_tree(context_lines=context, swap=True)
         else:
             old = self._commit(goal, base).tree
-            diff = old.diff_to_tree(new, flags=DiffOption.NORMAL, context_lines=context)
+            diff = old.diff_to_tree(new, flags=flags, context_lines=context)
         return [patch for patch in diff if patch is not None]
 
     def _repo(self, goal: str) -> pygit2.Repository:

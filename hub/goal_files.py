@@ -154,11 +154,12 @@ def _read_one(folder: Path, name: str, limit: int) -> str:
     except UnicodeDecodeError as error:
         raise GoalInvalid([f"{where} is not UTF-8 text (byte {error.start})"]) from error
     if name.endswith(".py"):
-        _must_parse(text, where)
+        must_parse(text, where)
     return text
 
 
-def _must_parse(text: str, where: str) -> None:
+def must_parse(text: str, where: str) -> None:
+    """Refuse Python that does not parse; raises GoalInvalid naming file and line."""
     try:
         compile(text, where, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

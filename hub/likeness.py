@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 ALIKE = 0.9
 """From this cosine on a change is taken for the earlier one."""
+OTHER_NUMBERS = 0.9
+"""A change that sets other numbers is so much less alike, to people."""
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _WORD = re.compile(r"[A-Za-z_]{2,}|[^\w\s]")
 MOST_TERMS = 4000
@@ -43,12 +45,27 @@ def nearest(change: Change, earlier: Sequence[Change]) -> tuple[int, float] | No
     if not same:
         return None
     terms = {place: earlier[place].terms() for place in same}
-    mine = change.terms()
-    spread = Counter(term for each in terms.values() for term in each)
-    weight = {term: 1 + math.log((1 + len(same)) / (1 + spread[term])) for term in spread | mine}
-    scored = [(_cosine(mine, terms[place], weight), -place) for place in same]
-    best, place = max(scored)
+    best, place = max((score, -place) for place, score in _scored(change.terms(), terms))
     return -place, best
+
+
+def ranked(change: Change, earlier: Sequence[Change]) -> list[tuple[int, float]]:
+    """Every earlier change by its place and how alike it is (0 to 1), the nearest first.
+
+    For people who look: another number makes a change less alike, but does not leave it out.
+    """
+    terms = {place: each.terms() for place, each in enumerate(earlier)}
+    found = [
+        (place, score if earlier[place].numbers() == change.numbers() else OTHER_NUMBERS * score)
+        for place, score in _scored(change.terms(), terms)
+    ]
+    return sorted(found, key=lambda each: (-each[1], each[0]))
+
+
+def _scored(mine: Counter[str], terms: dict[int, Counter[str]]) -> list[tuple[int, float]]:
+    spread = Counter(term for each in terms.values() for term in each)
+    weight = {term: 1 + math.log((1 + len(terms)) / (1 + spread[term])) for term in spread | mine}
+    return [(place, _cosine(mine, each, weight)) for place, each in terms.items()]
 
 
 def _cosine(one: Counter[str], two: Counter[str], weight: dict[str, float]) -> float:

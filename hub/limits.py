@@ -17,6 +17,7 @@ VOUCHED_SECONDS = 60.0
 FLEET = 4
 """An owner's agents together may post and propose as much as so many of them flat out."""
 CHANNELS_A_DAY = 3
+PONDERED_A_MINUTE = 30
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ class Limits:
         if not is_loopback(address):
             hourly = self.settings.joins_per_hour
             self.spend(f"join:{network(address, wide=True)}", Rate(hourly / 60, hourly))
+
+    def pondering(self, address: str) -> None:
+        """An idea held against all experiments, which costs more than to read; ours are free."""
+        if not is_loopback(address):
+            self.spend(f"ponder:{network(address)}", self._rate(PONDERED_A_MINUTE))
 
     def posting(self, agent: str, owner: str = "") -> None:
         """A post on the board; an owner's agents together may write what a few could."""

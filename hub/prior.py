@@ -60,7 +60,22 @@ def find(session: Session, goal: str, mine: Keys) -> Earlier | None:
     row = min(_measured(session, goal, same), key=_number, default=None)
     if row is None:
         return None
-    return _told(row, "code" if row.canonical == mine.canonical else "effect")
+    return told(row, "code" if row.canonical == mine.canonical else "effect")
+
+
+def same(session: Session, goal: str, mine: Keys) -> list[tuple[ExperimentRow, str]]:
+    """Experiments of the goal with the same meaning or the same change, and in which sense."""
+    made = ExperimentRow
+    alike = (
+        (col(made.canonical) == mine.canonical, "code"),
+        (col(made.effect) == mine.effect, "effect"),
+        (col(made.change) == mine.change, "elsewhere"),
+    )
+    found: dict[str, tuple[ExperimentRow, str]] = {}
+    for condition, level in alike:
+        for row in _measured(session, goal, condition):
+            found.setdefault(row.sha, (row, level))
+    return list(found.values())
 
 
 def _measured(session: Session, goal: str, same: sa.ColumnElement[bool]) -> list[ExperimentRow]:
@@ -82,10 +97,10 @@ def alike(session: Session, parent: ExperimentRow, mine: Change) -> Earlier | No
         col(made.status) != Status.ABANDONED.value,
     )
     rows = session.exec(query.order_by(col(made.number).desc()).limit(SIBLINGS)).all()
-    found = likeness.nearest(mine, [_change(row) for row in rows])
+    found = likeness.nearest(mine, [added_by(row) for row in rows])
     if found is None or found[1] < likeness.ALIKE:
         return None
-    return _told(rows[found[0]], "likeness")
+    return told(rows[found[0]], "likeness")
 
 
 def elsewhere(session: Session, goal: GoalRow, mine: Keys, refused: int) -> Earlier | None:
@@ -97,7 +112,7 @@ def elsewhere(session: Session, goal: GoalRow, mine: Keys, refused: int) -> Earl
     sign = 1.0 if goal.direction == "max" else -1.0
     gain = None if row.delta is None else sign * row.delta
     objects = novelty.objects(gain, row.delta_sd or 0.0, refused)
-    return _told(row, "elsewhere") if objects else None
+    return told(row, "elsewhere") if objects else None
 
 
 def change(before: Mapping[str, str], changed: Mapping[str, str], said: str) -> Change:
@@ -113,7 +128,8 @@ def change(before: Mapping[str, str], changed: Mapping[str, str], said: str) -> 
     return Change("".join(added), said)
 
 
-def _change(row: ExperimentRow) -> Change:
+def added_by(row: ExperimentRow) -> Change:
+    """What an experiment added, and what its author said of it."""
     added = "".join(text for path in sorted(row.patch) for _, _, text in row.patch[path])
     return Change(added, f"{row.title} {row.hypothesis}")
 
@@ -123,10 +139,12 @@ LEVELS = {
     "effect": "The same change of the same parent",
     "likeness": "Much the same change of the same parent",
     "elsewhere": "The same change of another parent",
+    "near": "Something like it",
 }
 
 
-def _told(row: ExperimentRow, level: str) -> Earlier:
+def told(row: ExperimentRow, level: str) -> Earlier:
+    """An earlier experiment with what came of it, as a sentence."""
     what = LEVELS[level]
     return Earlier(
         sha=row.sha,

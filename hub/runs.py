@@ -288,9 +288,19 @@ def _loss(point: CurvePoint) -> float:
     return point.loss
 
 
-def log_tail(blobs: Blobs, row: RunRow, tail: int) -> str:
-    """The last `tail` lines of a run's log."""
-    if row.log_blob is None:
-        return ""
-    text = blobs.get(row.log_blob).decode()
-    return "\n".join(text.splitlines()[-tail:])
+@dataclass(frozen=True)
+class LogPart:
+    """Some lines of a log: `first` is the number of the first, counted from 1, of `total`."""
+
+    text: str
+    first: int
+    total: int
+
+
+def log_part(blobs: Blobs, row: RunRow, most: int, before: int | None = None) -> LogPart:
+    """The last lines of a run's log, or the last of those before a line."""
+    text = blobs.get(row.log_blob).decode() if row.log_blob is not None else ""
+    lines = text.splitlines()
+    end = len(lines) if before is None else min(len(lines), before - 1)
+    start = max(0, end - most)
+    return LogPart("\n".join(lines[start:end]), start + 1, len(lines))

@@ -23,6 +23,7 @@ from protocol.search import Found
 
 _TEXTS = {"experiments": ("title", "hypothesis"), "posts": ("topic", "body")}
 _KEYS = {"experiments": "sha", "posts": "seq"}
+MOST_RANKED = 5000
 TIERS = ("useful", "plain", "doubtful")
 
 
@@ -127,11 +128,52 @@ def _matching(session: Session, query: Query, without: str = "") -> Any:
 
 def _contains(session: Session, table: str, key: Any, query: Query) -> Any:
     if session.get_bind().dialect.name == "sqlite":
-        words = " ".join(f'"{word}"*' for word in query.words)
         rows = sa.text(f"SELECT key FROM search_{table} WHERE search_{table} MATCH :words")
-        return key.in_(rows.bindparams(words=words).columns(sa.column("key", key.type)))
+        bound = rows.bindparams(words=_prefixes(query))
+        return key.in_(bound.columns(sa.column("key", key.type)))
     words = " & ".join(f"{word}:*" for word in query.words)
     return sa.text(f"{_vector(table)} @@ to_tsquery('simple', :words)").bindparams(words=words)
+
+
+def newest(session: Session, query: Query, limit: int) -> Any:
+    """Condition: the newest experiments whose title or hypothesis holds all words.
+
+    Both databases stop as soon as they have so many, however many there are.
+    """
+    made = ExperimentRow
+    if session.get_bind().dialect.name == "sqlite":
+        index = "SELECT key FROM search_experiments WHERE search_experiments MATCH :words"
+        rows = sa.text(f"{index} ORDER BY rowid DESC LIMIT :most")
+        bound = rows.bindparams(words=_prefixes(query), most=limit)
+        return col(made.sha).in_(bound.columns(sa.column("key", sa.String)))
+    holds = select(made.sha).where(_contains(session, "experiments", col(made.sha), query))
+    return col(made.sha).in_(holds.order_by(col(made.created_at).desc()).limit(limit))
+
+
+def nearest(session: Session, words: Sequence[str], limit: int) -> list[ExperimentRow]:
+    """Experiments that share words with a text, those with most and rarest first."""
+    made = ExperimentRow
+    shown = select(made).where(~col(made.hidden))
+    if not words:
+        return []
+    if session.get_bind().dialect.name == "sqlite":
+        index = "SELECT key FROM search_experiments WHERE search_experiments MATCH :words"
+        rows = sa.text(f"{index} ORDER BY rank LIMIT :most")
+        bound = rows.bindparams(words=" OR ".join(f'"{word}"' for word in words), most=limit)
+        chosen = col(made.sha).in_(bound.columns(sa.column("key", sa.String)))
+        return list(session.exec(shown.where(chosen)).all())
+    # PostgreSQL reads a row to rank it: of very many it ranks the newest.
+    asked = {"words": " | ".join(words)}
+    matches = sa.text(f"{_vector('experiments')} @@ to_tsquery('simple', :words)")
+    rank = sa.text(f"ts_rank({_vector('experiments')}, to_tsquery('simple', :words)) DESC")
+    recent = select(made.sha).where(matches.bindparams(**asked))
+    recent = recent.order_by(col(made.created_at).desc()).limit(MOST_RANKED)
+    ranked = shown.where(col(made.sha).in_(recent)).order_by(rank.bindparams(**asked))
+    return list(session.exec(ranked.limit(limit)).all())
+
+
+def _prefixes(query: Query) -> str:
+    return " ".join(f'"{word}"*' for word in query.words)
 
 
 def _posts(session: Session, query: Query, after: list[str], limit: int) -> dict[str, Any]:

@@ -56,9 +56,14 @@ def parse(text: str, now: datetime) -> Query:
         if colon and re.fullmatch(r"[a-z]{2,12}", name) and not value.startswith("//"):
             filters[_known(name)] = _checked(name, value)
         else:
-            words += [word.lower() for word in _WORD.findall(part)]
+            words += words_of(part)
     since = _since(filters["since"], now) if "since" in filters else None
     return Query(words[:16], filters, since)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as the index knows them."""
+    return [word.lower() for word in _WORD.findall(text)]
 
 
 def condition(name: str, value: str, query: Query) -> Any:

@@ -131,6 +131,20 @@ class Experiments(Page):
     experiments: list[Experiment]
 
 
+class Spread(Wire):
+    """How an experiment's children scored: counts in equal steps from `low` to `high`.
+
+    `beyond` scored worse than all that; `without` have no score: they failed or are under way.
+    """
+
+    total: int
+    without: int
+    low: float | None = None
+    high: float | None = None
+    counts: list[int] = Field(default_factory=list)
+    beyond: int = 0
+
+
 class Ancestor(Wire):
     """One step of a lineage: what was tried, and what came of it."""
 

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from protocol.acts import Reason
-from protocol.base import Page, Request, Time, Wire
+from protocol.base import Page, Request, Text, Time, Wire
+from protocol.goals import GoalSpec
 
 
 class Acted(Wire):
@@ -211,6 +212,39 @@ class GoalDiff(Wire):
     base: int
     version: int
     files: dict[str, list[str]]
+
+
+class FolderName(Wire):
+    """A goal's files that an operator may begin with: of the library, or of this hub."""
+
+    name: str
+    title: str
+    of: Literal["library", "hub"]
+
+
+class GoalTexts(Wire):
+    """A goal's folder: the text of `goal.toml` and of every file that it names."""
+
+    files: dict[str, str]
+
+
+class GoalDraft(Request):
+    """A goal's folder that is not open yet."""
+
+    files: dict[str, Text] = Field(min_length=1, max_length=64)
+
+
+class GoalCheck(Wire):
+    """What `hub goal validate` says of a folder, for a look before it is opened.
+
+    `problems` keep it from being opened and name file and line; `notes` are worth knowing.
+    """
+
+    problems: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    spec: GoalSpec | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    brief_html: str = ""
 
 
 class Finding(Wire):

@@ -1,10 +1,14 @@
 """Search: words and filters in, experiments, posts, agents and goals out."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from protocol.base import Wire
+from protocol.base import Request, Slug, Text, Wire
 from protocol.board import Post
 from protocol.experiments import Experiment
+
+MAX_IDEA = 64 * 1024
 
 
 class Found(Wire):
@@ -22,4 +26,45 @@ class Found(Wire):
     posts_cursor: str | None = None
     agents: list[str] = Field(default_factory=list)
     goals: list[str] = Field(default_factory=list)
+    hint: str = ""
+
+
+class Suggestion(Wire):
+    """Something that may be meant: `path` is its page, `insert` what names it in a post."""
+
+    kind: Literal["experiment", "agent", "goal"]
+    text: str
+    detail: str = ""
+    path: str
+    insert: str
+
+
+class Suggestions(Wire):
+    """What a few letters may mean, the newest first."""
+
+    query: str
+    suggestions: list[Suggestion] = Field(default_factory=list)
+
+
+class Idea(Request):
+    """An idea in words, or a patch as `git diff` writes it; no goal means all that are open."""
+
+    text: Text = Field(min_length=1, max_length=MAX_IDEA)
+    goal: Slug | None = None
+
+
+class Near(Wire):
+    """An earlier experiment like an idea: how alike (1 is the same), in what sense, and its end."""
+
+    experiment: Experiment
+    level: str
+    likeness: float
+    sentence: str
+
+
+class Tried(Wire):
+    """What came of ideas like this one, failures too, the nearest first."""
+
+    patch: bool
+    nearest: list[Near] = Field(default_factory=list)
     hint: str = ""

@@ -1,6 +1,6 @@
 """Experiments: propose, read, compare."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -10,7 +10,15 @@ from hub import containment, experiments, leaks, prior, proposals, runs
 from hub.api.deps import ProposingAgent, Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
-from protocol.experiments import Diff, Experiment, Experiments, Lineage, Proposal, Registered
+from protocol.experiments import (
+    Diff,
+    Experiment,
+    Experiments,
+    Lineage,
+    Proposal,
+    Registered,
+    Spread,
+)
 from protocol.runs import Run
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
@@ -44,7 +52,7 @@ def propose(identity: UUID, proposal: Proposal, agent: ProposingAgent, hub: TheH
 @router.get("/{sha}", responses=refusals(NotFound, Ambiguous))
 def show(sha: str, session: Read, goal: str | None = None) -> Experiment:
     """One experiment by full or short sha, or by `%23number` within a goal."""
-    return experiments.view(experiments.find(session, sha, goal))
+    return experiments.view(experiments.look_up(session, sha, goal))
 
 
 @router.get("/{sha}/lineage", response_model=Lineage, responses=refusals(NotFound))
@@ -60,12 +68,20 @@ def children(
     session: Read,
     cursor: Annotated[int | None, Query(ge=0)] = None,
     limit: Limit = 100,
+    sort: Literal["number", "best"] = "number",
 ) -> Experiments:
-    """Its children by number, those of which it is the second parent included."""
+    """Its children by number or the best first, those of which it is the second parent included."""
     row = experiments.find(session, sha)
-    found = experiments.children(session, row, cursor, limit)
+    order = {"number": experiments.children, "best": experiments.best_children}
+    found = order[sort](session, row, cursor, limit)
     following = str(found[-1].number) if len(found) == limit else None
     return Experiments(experiments=experiments.views(found), next_cursor=following)
+
+
+@router.get("/{sha}/spread", responses=refusals(NotFound))
+def spread(sha: str, session: Read) -> Spread:
+    """How its children scored, as a histogram."""
+    return experiments.spread(session, experiments.find(session, sha))
 
 
 @router.get("/{sha}/runs", responses=refusals(NotFound))
@@ -81,12 +97,17 @@ def diff(
     session: Read,
     hub: TheHub,
     vs: str | None = None,
-    context: Annotated[int, Query(ge=0, le=100)] = 3,
+    context: Annotated[int, Query(ge=0, le=10_000)] = 3,
+    ignore_space: bool = False,
 ) -> Diff:
-    """What it changed from its parent, or from any other experiment of its goal (`vs`)."""
+    """What it changed from its parent, or from any other experiment of its goal (`vs`).
+
+    `context` is how many unchanged lines stand around a change; `ignore_space` leaves out
+    changes of white space alone.
+    """
     row = experiments.find(session, sha)
     base = experiments.find(session, vs, row.goal).sha if vs else row.parent
-    return hub.git.diff(row.goal, base, row.sha, context)
+    return hub.git.diff(row.goal, base, row.sha, context, ignore_space)
 
 
 @router.get("/{sha}/files", responses=refusals(NotFound))

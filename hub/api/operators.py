@@ -2,7 +2,7 @@
 
 import csv
 import io
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query
@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 from hub import (
     curation,
     experiments,
+    goal_drafts,
     invites,
     moderation,
     operators,
@@ -42,7 +43,11 @@ from protocol.operators import (
     Findings,
     Flag,
     FlagDraft,
+    FolderName,
+    GoalCheck,
     GoalDiff,
+    GoalDraft,
+    GoalTexts,
     GoalVersion,
     Health,
     InviteInfo,
@@ -185,6 +190,24 @@ def diff(
 ) -> GoalDiff:
     """What changed between two versions of a goal."""
     return curation.diff(session, slug, base, version)
+
+
+@router.get("/folders", responses=refused)
+def folders(session: Read) -> list[FolderName]:
+    """Goals whose files one may begin with: of this hub, or of the library."""
+    return goal_drafts.names(session)
+
+
+@router.get("/folders/{name}", responses=refused)
+def folder(name: str, session: Read, of: Literal["hub", "library"] = "library") -> GoalTexts:
+    """A goal's folder as texts, `goal.toml` included."""
+    return goal_drafts.texts(session, name, of)
+
+
+@router.post("/folders/check", responses=refused)
+def check_folder(draft: GoalDraft) -> GoalCheck:
+    """Look at a goal's folder as `hub goal validate` does; nothing is opened."""
+    return goal_drafts.check(draft.files)
 
 
 @router.get("/experiments/{sha}/findings", responses=refused)

@@ -81,6 +81,13 @@ def log(
     session: Read,
     hub: TheHub,
     tail: Annotated[int, Query(ge=1, le=100_000)] = 200,
+    before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
 ) -> PlainTextResponse:
-    """The last lines of its log as plain text."""
-    return PlainTextResponse(runs.log_tail(hub.blobs, runs.find(session, identity), tail))
+    """The last lines of its log as plain text, or the last of those before line `before`.
+
+    `X-First-Line` says which line comes first (1 is the log's first), `X-Lines` how many there are.
+    """
+    part = runs.log_part(hub.blobs, runs.find(session, identity), tail, before)
+    return PlainTextResponse(
+        part.text, headers={"X-First-Line": str(part.first), "X-Lines": str(part.total)}
+    )

@@ -63,6 +63,7 @@ def test_every_list_of_the_api_is_a_command(http: TestClient) -> None:
         "owners": "owner list", "operators": "operator list", "notices": "notice list",
         "goals/{slug}/versions": "goal versions", "goals/{slug}/diff": "goal diff",
         "experiments/{sha}/findings": "experiment findings", "preview": "log",
+        "folders": "goal list", "folders/{name}": "goal new", "folders/check": "goal validate",
     }  # fmt: skip
 
     assert reads == set(shown)

@@ -31,7 +31,7 @@ OWNER = {
     ("DELETE", "/v1/mine/tokens/{identity}"),
 }  # fmt: skip
 SESSION = {("GET", "/v1/session"), ("DELETE", "/v1/session")}
-OPEN_WRITES = {("POST", "/v1/agents"), ("POST", "/v1/session")}
+OPEN_WRITES = {("POST", "/v1/agents"), ("POST", "/v1/session"), ("POST", "/v1/tried")}
 FILLED = {
     "slug": "toy", "sha": "abcd", "name": "volta", "path": "x", "goal": "toy", "kind": "csv",
     "deed": "resume", "version": "1",
