@@ -17,6 +17,7 @@ from agent_client.setup import VERSION
 from protocol.agents import Device, HubInfo, Joined, JoinRequest
 
 NAMES_TRIED = 3
+VOLUNTEER = "volunteer"
 NOBODY = frozenset({"root", "admin", "user", "nobody"})
 
 
@@ -95,9 +96,7 @@ def _ask(
 def _register(wish: Wish, hub: Hub, device: Device) -> Joined:
     """Ask for a token; a name that we made up ourselves and the hub will not have is changed."""
     for attempt in range(NAMES_TRIED):
-        chance = secrets.token_hex(3)
-        owner = wish.owner or own_name(attempt, chance)
-        name = wish.name or f"{owner[:20]}-{chance}"
+        owner, name = names(wish, getpass.getuser(), attempt, secrets.token_hex(3))
         request = JoinRequest(
             name=name, owner=owner, device=device, client_version=VERSION, invite=wish.invite
         )
@@ -110,11 +109,21 @@ def _register(wish: Wish, hub: Hub, device: Device) -> Joined:
     raise AssertionError
 
 
-def own_name(attempt: int, chance: str) -> str:
-    """The owner's name on this machine; with something added when the hub would not have it."""
-    user = slug(getpass.getuser(), "volunteer")
-    user = "volunteer" if user in NOBODY else user
-    return user if attempt == 0 and user != "volunteer" else f"{user[:20]}-{chance}"
+def names(wish: Wish, user: str, attempt: int, chance: str) -> tuple[str, str]:
+    """Owner and agent: what was wished for, else the name on this machine with chance added.
+
+    The owner's gets some only where it is nobody's, or the hub would not have it plain; then the
+    agent is called the same.
+    """
+    base = slug(user, VOLUNTEER)
+    base = VOLUNTEER if base in NOBODY else base
+    plain = attempt == 0 and base != VOLUNTEER
+    owner = wish.owner or (base if plain else _with(base, chance))
+    return owner, wish.name or (owner if owner.endswith(f"-{chance}") else _with(owner, chance))
+
+
+def _with(base: str, chance: str) -> str:
+    return f"{base[:20].rstrip('-')}-{chance}"
 
 
 def _again(folder: Path, url: str) -> JoinedHub | None:

@@ -1,7 +1,9 @@
 """Keeping leases alive from a thread of its own, whatever training and the language model do."""
 
+import math
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,6 +15,7 @@ from agent_client.hub_api import Hub
 from protocol.work import Progress, Release, WorkOrder
 
 BEAT_SECONDS = 30.0
+SHORTEST_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
@@ -32,17 +35,18 @@ class Grip:
 
 @dataclass
 class Keeper:
-    """Renews every held lease about each 30 s, jittered, on the monotonic clock.
+    """Renews every held lease about each 30 s, jittered, a short one sooner; `clock` in seconds.
 
     A lost lease does not end its run: a finished run counts even when it comes late.
     """
 
     hub: Hub
-    beat: float = BEAT_SECONDS
+    clock: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = random.SystemRandom().random
     revoked: threading.Event = field(default_factory=threading.Event)
     reachable: bool = True
     _grips: dict[UUID, Grip] = field(default_factory=dict)
+    _due: dict[UUID, float] = field(default_factory=dict)
     _wake: threading.Event = field(default_factory=threading.Event)
     _over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,16 +65,19 @@ class Keeper:
             self._thread.join(5.0)
 
     def hold(self, order: WorkOrder, phase: str) -> Grip:
-        """Take a lease into care."""
+        """Take a lease into care; its first heartbeat is not later than any other."""
         grip = Grip(order, Progress(epoch=order.epoch, phase=phase))
         with self._lock:
             self._grips[order.lease] = grip
+            self._due[order.lease] = self.clock() + self._interval(order)
+        self._wake.set()  # it may be due before whatever is waited for now
         return grip
 
     def let_go(self, lease: UUID) -> None:
         """Stop renewing a lease."""
         with self._lock:
             self._grips.pop(lease, None)
+            self._due.pop(lease, None)
 
     def held(self) -> list[Grip]:
         """All leases in care."""
@@ -78,22 +85,39 @@ class Keeper:
             return list(self._grips.values())
 
     def beat_soon(self) -> None:
-        """Send a heartbeat now rather than at its time."""
+        """Send every heartbeat now rather than at its time."""
+        with self._lock:
+            self._due = dict.fromkeys(self._grips, self.clock())
         self._wake.set()
 
     def _run(self) -> None:
         while not self._over.is_set():
-            self._wake.wait(self._interval())
+            self._wake.wait(self.seconds_left())
             self._wake.clear()
-            for grip in self.held():
-                if self._over.is_set():
-                    return
-                self._renew(grip)
+            self.renew_due()
 
-    def _interval(self) -> float:
-        """A third of the shortest lease at most, so that two beats may be lost."""
-        shortest = min((grip.order.lease_seconds / 3 for grip in self.held()), default=self.beat)
-        return min(self.beat, shortest) * (0.8 + 0.4 * self.draw())
+    def seconds_left(self) -> float:
+        """How long until a heartbeat is due; while no lease is held that of one is waited for."""
+        with self._lock:
+            due = min(self._due.values(), default=self.clock() + BEAT_SECONDS)
+        return max(0.0, due - self.clock())
+
+    def renew_due(self) -> None:
+        """Renew the leases whose time has come."""
+        for grip in self.held():
+            lease = grip.order.lease
+            if self._over.is_set() or self._due.get(lease, math.inf) > self.clock():
+                continue
+            self._renew(grip)
+            with self._lock:
+                if lease in self._grips:
+                    self._due[lease] = self.clock() + self._interval(grip.order)
+
+    def _interval(self, order: WorkOrder) -> float:
+        """Jittered, and a third of the lease at most, so that two beats may be lost."""
+        usual = BEAT_SECONDS * (0.8 + 0.4 * self.draw())
+        third = max(SHORTEST_SECONDS, order.lease_seconds / 3)
+        return min(usual, third * (0.8 + 0.2 * self.draw()))
 
     def _renew(self, grip: Grip) -> None:
         try:

@@ -1,0 +1,36 @@
+"""The names that a volunteer gets who chose none."""
+
+import re
+
+import pytest
+
+from agent_client.joining import Wish, names
+
+
+@pytest.mark.parametrize(
+    ("user", "attempt", "said"),
+    [
+        ("ada", 0, ("ada", "ada-a1b2c3")),
+        ("ada", 1, ("ada-a1b2c3", "ada-a1b2c3")),
+        ("root", 0, ("volunteer-a1b2c3", "volunteer-a1b2c3")),
+        ("", 0, ("volunteer-a1b2c3", "volunteer-a1b2c3")),
+        ("Ada Lovelace", 0, ("ada-lovelace", "ada-lovelace-a1b2c3")),
+        ("nineteen-letters-ab-and-more", 1, ("nineteen-letters-ab-a1b2c3",) * 2),
+    ],
+)  # fmt: skip
+def test_what_was_added_by_chance_is_added_once(
+    user: str, attempt: int, said: tuple[str, str]
+) -> None:
+    assert names(Wish("http://localhost:8000"), user, attempt, "a1b2c3") == said
+
+
+def test_what_was_wished_for_is_kept() -> None:
+    assert names(Wish("u", name="volta", owner="ada"), "root", 1, "a1b2c3") == ("ada", "volta")
+    assert names(Wish("u", owner="ada"), "root", 0, "a1b2c3") == ("ada", "ada-a1b2c3")
+
+
+def test_every_name_is_one_that_the_hub_takes() -> None:
+    for user in ("x", "-", "ünïcode", "a" * 80, "a b" * 30, "root"):
+        for attempt in (0, 1):
+            for name in names(Wish("u"), user, attempt, "a1b2c3"):
+                assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,30}", name), name
