@@ -1,4 +1,4 @@
-/** What this browser remembers: theme and whether single keys act. Nothing here leaves the machine. */
+/** What this browser remembers: theme, whether single keys act, pane width, watched goals. Nothing here leaves the machine. */
 
 export type Theme = "system" | "light" | "dark";
 
@@ -21,6 +21,10 @@ function remember(key: string, value: string): void {
 export const prefs = $state({
   theme: (remembered("theme") ?? "system") as Theme,
   shortcuts: remembered("shortcuts") !== "off",
+  /** Width of the pane beside the tree, in pixels. */
+  pane: Math.max(260, Math.min(720, Number(remembered("pane") ?? "") || 360)),
+  /** Goals whose new champions are told on every page. */
+  watched: (remembered("watched") ?? "").split(",").filter(Boolean),
   /** Counts up when colours change, so that canvases draw again. */
   painted: 0,
 });
@@ -44,6 +48,18 @@ export function nextTheme(): void {
 export function setShortcuts(on: boolean): void {
   prefs.shortcuts = on;
   remember("shortcuts", on ? "on" : "off");
+}
+
+/** Make the pane beside the tree this wide, also on the next visit. */
+export function setPane(width: number): void {
+  prefs.pane = width;
+  remember("pane", String(width));
+}
+
+/** Watch a goal, or stop it. */
+export function toggleWatch(goal: string): void {
+  prefs.watched = prefs.watched.includes(goal) ? prefs.watched.filter((each) => each !== goal) : [...prefs.watched, goal];
+  remember("watched", prefs.watched.join(","));
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (prefs.painted += 1));

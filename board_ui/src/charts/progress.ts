@@ -1,10 +1,10 @@
 /** What the progress plot shows, apart from any canvas: stairs, dots, the clip, where labels fit. */
 import { standingOf, statusOf, type Forest } from "../tree/columns.ts";
 
-export type Axis = "number" | "time" | "hours";
+export type Axis = "number" | "time" | "hours" | "tokens";
 
 export interface Progress {
-  /** X of every row: its number, Unix seconds, or device hours used until then. */
+  /** X of every row: its number, Unix seconds, or device hours or tokens used until then. */
   x: Float64Array;
   stair: (number | null)[];
   verified: (number | null)[];
@@ -16,21 +16,21 @@ export interface Progress {
   best: number;
 }
 
-/** Hours by row for that axis, and which rows to show; without a mask, all. */
+/** What was used until each row, for the axes of cost, and which rows to show; without a mask, all. */
 export interface Lens {
-  hours?: Float64Array | undefined;
+  used?: Float64Array | undefined;
   only?: Uint8Array | undefined;
 }
 
-function across(forest: Forest, axis: Axis, hours: Float64Array | undefined): Float64Array {
-  if (axis === "hours" && hours) return hours;
+function across(forest: Forest, axis: Axis, used: Float64Array | undefined): Float64Array {
+  if (used) return used;
   return axis === "time" ? forest.seconds.map((at) => forest.epoch / 1000 + at) : Float64Array.from(forest.number);
 }
 
 /** Sort every row into its layer, and build both staircases over all rows that are shown. */
-export function progress(forest: Forest, axis: Axis, { hours, only }: Lens = {}): Progress {
+export function progress(forest: Forest, axis: Axis, { used, only }: Lens = {}): Progress {
   const out: Progress = {
-    x: across(forest, axis, hours),
+    x: across(forest, axis, used),
     stair: new Array<number | null>(forest.size),
     verified: new Array<number | null>(forest.size),
     kept: [], tried: [], crashed: [], running: [],

@@ -1,6 +1,6 @@
 /** Put a tree on a canvas: culled to what is visible, and one mark per pixel where it is dense. */
 import { count as written } from "../format.ts";
-import type { Forest } from "./columns.ts";
+import { GHOST, type Forest } from "./columns.ts";
 import type { Glyph } from "./focus.ts";
 import type { Hits } from "./hit.ts";
 import type { Places } from "./layout.ts";
@@ -92,6 +92,26 @@ function drawEdges(ctx: CanvasRenderingContext2D, scene: Scene, camera: Camera, 
   }
   stroke(ctx, scene, camera, plain, palette.edge, 0.8);
   stroke(ctx, scene, camera, strong, palette.accent, 2.4);
+  drawGhosts(ctx, scene, camera, palette, seen);
+}
+
+/** A parent that is not here any more leaves a dotted line where it was. */
+function drawGhosts(ctx: CanvasRenderingContext2D, scene: Scene, camera: Camera, palette: Palette, seen: number[]): void {
+  ctx.setLineDash([2, 3]);
+  ctx.strokeStyle = palette.soft;
+  ctx.lineWidth = 1.2;
+  ctx.beginPath();
+  for (const item of seen) {
+    if (scene.glyphs?.[item].bundle || scene.forest.parent[rowOf(scene, item)] !== GHOST) continue;
+    const x = camera.x + scene.places.x[item] * camera.ux;
+    const y = camera.y + scene.places.y[item] * camera.uy;
+    ctx.moveTo(x - 5, y);
+    ctx.lineTo(x - 15, y);
+    ctx.moveTo(x - 15, y);
+    ctx.arc(x - 19, y, 4, 0, 2 * Math.PI);
+  }
+  ctx.stroke();
+  ctx.setLineDash([]);
 }
 
 function stroke(ctx: CanvasRenderingContext2D, scene: Scene, camera: Camera, items: number[], style: string, width: number): void {

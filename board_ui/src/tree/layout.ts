@@ -71,9 +71,9 @@ function stackRoots(glyphs: Glyph[], outlines: Outline[], offset: Float64Array):
   });
 }
 
-/** Every experiment: x is its number, y its place among the leaves, the best line on top. */
-export function layoutAll(forest: Forest, summary: Summary): Places {
-  const x = Float64Array.from(forest.number);
+/** Every experiment: x is its number or its time, y its place among the leaves, the best on top. */
+export function layoutAll(forest: Forest, summary: Summary, byTime = false): Places {
+  const x = byTime ? spread(forest) : Float64Array.from(forest.number);
   const y = new Float64Array(forest.size);
   let line = 0;
   const stack = summary.roots.toReversed();
@@ -86,6 +86,12 @@ export function layoutAll(forest: Forest, summary: Summary): Places {
     for (const child of children) stack.push(child);
   }
   return { x, y, width: largest(x), height: largest(y) };
+}
+
+/** Times on as many units as there are numbers, so that both views zoom alike. */
+function spread(forest: Forest): Float64Array {
+  const units = forest.number[forest.size - 1] / (largest(forest.seconds) || 1);
+  return forest.seconds.map((at) => at * units);
 }
 
 const largest = (values: Float64Array): number => values.reduce((most, value) => Math.max(most, value), 0);

@@ -4,7 +4,13 @@ import { statusOf, standingOf, type Forest } from "./columns.ts";
 import type { Summary } from "./summary.ts";
 
 export type Shape = "running" | "failed" | "abandoned" | "kept" | "verified" | "disputed" | "tried";
-export type ColourBy = "score" | "delta" | "agent" | "age";
+export type ColourBy = "score" | "delta" | "agent" | "age" | "hardware" | "category";
+
+/** A name for each row, such as its hardware: an index into `names`, -1 where it is not known. */
+export interface Groups {
+  of: ArrayLike<number> & Iterable<number>;
+  names: string[];
+}
 
 export const SHAPES: Record<Shape, { sign: string; word: string }> = {
   running: { sign: "◐", word: "running" },
@@ -56,7 +62,11 @@ export function readPalette(token: (name: string) => string): Palette {
 }
 
 /** How to colour a row, as an index into the ramp or the hues. */
-export function colourer(forest: Forest, summary: Summary, by: ColourBy, palette: Palette): (row: number) => string {
+export function colourer(forest: Forest, summary: Summary, by: ColourBy, palette: Palette, groups?: Groups): (row: number) => string {
+  if (by === "hardware" || by === "category") {
+    const slots = groups?.names.map((_, at) => palette.hues[at % 12]) ?? [];
+    return (row) => slots[groups?.of[row] ?? -1] ?? palette.edge;
+  }
   if (by === "agent") {
     const slots = forest.agents.map((name) => palette.hues[identity(name).slot]);
     return (row) => slots[forest.agent[row]];
