@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.policies import View
-from hub.verification import Verdict, champion, posterior_better, surely_better
+from hub.verification import Verdict, champion, confirmed_by, posterior_better, surely_better
 
 SURE = 0.95
 """Belief from which a claim of a new best is worth other people's time."""
+LIKELY = 0.7
+"""Belief from which a verified experiment that may beat the champion is run once more."""
+CONTESTED = 4
+"""Others who may be asked to decide between a verified experiment and the champion."""
 FEW = 3
 """Repeats that any owner may be asked for before shares are compared."""
 STALLED = 60
@@ -71,19 +75,40 @@ def open_to(view: View, node: int, owner: str) -> bool:
 
 
 def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
-    wishes = _half_tested(view, verdicts)
-    best = _claimed_best(view, verdicts)
+    crowned = champion(view.snapshot, view.belief, verdicts)
+    wishes = _contenders(view, verdicts, crowned) + _half_tested(view, verdicts, crowned)
+    best = _claimed_best(view, verdicts, crowned)
     if best is not None:
-        gain = _over(view, verdicts, best)
+        gain = _over(view, crowned, best)
         wishes.append(Wanted(best, f"{view.told(best)} is claimed as a new best{gain}; check it."))
     if stalled(view):
         wishes += _top(view)
     return wishes
 
 
-def _half_tested(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
+def _contenders(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> list[Wanted]:
+    """The best verified experiment that looks better than the champion, and is not yet surely so.
+
+    First, because the champion is what everybody is told to beat.
+    """
+    if crowned is None:
+        return []
+    by = confirmed_by(view.snapshot)
+    found = [
+        node
+        for node, one in enumerate(verdicts)
+        if one.state == "verified" and node != crowned and len(by.get(node, ())) < CONTESTED
+    ]
+    found = [node for node in found if posterior_better(view.belief, node, crowned) > LIKELY]
+    best = min(found, key=lambda node: float(view.belief.loss[node]), default=None)
+    if best is None:
+        return []
+    said = f"{view.told(best)} looks better than the champion; one more run may make sure."
+    return [Wanted(best, said)]
+
+
+def _half_tested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> list[Wanted]:
     """Claims whose test began, the best first, as long as they still look like a new best."""
-    crowned = champion(view.snapshot, view.belief, verdicts)
     open_ = [node for node, one in enumerate(verdicts) if one.state == "provisional" and one.n]
     open_ = [
         node
@@ -99,12 +124,11 @@ def _half_tested(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
     ]
 
 
-def _claimed_best(view: View, verdicts: Sequence[Verdict]) -> int | None:
+def _claimed_best(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> int | None:
     """The best measured claim, when it beats the champion by enough to be worth a test."""
     best = view.belief.best
     if best is None or verdicts[best].state not in ("claimed", "none"):
         return None
-    crowned = champion(view.snapshot, view.belief, verdicts)
     than = _root(view) if crowned is None else crowned
     if than == best or posterior_better(view.belief, best, than) < SURE:
         return None
@@ -113,8 +137,7 @@ def _claimed_best(view: View, verdicts: Sequence[Verdict]) -> int | None:
     return best if gap >= least else None
 
 
-def _over(view: View, verdicts: Sequence[Verdict], best: int) -> str:
-    crowned = champion(view.snapshot, view.belief, verdicts)
+def _over(view: View, crowned: int | None, best: int) -> str:
     than = _root(view) if crowned is None else crowned
     gap = float(view.belief.loss[than] - view.belief.loss[best])
     return f", {gap:.6f} ahead of {view.name(than)}"

@@ -1,10 +1,13 @@
 """Builders of goal states for the tests of belief, verification and scheduling."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hub.snapshot import Node, Pending, Reading, Rules, Snapshot
 
 NOISE, PERIOD, STEP, LEVEL = 1.6e-4, 5.6e-4, 1e-3, 0.9979
+GAIN = 4e-3
 
 
 def a_reading(
@@ -27,6 +30,24 @@ def a_goal(
     return Snapshot(rules=rules, nodes=tuple(nodes), readings=tuple(readings))
 
 
+def a_claim(*confirmations: float, by: str = "bo") -> Snapshot:
+    """Ada claims a gain; others measured the root and, in the same period, her experiment."""
+    nodes = (Node("root", 0), Node("claim", 1, 0, owner="ada"))
+    readings = [a_reading(0), a_reading(1, LEVEL - GAIN)]
+    for place, value in enumerate(confirmations):
+        who = f"{by}{place}"
+        readings += [a_reading(0, LEVEL, who), a_reading(1, value, who)]
+    return Snapshot(rules=Rules(noise_sd=2e-4), nodes=nodes, readings=tuple(readings))
+
+
+def two_claims(*confirmed: str, better: float = GAIN) -> Snapshot:
+    """Ada's claim was confirmed by two others; her better one by these."""
+    first = a_claim(LEVEL - GAIN, LEVEL - GAIN)
+    nodes = (*first.nodes, Node("better", 2, 0, owner="ada"))
+    more = [a_reading(2, LEVEL - GAIN - better, who) for who in ("ada", *confirmed)]
+    return replace(first, nodes=nodes, readings=(*first.readings, *more))
+
+
 def a_random_goal(size: int, periods: int, seed: int = 0) -> tuple[Snapshot, np.ndarray]:
     """A tree grown half from the best, measured once each in drifting periods, and the truth."""
     random = np.random.default_rng(seed)
@@ -47,12 +68,15 @@ def a_random_goal(size: int, periods: int, seed: int = 0) -> tuple[Snapshot, np.
 
 
 __all__ = [
+    "GAIN",
     "Node",
     "Pending",
     "Reading",
     "Rules",
     "Snapshot",
+    "a_claim",
     "a_goal",
     "a_random_goal",
     "a_reading",
+    "two_claims",
 ]

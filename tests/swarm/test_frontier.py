@@ -11,7 +11,7 @@ from hub import belief, frontier, verification
 from hub.frontier import Asker, Order, Switches
 from hub.policies import POLICIES
 from hub.snapshot import Node, Pending, Snapshot
-from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading
+from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading, two_claims
 
 BO = Asker(owner="bo", agent="bo-1", device="bo-gpu", device_class="H100")
 
@@ -62,6 +62,16 @@ def test_a_claimed_new_best_is_given_to_another_owner_to_check() -> None:
     assert order is not None
     assert (order.kind, order.node) == ("replicate", 1)
     assert "#1" in order.why
+
+
+def test_what_looks_better_than_the_champion_is_run_once_more() -> None:
+    contested = two_claims("bo0")
+
+    order = asked(contested, replace(BO, owner="bo1"))
+
+    assert order is not None
+    assert (order.kind, order.node) == ("replicate", 2)
+    assert "looks better than the champion" in order.why
 
 
 def test_nobody_confirms_an_own_claim() -> None:

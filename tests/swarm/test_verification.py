@@ -9,19 +9,7 @@ from hypothesis import strategies as st
 
 from hub import belief, verification
 from hub.snapshot import Node, Rules, Snapshot
-from tests.swarm.states import LEVEL, a_random_goal, a_reading
-
-GAIN = 4e-3
-
-
-def a_claim(*confirmations: float, by: str = "bo") -> Snapshot:
-    """Ada claims a gain; others measured the root and, in the same period, her experiment."""
-    nodes = (Node("root", 0), Node("claim", 1, 0, owner="ada"))
-    readings = [a_reading(0), a_reading(1, LEVEL - GAIN)]
-    for place, value in enumerate(confirmations):
-        who = f"{by}{place}"
-        readings += [a_reading(0, LEVEL, who), a_reading(1, value, who)]
-    return Snapshot(rules=Rules(noise_sd=2e-4), nodes=nodes, readings=tuple(readings))
+from tests.swarm.states import GAIN, LEVEL, a_claim, a_random_goal, a_reading, two_claims
 
 
 def verdict_of(snapshot: Snapshot, node: int = 1) -> verification.Verdict:
@@ -91,6 +79,24 @@ def test_the_champion_stays_when_an_equal_is_verified_later_whatever_its_number(
 
     assert [one.state for one in verdicts[1:]] == ["verified", "verified"]
     assert verification.champion(both, believed, verdicts) == 2
+
+
+def crowned_of(snapshot: Snapshot) -> int | None:
+    believed = belief.fit(snapshot)
+    return verification.champion(snapshot, believed, verification.judge(snapshot, believed))
+
+
+def test_two_others_must_have_run_what_takes_over_from_a_champion() -> None:
+    assert crowned_of(two_claims("bo0")) == 1
+    assert crowned_of(two_claims("bo0", "bo0")) == 1
+    assert crowned_of(two_claims("bo0", "bo1")) == 2
+
+
+def test_where_only_one_other_runs_anything_that_one_is_enough() -> None:
+    alone = two_claims("bo0")
+    kept = tuple(one for one in alone.readings if one.owner != "bo1")
+
+    assert crowned_of(replace(alone, readings=kept)) == 2
 
 
 def test_a_goal_to_maximise_is_judged_the_same_way() -> None:
