@@ -139,7 +139,6 @@ LEVELS = {
     "effect": "The same change of the same parent",
     "likeness": "Much the same change of the same parent",
     "elsewhere": "The same change of another parent",
-    "near": "Something like it",
 }
 
 
@@ -154,11 +153,12 @@ def told(row: ExperimentRow, level: str) -> Earlier:
         score=row.score,
         delta=row.delta,
         status=Status(row.status),
-        sentence=f"{what} is #{row.number} ({row.title}): {_outcome(row)}",
+        sentence=f"{what} is #{row.number} ({row.title}): {outcome(row)}",
     )
 
 
-def _outcome(row: ExperimentRow) -> str:
+def outcome(row: ExperimentRow) -> str:
+    """What came of an experiment, as the end of a sentence."""
     if row.status == Status.RUNNING.value:
         return "it is being trained now."
     if row.failure is not None:

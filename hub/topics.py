@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import voices
-from hub.tables import PostRow
-from protocol.board import Topic, Topics
+from hub.tables import ExperimentRow, PostRow
+from protocol.board import Mentioned, Topic, Topics
 
 Sort = Literal["active", "newest", "posts", "people", "useful"]
 CARDS = 3
@@ -29,7 +29,12 @@ def page(session: Session, asked: Asked, cursor: str | None = None, limit: int =
     found = session.execute(_query(asked, cursor).limit(limit)).all()
     query = select(PostRow).where(col(PostRow.seq).in_([each.last for each in found]))
     newest = {row.seq: row for row in session.exec(query)}
-    topics = [_told(session, each, newest[each.last]) for each in found]
+    named = {each.last: _named(session, newest[each.last]) for each in found}
+    known = _known(session, [sha for shas in named.values() for sha in shas])
+    topics = [
+        _told(each, newest[each.last], [known[sha] for sha in named[each.last] if sha in known])
+        for each in found
+    ]
     following = f"{found[-1].key}.{found[-1].last}" if len(found) == limit else None
     return Topics(topics=topics, next_cursor=following)
 
@@ -65,7 +70,7 @@ def _query(asked: Asked, cursor: str | None) -> Any:
     return query.order_by(key.desc(), last.desc())
 
 
-def _told(session: Session, found: Any, newest: PostRow) -> Topic:
+def _told(found: Any, newest: PostRow, named: list[Mentioned]) -> Topic:
     return Topic(
         channel=found.channel,
         topic=found.topic,
@@ -75,7 +80,7 @@ def _told(session: Session, found: Any, newest: PostRow) -> Topic:
         last_seq=found.last,
         last_line=newest.body.splitlines()[0][:160],
         useful=found.useful,
-        experiments=_named(session, newest),
+        experiments=named,
     )
 
 
@@ -88,3 +93,10 @@ def _named(session: Session, newest: PostRow) -> list[str]:
     )
     last = session.exec(query.order_by(col(PostRow.seq).desc()).limit(CARDS * CARDS)).all()
     return list(dict.fromkeys(sha for sha in last if sha))[:CARDS]
+
+
+def _known(session: Session, shas: list[str]) -> dict[str, Mentioned]:
+    query = select(ExperimentRow).where(
+        col(ExperimentRow.sha).in_(shas), ~col(ExperimentRow.hidden)
+    )
+    return {row.sha: Mentioned.model_validate(row.model_dump()) for row in session.exec(query)}

@@ -83,7 +83,9 @@ def _comparable(row: ExperimentRow, code: bool) -> Change:
 
 
 def _near(row: ExperimentRow, level: str, score: float) -> Near:
-    sentence = prior.told(row, level).sentence
+    sentence = prior.outcome(row)
+    if level in prior.LEVELS:
+        sentence = f"{prior.LEVELS[level]}: {sentence}"
     view = experiments.view(row)
     return Near(experiment=view, level=level, likeness=round(score, 3), sentence=sentence)
 

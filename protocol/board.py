@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from protocol.base import MAX_POST_BYTES, Line, Page, Request, Slug, Text, Time, Wire
+from protocol.experiments import Standing, Status
 
 
 class ChannelDraft(Request):
@@ -93,6 +94,20 @@ class Posts(Page):
     posts: list[Post]
 
 
+class Mentioned(Wire):
+    """An experiment that posts name, with what is known of it now."""
+
+    sha: str
+    number: int
+    title: str
+    status: Status
+    standing: Standing = Standing.NONE
+    kept: bool = False
+    failure: str | None = None
+    delta: float | None = None
+    delta_sd: float | None = None
+
+
 class Topic(Wire):
     """A conversation in a channel.
 
@@ -108,7 +123,7 @@ class Topic(Wire):
     last_seq: int = 0
     last_line: str = ""
     useful: int = 0
-    experiments: list[str] = Field(default_factory=list)
+    experiments: list[Mentioned] = Field(default_factory=list)
 
 
 class Topics(Page):

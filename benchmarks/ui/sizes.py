@@ -27,6 +27,7 @@ def sizes() -> dict[str, int]:
         "plots": late(folder, "src/charts/Progress.svelte"),
         "tree": late(folder, "src/tree/Tree.svelte"),
         "operators": late(folder, "src/pages/Ops.svelte"),
+        "composer": total(folder, composer(folder), ".js"),
         "everything": total(folder, {path.name for path in (folder / "assets").iterdir()}, ""),
     }
 
@@ -62,6 +63,12 @@ def always(folder: Path) -> set[str]:
 def late(folder: Path, source: str) -> int:
     """Bytes of a part that comes when asked for, beyond what every page has."""
     return total(folder, closure(manifest(folder), source) - always(folder), ".js")
+
+
+def composer(folder: Path) -> set[str]:
+    """What somebody who writes loads beyond a topic's page."""
+    topic = first_view(folder, "src/pages/Topic.svelte")
+    return closure(manifest(folder), "src/posts/Composer.svelte") - topic
 
 
 def closure(parts: dict[str, Any], start: str) -> set[str]:

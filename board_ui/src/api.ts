@@ -8,6 +8,8 @@ export class Refused extends Error {
     readonly status: number,
     readonly request: string = "",
     readonly data: Record<string, unknown> = {},
+    /** Seconds to wait before another try. */
+    readonly wait: number = 0,
   ) {
     super(message);
   }
@@ -55,6 +57,7 @@ async function refusal(response: Response): Promise<Refused> {
     response.status,
     typeof body.request_id === "string" && body.request_id ? body.request_id : request,
     (body.data as Record<string, unknown> | undefined) ?? {},
+    Number(response.headers.get("retry-after") ?? 0) || 0,
   );
 }
 

@@ -53,7 +53,8 @@ def test_an_idea_finds_the_nearest_with_what_came_of_it(
     assert (found["patch"], found["hint"]) == (False, "")
     first = found["nearest"][0]
     assert (first["experiment"]["sha"], first["level"]) == (history[2], "near")
-    assert "A deeper model" in first["sentence"]
+    assert first["experiment"]["title"] == "A deeper model"
+    assert "worse than its parent" in first["sentence"] or "within noise" in first["sentence"]
 
 
 def test_failures_are_found_and_say_that_they_failed(http: TestClient, history: list[str]) -> None:

@@ -3,9 +3,13 @@
 const KEY = "read";
 const MOST = 500;
 
-function load(): Record<string, number> {
+/** How many posts there were, and the newest one's number. */
+type Read = [posts: number, seq: number];
+
+function load(): Record<string, Read> {
   try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "{}") as Record<string, number>;
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Record<string, Read | number>;
+    return Object.fromEntries(Object.entries(kept).map(([name, said]) => [name, typeof said === "number" ? [said, 0] : said]));
   } catch {
     return {};
   }
@@ -17,15 +21,16 @@ const name = (channel: string, topic: string): string => `${channel}/${topic}`;
 /** Posts that came since this browser was last in the topic; a topic never opened counts none. */
 export function unread(channel: string, topic: string, posts: number): number {
   const known = seen[name(channel, topic)];
-  return known === undefined ? 0 : Math.max(0, posts - known);
+  return known === undefined ? 0 : Math.max(0, posts - known[0]);
 }
 
-/** How many posts had been read before. */
-export const readBefore = (channel: string, topic: string): number | undefined => seen[name(channel, topic)];
+/** The newest post that was read here before; 0 when none was. */
+export const readUpTo = (channel: string, topic: string): number => seen[name(channel, topic)]?.[1] ?? 0;
 
-/** Remember that this many posts of the topic are read. */
-export function markRead(channel: string, topic: string, posts: number): void {
-  seen[name(channel, topic)] = posts;
+/** Remember that so many posts of the topic are read, up to this one. */
+export function markRead(channel: string, topic: string, posts: number, seq: number): void {
+  const known = seen[name(channel, topic)] ?? [0, 0];
+  seen[name(channel, topic)] = [Math.max(known[0], posts), Math.max(known[1], seq)];
   const entries = Object.entries(seen).slice(-MOST);
   try {
     localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(entries)));
