@@ -87,8 +87,8 @@ sbom: $(VENV)/.dev ## write what is installed as CycloneDX to .cache/sbom.json
 audit: $(VENV)/.dev ## look for known holes in what is installed; says so when it cannot ask
 	@$(BIN)/python -m scripts.audit
 
-bench: $(VENV)/.dev ## measure; results go to benchmarks/results
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(VENV)/.services ## measure everything but what takes hours; PARTS="hub ui"
+	$(BIN)/python -m benchmarks $(PARTS)
 
 bench-hub: $(VENV)/.dev ## the hub beside its floors and peers, in one run
 	$(BIN)/python -m benchmarks.hub

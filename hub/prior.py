@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from hub import likeness, novelty
 from hub.errors import HubError
@@ -16,6 +18,8 @@ from protocol.experiments import Earlier, Status
 from protocol.goals import GoalSpec
 
 SIBLINGS = 200
+MOST = 50
+"""Experiments that share a hash: on other parents the same may have been tried a thousand times."""
 
 
 class TriedBefore(HubError):
@@ -57,14 +61,17 @@ def find(session: Session, goal: str, mine: Keys) -> Earlier | None:
     """
     made = ExperimentRow
     same = sa.or_(col(made.canonical) == mine.canonical, col(made.effect) == mine.effect)
-    row = min(_measured(session, goal, same), key=_number, default=None)
+    row = session.exec(_measured(goal, same).order_by(col(made.number)).limit(1)).first()
     if row is None:
         return None
     return told(row, "code" if row.canonical == mine.canonical else "effect")
 
 
 def same(session: Session, goal: str, mine: Keys) -> list[tuple[ExperimentRow, str]]:
-    """Experiments of the goal with the same meaning or the same change, and in which sense."""
+    """Experiments of the goal with the same meaning or the same change, and in which sense.
+
+    Of each sense the newest `MOST`.
+    """
     made = ExperimentRow
     alike = (
         (col(made.canonical) == mine.canonical, "code"),
@@ -73,40 +80,42 @@ def same(session: Session, goal: str, mine: Keys) -> list[tuple[ExperimentRow, s
     )
     found: dict[str, tuple[ExperimentRow, str]] = {}
     for condition, level in alike:
-        for row in _measured(session, goal, condition):
+        newest = _measured(goal, condition).order_by(col(made.number).desc())
+        for row in session.exec(newest.limit(MOST)).all():
             found.setdefault(row.sha, (row, level))
     return list(found.values())
 
 
-def _measured(session: Session, goal: str, same: sa.ColumnElement[bool]) -> list[ExperimentRow]:
-    # Named in the query, the goal would have SQLite read all of it: few rows share a hash.
-    found = session.exec(select(ExperimentRow).where(same)).all()
-    return [row for row in found if row.goal == goal and row.status != Status.ABANDONED.value]
-
-
-def _number(row: ExperimentRow) -> int:
-    return row.number
+def _measured(goal: str, same: sa.ColumnElement[bool]) -> SelectOfScalar[ExperimentRow]:
+    made = ExperimentRow
+    # By its bare name the goal would have SQLite read all of it: few rows share a hash.
+    here = col(made.goal).concat("") == goal
+    return select(made).where(same, here, col(made.status) != Status.ABANDONED.value)
 
 
 def alike(session: Session, parent: ExperimentRow, mine: Change) -> Earlier | None:
     """An earlier child of the same parent whose diff and hypothesis read the same."""
     made = ExperimentRow
-    query = select(made).where(
+    # Two hundred whole rows would cost more than the comparison.
+    columns = (col(made.sha), col(made.title), col(made.hypothesis), col(made.patch))
+    query = sa.select(*columns).where(
         col(made.goal) == parent.goal,
         col(made.parent) == parent.sha,
         col(made.status) != Status.ABANDONED.value,
     )
-    rows = session.exec(query.order_by(col(made.number).desc()).limit(SIBLINGS)).all()
-    found = likeness.nearest(mine, [added_by(row) for row in rows])
+    rows = session.execute(query.order_by(col(made.number).desc()).limit(SIBLINGS)).all()
+    found = likeness.nearest(mine, [_added(*said) for _, *said in rows])
     if found is None or found[1] < likeness.ALIKE:
         return None
-    return told(rows[found[0]], "likeness")
+    nearest = select(made).where(col(made.sha) == rows[found[0]].sha)
+    return told(session.exec(nearest).one(), "likeness")
 
 
 def elsewhere(session: Session, goal: GoalRow, mine: Keys, refused: int) -> Earlier | None:
     """The newest experiment that made the same change to another parent, if it did not gain."""
     same = col(ExperimentRow.change) == mine.change
-    row = max(_measured(session, goal.slug, same), key=_number, default=None)
+    newest = _measured(goal.slug, same).order_by(col(ExperimentRow.number).desc())
+    row = session.exec(newest.limit(1)).first()
     if row is None:
         return None
     sign = 1.0 if goal.direction == "max" else -1.0
@@ -130,8 +139,12 @@ def change(before: Mapping[str, str], changed: Mapping[str, str], said: str) -> 
 
 def added_by(row: ExperimentRow) -> Change:
     """What an experiment added, and what its author said of it."""
-    added = "".join(text for path in sorted(row.patch) for _, _, text in row.patch[path])
-    return Change(added, f"{row.title} {row.hypothesis}")
+    return _added(row.title, row.hypothesis, row.patch)
+
+
+def _added(title: str, hypothesis: str, patch: Mapping[str, Any]) -> Change:
+    added = "".join(text for path in sorted(patch) for _, _, text in patch[path])
+    return Change(added, f"{title} {hypothesis}")
 
 
 LEVELS = {
