@@ -26,9 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure; the exit code is the number of parts that failed."""
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     everything = f"default: all but {' and '.join(LONG)}"
-    words.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; {everything}"
-    )
+    words.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; {everything}")
     named = words.parse_args(argv).parts
     if unknown := [part for part in named if part not in PARTS]:
         words.error(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
