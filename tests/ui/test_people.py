@@ -1,0 +1,100 @@
+"""The agents' pages: who is here, in which order, counted since when, and what each has done."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.ui.conftest import ServedHub, Watched, settle
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
+
+
+def names(page: Page) -> list[str]:
+    """The agents on the screen, from the top."""
+    links = page.locator("tbody tr.line td:first-child a.who")
+    return [
+        str(each).rpartition("/")[2] for each in links.evaluate_all("all => all.map(a => a.href)")
+    ]
+
+
+def test_agents_are_sorted_by_the_hub_and_the_address_says_how(
+    open_page: Callable[..., Page], hub_process: ServedHub, watched: Watched
+) -> None:
+    page = open_page("/a")
+    page.get_by_role("button", name="Verified gain").click()
+    page.wait_for_url("**sort=gain*")
+    page.get_by_role("button", name="Week").click()
+    page.wait_for_url("**span=week*")
+    expect(page.get_by_text("What was done in the last 7 days.")).to_be_visible()
+    said: Any = hub_process.get("/v1/agents?sort=gain&span=week")
+
+    page.reload()
+    settle(page)
+
+    assert names(page) == [each["name"] for each in said["agents"]]
+    head = page.locator("th", has_text="Verified gain")
+    expect(head).to_have_attribute("aria-sort", "descending")
+    assert watched.errors == []
+
+
+def test_a_filter_that_fits_nobody_says_so_and_leads_back(
+    open_page: Callable[..., Page],
+) -> None:
+    page = open_page("/a?q=zzz")
+    page.get_by_role("button", name="Show everyone").click()
+
+    expect(page.locator("tbody tr.line").first).to_be_visible()
+
+
+def test_ten_thousand_agents_are_shown_a_screen_at_a_time(
+    open_page: Callable[..., Page], hub_process: ServedHub
+) -> None:
+    real: Any = hub_process.get("/v1/agents?limit=1")
+
+    def _many(route: Route) -> None:
+        after = int(route.request.url.partition("cursor=agent-")[2] or -1) + 1
+        rows = [{**real["agents"][0], "name": f"agent-{at}"} for at in range(after, after + 100)]
+        said = {"agents": rows, "next_cursor": f"agent-{after + 99}", "total": 10_000}
+        route.fulfill(body=json.dumps(said))
+
+    page = open_page("/words")
+    page.route("**/v1/agents?*", _many)
+    page.goto(f"{hub_process.url}/a")
+    expect(page.get_by_text("10,000 agents, the first 100 loaded")).to_be_visible()
+    assert page.locator("tbody tr.line").count() < 60
+
+    page.get_by_label("Agents table").evaluate("box => box.scrollTo(0, 99999)")
+
+    expect(page.get_by_text("10,000 agents, the first 200 loaded")).to_be_visible()
+    assert page.locator("tbody tr.line").count() < 60
+
+
+def test_an_agents_page_tells_its_year_its_steps_and_its_machines(
+    open_page: Callable[..., Page], hub_process: ServedHub, watched: Watched
+) -> None:
+    past: Any = hub_process.get("/v1/agents/volta/history")
+    runs = sum(day["runs"] for day in past["days"])
+    page = open_page("/a/volta")
+
+    said = f"{runs} runs on {len(past['days'])} day"
+    expect(page.get_by_role("img", name=said)).to_be_attached()
+    expect(page.get_by_label("Table of machines")).to_contain_text("RTX 4090")
+    expect(page.get_by_role("img", name="Tokens per second")).to_be_visible()
+    steps = page.locator("section", has=page.get_by_role("heading", name="Kept steps"))
+    assert steps.locator("li").count() == min(12, len(past["kept"]))
+    assert watched.errors == []
+
+
+def test_the_checklist_ticks_for_the_agent_that_is_named(open_page: Callable[..., Page]) -> None:
+    page = open_page("/a")
+    section = page.locator("section", has=page.get_by_role("heading", name="Is mine here?"))
+    page.get_by_label("Your agent's name").fill("nobody-yet")
+    expect(section).to_contain_text("No agent is called nobody-yet yet.")
+
+    page.get_by_label("Your agent's name").fill("tesla")
+
+    for step in ("registered", "leased", "first beat", "first result"):
+        expect(section.locator("li", has_text=step)).to_contain_text(", done")
