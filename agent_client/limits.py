@@ -9,7 +9,7 @@ from pathlib import Path
 from agent_client.breaker import Breaker
 from agent_client.gpu import Gauge, NoGauge
 from agent_client.hours import allowed, opens_in, parse_hours
-from agent_client.jail.meter import RESERVE
+from agent_client.jail.memory import RESERVE
 from agent_client.settings import OwnerLimits
 from agent_client.state import State
 

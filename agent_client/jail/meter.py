@@ -1,8 +1,7 @@
 """What a process tree uses, looked at often and cheaply, and the first limit that it passes.
 
 Processes are counted before anything else: reading the memory of a fork bomb would hang the
-reader. Shared memory (memfd, tmpfs, MAP_SHARED) belongs to no process, so the machine's growth of
-it counts too. Files are found by descriptors, so neither depth nor links lead astray.
+reader. Files are found by descriptors, so neither depth nor links lead astray.
 """
 
 import os
@@ -10,12 +9,12 @@ import stat
 import time
 
 from agent_client.jail import linux, tree
+from agent_client.jail.memory import RESERVE, Watch
 
 MEMORY, PROCESSES, DISK, FILES, CPU = "memory", "processes", "disk", "files", "cpu"
 FULL = "full disk"
 _DISK_EVERY = 1.0
 _DEEPEST = 64
-RESERVE = 256 << 20
 
 
 class Meter:
@@ -25,43 +24,23 @@ class Meter:
         self, limits: "dict[str, float]", folders: "list[str]", uid: "int | None" = None
     ) -> None:
         self._limits, self._folders, self._uid = limits, folders, uid
-        self._shared_before = machine_memory()[0]
         self._room: dict[str, int] = {}
         self._headroom = 0.0
-        self._disk_due = self._memory_at = 0.0
-        self._memory_was = 0
-        self.peak = 0
+        self._disk_due = 0.0
+        self.memory = Watch(limits[MEMORY])
         self.seen: list[tree.Process] = []
-        self.seconds_left = _DISK_EVERY
 
     def passed(self) -> "str | None":
         """The name of the first limit that is passed, or None."""
         found = self.seen = tree.below(os.getpid())
         if sum(process.threads for process in found) > self._limits[PROCESSES]:
             return PROCESSES
-        if self._memory(found) > self._limits[MEMORY]:
+        if self.memory.look(found) > self._limits[MEMORY]:
             return MEMORY
         limit = self._limits.get(CPU)
         if limit and sum(process.seconds for process in found) > limit:
             return CPU
         return self._storage(found)
-
-    def _memory(self, found: "list[tree.Process]") -> int:
-        used = sum(tree.private_bytes(process.pid) for process in found)
-        shared, available = machine_memory()
-        used += max(0, shared - self._shared_before)
-        if available < RESERVE:  # socket buffers and the like belong to nobody: save the machine
-            used = max(used, int(self._limits[MEMORY]) + 1)
-        self.peak = max(self.peak, used)
-        self._forecast(used, time.monotonic())
-        return used
-
-    def _forecast(self, used: int, now: float) -> None:
-        """Say when the limit would be reached at this pace: a hog is looked at more often."""
-        pace = (used - self._memory_was) / (now - self._memory_at)
-        left = (self._limits[MEMORY] - used) / pace if pace > 0 else _DISK_EVERY
-        self.seconds_left = max(0.0, min(left, _DISK_EVERY))
-        self._memory_was, self._memory_at = used, now
 
     def _storage(self, found: "list[tree.Process]") -> "str | None":
         if time.monotonic() < self._disk_due and not self._writes_fast():
@@ -192,15 +171,3 @@ def _room(folder: str) -> int:
     except OSError:
         return 0
     return found.f_bfree * found.f_frsize
-
-
-def machine_memory() -> "tuple[int, int]":
-    """The machine's shared and its available memory in bytes."""
-    with open("/proc/meminfo", "rb") as file:
-        text = file.read()
-    return _entry(text, b"Shmem:"), _entry(text, b"MemAvailable:")
-
-
-def _entry(text: bytes, name: bytes) -> int:
-    start = text.index(name) + len(name)
-    return int(text[start : text.index(b"kB", start)]) * 1024

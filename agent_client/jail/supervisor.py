@@ -106,17 +106,24 @@ class Run:
         died = os.pidfd_open(self._pid)
         poller.register(died, select.POLLIN)
         poller.register(self._lifeline, select.POLLIN)
-        pause = _TICK
+        due, spent = self._began + _TICK, 0.0
         while True:
-            events = dict(poller.poll(pause * 1000))
+            events = dict(poller.poll(1000 * self._pause(due, spent)))
             if died in events:
                 return os.waitpid(self._pid, 0)[1]
             if self._lifeline in events:
                 self._obey(os.read(self._lifeline, 1))
+            if time.monotonic() < due and self._meter.memory.safe_seconds() > 0:
+                continue
             spent = time.process_time()  # not the clock: a busy machine must not blind us
             self._look(time.monotonic())
             spent = time.process_time() - spent
-            pause = min(max(_TICK, _SHARE * spent), max(spent, self._meter.seconds_left / 2))
+            due = time.monotonic() + max(_TICK, _SHARE * spent)
+
+    def _pause(self, due: float, spent: float) -> float:
+        """Seconds until the next look, or until there could be too much memory; a whole ms."""
+        safe = max(self._meter.memory.safe_seconds(), spent, 0.001)
+        return max(0.0, min(due - time.monotonic(), safe))
 
     def _obey(self, order: bytes) -> None:
         if order == STOP:
@@ -168,7 +175,7 @@ class Run:
             "signal": -code if code < 0 else None,
             "reason": self._final_reason(succeeded=code == 0),
             "seconds": time.monotonic() - self._began,
-            "peak": self._meter.peak,
+            "peak": self._meter.memory.peak,
             "clean": clean,
         }
 

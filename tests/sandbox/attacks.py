@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_client.jail.meter import machine_memory
+from agent_client.jail.memory import machine_memory
 from agent_client.sandbox import Exit, Job, Limits, Sandbox, UnsafeFile, safe_read
 from agent_client.sandbox.job import MIB
 from tests.sandbox.builders import PATIENCE
@@ -35,10 +35,14 @@ class Attack:
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What an attack left: how it ended, and every complaint of the witness."""
+    """What an attack left: how it ended, every complaint of the witness, and memory too much.
+
+    How much it had before it was ended depends on how busy the machine is.
+    """
 
     ended: Exit
     complaints: tuple[str, ...]
+    too_much: str = ""
 
 
 ATTACKS = (
@@ -91,7 +95,12 @@ def carry_out(attack: Attack, sandbox: Sandbox, folder: Path) -> Aftermath:
     ]
     if machine_memory()[0] - shared > SLACK:
         complaints.append("shared memory is still taken")
-    return Aftermath(ended, tuple(complaints))
+    return Aftermath(ended, tuple(complaints), _too_much(ended))
+
+
+def _too_much(ended: Exit) -> str:
+    over = ended.peak_rss > LIMITS.memory_bytes * 1.1 + SLACK
+    return f"had {ended.peak_rss // MIB} MiB of memory" if over else ""
 
 
 def _about_the_end(attack: Attack, ended: Exit) -> list[str]:
@@ -102,8 +111,6 @@ def _about_the_end(attack: Attack, ended: Exit) -> list[str]:
         found.append("something lives on")
     if ended.seconds > LIMITS.wall_seconds + 4:
         found.append(f"took {ended.seconds:.1f} s")
-    if ended.peak_rss > LIMITS.memory_bytes * 1.1 + SLACK:
-        found.append(f"had {ended.peak_rss // MIB} MiB of memory")
     return found
 
 

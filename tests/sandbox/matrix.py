@@ -49,7 +49,10 @@ def results(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
             folder = Path(base) / attack.name
             after = carry_out(attack, sandbox, folder)
             wipe(folder)
-            yield f"{attack.case} {attack.name}", "; ".join(after.complaints)
+            yield (
+                f"{attack.case} {attack.name}",
+                "; ".join(filter(None, (*after.complaints, after.too_much))),
+            )
 
 
 def fill(sandboxes: list[Sandbox]) -> Table:
