@@ -42,7 +42,12 @@ def act(desk: Desk, said: acts.Act) -> Acted:
         object=effect.object,
         sentence=effect.sentence,
         secret=effect.secret,
+        undoable=_undoable(said.action, effect.undoable and bool(desk.changes)),
     )
+
+
+def _undoable(action: str, changed: bool) -> bool:
+    return changed or action in ("goal.edit", "goal.brief")
 
 
 def perform(desk: Desk, said: acts.Act) -> Effect:
@@ -178,11 +183,10 @@ def log(
 
 
 def _entry(row: ActionRow, undone_by: int | None) -> ActionEntry:
-    edits = row.action in ("goal.edit", "goal.brief")
     return ActionEntry(
         **row.model_dump(include={"seq", "at", "operator", "action", "object", "goal", "reason"}),
         sentence=row.sentence,
-        undoable=undone_by is None and (edits or bool(row.changes)),
+        undoable=undone_by is None and _undoable(row.action, bool(row.changes)),
         undone_by=undone_by,
     )
 

@@ -123,6 +123,7 @@ class Experiment(Wire):
     lines_removed: int = 0
     pinned: bool = False
     frozen: bool = False
+    hidden: bool = False
 
 
 class Experiments(Page):

@@ -19,6 +19,7 @@ class Acted(Wire):
     object: str
     sentence: str
     secret: str | None = None
+    undoable: bool = False
 
 
 class Planned(Wire):

@@ -128,9 +128,12 @@ class Run(Wire):
     seconds: float
     device: Device
     session: str = ""
+    lease: UUID | None = None
+    client_version: str = ""
     late: bool = False
     counted: bool = True
     credit: float = 0.0
+    started_at: Time | None = None
     created_at: Time
     log_bytes: int = 0
     curve_points: int = 0

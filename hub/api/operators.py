@@ -115,9 +115,12 @@ def actions(
 
 
 @router.get("/actions.csv", response_class=PlainTextResponse, responses=refused)
-def actions_csv(session: Read) -> PlainTextResponse:
-    """The newest 10,000 lines of the log as CSV."""
-    return PlainTextResponse(_csv(operators.log(session, limit=10_000)), media_type="text/csv")
+def actions_csv(
+    session: Read, asked: Annotated[operators.Asked, Depends(_asked)]
+) -> PlainTextResponse:
+    """The newest 10,000 lines of the log as CSV, of those asked for."""
+    found = operators.log(session, asked, limit=10_000)
+    return PlainTextResponse(_csv(found), media_type="text/csv")
 
 
 def _csv(entries: list[ActionEntry]) -> str:

@@ -12,6 +12,28 @@ export interface Acted {
   object: string;
   sentence: string;
   secret: string | null;
+  undoable: boolean;
+}
+
+export interface GoalCheck {
+  problems: string[];
+  notes: string[];
+  spec: { name: string; title: string; brief: string } | null;
+  files: Record<string, string>;
+  brief_html: string;
+}
+
+export interface FolderName {
+  name: string;
+  title: string;
+  of: "library" | "hub";
+}
+
+export interface Version {
+  version: number;
+  by: string;
+  reason: string;
+  created_at: string;
 }
 
 export interface Planned {
