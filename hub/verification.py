@@ -19,7 +19,7 @@ WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
 REFERENCES = 4
 """How many verified ancestors, besides the root, a claim is held against."""
-CROWN = 1.75
+CROWN = 2.25
 """By how many standard deviations of belief a verified experiment must beat the champion."""
 CONFIRMED = 2
 """So many others must have run what takes over from a champion, where there are so many."""
