@@ -20,6 +20,7 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "base", test: /rolldown.runtime|node_modules\/(svelte|esm-env|clsx)\/|src\/(ui|[^/]+\.(ts|svelte)$)/ },
+            { name: "lists", test: /src\/lists\// },
             { name: "people", test: /src\/(people\/|pages\/(Agents?|Mine|Signin|Words|Missing)\.svelte)/ },
             { name: "board", test: /src\/(posts\/(?!Composer|Recent)|pages\/(Board|Topic|Search)\.svelte)/ },
           ],

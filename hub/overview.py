@@ -148,6 +148,7 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
         gain=gain,
         noise_sd=goal.noise_sd,
         **_counts(session, goal, now),
+        created_at=goal.created_at,
         stairs=steps[-MAX_STAIRS:],
     )
 

@@ -42,6 +42,7 @@ class GoalCard(Wire):
     running: int = 0
     agents: int = 0
     replications_waiting: int = 0
+    created_at: Time
     stairs: list[Improvement]
 
 

@@ -1,6 +1,6 @@
 /** Events as one line each, and bursts of the same by the same agent as one. */
 import type { Envelope, LiveEvent } from "./follower.ts";
-import { metric, plural } from "./format.ts";
+import { metric } from "./format.ts";
 
 export interface Line {
   sign: string;
@@ -42,25 +42,72 @@ export function tell(event: LiveEvent): Line {
   return { ...told, group: `${event.type}|${told.agent ?? ""}` };
 }
 
+/** A line with its place in the log. */
+export interface Past extends Told {
+  seq: number;
+  at: string;
+}
+
 export interface Burst extends Line {
   seq: number;
   at: string;
-  rest: Envelope[];
+  /** What came before, newest first: earlier news of the same, or the other lines of a burst. */
+  rest: Past[];
 }
 
-/** Newest first; three or more alike in a row become one line that says how many. */
+interface Story extends Burst {
+  about: string;
+  end: "discarded" | "failed" | "";
+}
+
+const NEAR = 60;
+const ENDS: Record<Story["end"], string> = { discarded: "discarded", failed: "without a result", "": "" };
+
+/** Newest first: the news of one experiment are one line, and so are an agent's failures in a row. */
 export function bursts(events: Envelope[]): Burst[] {
-  const out: Burst[] = [];
+  const stories: Story[] = [];
+  const known = new Map<string, number>();
   for (const envelope of events) {
-    const line = tell(envelope.event);
-    const last = out.at(-1);
-    if (last?.group === line.group) last.rest.push(envelope);
-    else out.push({ ...line, seq: envelope.seq, at: envelope.at, rest: [] });
+    const about = subject(envelope.event);
+    const at = about ? known.get(about) : undefined;
+    if (at !== undefined && stories.length - at <= NEAR) earlier(stories[at], envelope);
+    else {
+      if (about) known.set(about, stories.length);
+      stories.push(begin(envelope, about));
+    }
   }
-  return out;
+  return gathered(stories);
 }
 
-export const more = (burst: Burst): string => (burst.rest.length > 0 ? `and ${plural(burst.rest.length, "more like it", "more like it")}` : "");
+const subject = ({ sha, lease }: LiveEvent): string => (typeof sha === "string" ? sha : typeof lease === "string" ? lease : "");
+
+function begin(envelope: Envelope, about: string): Story {
+  const { event, seq, at } = envelope;
+  const end = event.type === "score.changed" && event.kept === false ? "discarded" : event.type === "run.reported" && event.failure ? "failed" : "";
+  return { ...tell(event), about, seq, at, rest: [], end };
+}
+
+/** A score names no agent, but the run before it did. */
+function earlier(story: Story, envelope: Envelope): void {
+  story.rest.push({ ...tell(envelope.event), seq: envelope.seq, at: envelope.at });
+  if (story.agent || envelope.event.type !== "run.reported") return;
+  story.agent = agent(envelope.event);
+  story.group = `${story.group.split("|")[0]}|${story.agent ?? ""}`;
+}
+
+function gathered(stories: Story[]): Burst[] {
+  const out: (Story & { many: number })[] = [];
+  for (const story of stories) {
+    const last = out.at(-1);
+    const alike = last !== undefined && last.group === story.group && last.end === story.end && (story.end !== "" || story.about === "");
+    if (alike && last) {
+      const { seq, at, sign, text, agent, href } = story;
+      last.rest.push({ seq, at, sign, text, agent, href }, ...story.rest);
+      last.many += 1;
+    } else out.push({ ...story, rest: [...story.rest], many: 1 });
+  }
+  return out.map(({ many, end, ...line }) => (end && many > 1 ? { ...line, text: `${many} ${ENDS[end]}, the last: ${line.text}` } : line));
+}
 
 /** What a filter chip shows. */
 export const FILTERS: Record<string, string[]> = {
