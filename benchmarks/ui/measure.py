@@ -67,8 +67,18 @@ def served(tree: list[tuple[int, float | None]]) -> Iterator[str]:
     """A hub process with one goal that holds the tree."""
     folder = Path(tempfile.mkdtemp())
     trees.fill(folder / "hub", tree)
+    try:
+        with serving(folder / "hub") as url:
+            yield url
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[str]:
+    """A hub process over a data folder, killed at the end."""
     port = free_port()
-    command = [sys.executable, "-m", "hub", "serve", "--data", str(folder / "hub")]
+    command = [sys.executable, "-m", "hub", "serve", "--data", str(data)]
     process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     for _ in range(1200):
@@ -82,7 +92,6 @@ def served(tree: list[tuple[int, float | None]]) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
-        shutil.rmtree(folder)
 
 
 def look(browser: Browser, url: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def public_record() -> list[tuple[int, float | None]]:
     ]
 
 
-def fill(data: Path, tree: list[tuple[int, float | None]]) -> None:
+def fill(
+    data: Path, tree: list[tuple[int, float | None]], titles: Sequence[str] | None = None
+) -> None:
     """Write a tree as the goal `tiny_gpt` of a new hub; rows only, without commits."""
     hub = open_hub(Settings(data=data))
     loaded = goal_files.from_library("tiny_gpt")
@@ -68,6 +71,7 @@ def fill(data: Path, tree: list[tuple[int, float | None]]) -> None:
             rows.append(
                 _row(number, parent, score, kept, root or "")
                 | {"depth": depth[number], "n_children": children[number]}
+                | ({"title": titles[number]} if titles else {})
             )
         work.session.execute(
             sa.update(ExperimentRow).values(
