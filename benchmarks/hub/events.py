@@ -98,7 +98,7 @@ def _renewal(order: OrderRow, token: str) -> bytes:
 
 async def _renew(port: int, asks: list[bytes], rate: float, seconds: float) -> int:
     """Send at a steady rate over kept connections; returns how many were answered 200."""
-    connections, turn = 32, iter(cycle(asks))
+    connections, turn = 200, iter(cycle(asks))
     total = int(rate * seconds)
     started = time.perf_counter()
 
