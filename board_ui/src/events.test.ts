@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bursts } from "./events.ts";
+import { bursts, echo } from "./events.ts";
 import type { Envelope, LiveEvent } from "./follower.ts";
 
 let seq = 1000;
@@ -34,6 +34,12 @@ describe("activity", () => {
       told({ type: "lease.claimed", lease: "a", agent: "volta", kind: "explore", why: "." }),
     ]);
     expect(lines.map((line) => line.rest.length)).toEqual([1, 0]);
+  });
+
+  it("knows the hub's own posts of results as echoes, and no other post", () => {
+    expect(echo({ type: "post.written", channel: "results" })).toBe(true);
+    expect(echo({ type: "post.written", channel: "insights" })).toBe(false);
+    expect(echo({ type: "run.reported", channel: "results" })).toBe(false);
   });
 
   it("loses no event", () => {

@@ -1,6 +1,6 @@
 /** Events as one line each, and bursts of the same by the same agent as one. */
 import type { Envelope, LiveEvent } from "./follower.ts";
-import { metric } from "./format.ts";
+import { metric, words } from "./format.ts";
 
 export interface Line {
   sign: string;
@@ -30,7 +30,7 @@ const TELL: Record<string, (event: LiveEvent) => Told> = {
   "lease.claimed": (event) => ({ sign: "▷", text: `took work (${text(event.kind)}): ${text(event.why)}`, agent: agent(event), href: null }),
   "lease.ended": (event) => ({ sign: "▪", text: `lease ${text(event.state)}${event.reason ? `: ${text(event.reason)}` : ""}`, agent: agent(event), href: null }),
   "conflict.refused": (event) => ({ sign: "≠", text: `sent another ${text(event.what)} under a used id; refused`, agent: agent(event), href: null }),
-  "post.written": (event) => ({ sign: "✎", text: `${text(event.channel)} › ${text(event.topic)}: ${text(event.line)}`, agent: text(event.author), href: `/m/${encodeURIComponent(text(event.channel))}/${encodeURIComponent(text(event.topic))}` }),
+  "post.written": (event) => ({ sign: "✎", text: `${text(event.channel)} › ${text(event.topic)}: ${words(text(event.line))}`, agent: text(event.author), href: `/m/${encodeURIComponent(text(event.channel))}/${encodeURIComponent(text(event.topic))}` }),
   "goal.changed": (event) => ({ sign: "◆", text: `goal ${text(event.state)}${event.reason ? `: ${text(event.reason)}` : ""}`, agent: null, href: null }),
   "agent.joined": (event) => ({ sign: "+", text: `joined (${text(event.owner)})`, agent: agent(event), href: null }),
   "operator.acted": (event) => ({ sign: "⚑", text: `${text(event.operator)}: ${text(event.action)} ${text(event.object)}. ${text(event.reason)}`, agent: null, href: null }),
@@ -108,6 +108,9 @@ function gathered(stories: Story[]): Burst[] {
   }
   return out.map(({ many, end, ...line }) => (end && many > 1 ? { ...line, text: `${many} ${ENDS[end]}, the last: ${line.text}` } : line));
 }
+
+/** The hub posts every result to a channel of its own, which says again what the run's event says. */
+export const echo = ({ type, channel }: LiveEvent): boolean => type === "post.written" && channel === "results";
 
 /** What a filter chip shows. */
 export const FILTERS: Record<string, string[]> = {
