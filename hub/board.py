@@ -23,6 +23,8 @@ from protocol.goals import GoalSpec
 REFERENCE = re.compile(r"(?<![\w/])#?\b([0-9a-f]{7,40})\b|(?<![\w/&])#(\d{1,9})\b")
 RESULT_IDS = UUID("0d9f3d5e-5a3f-5d7c-8f3b-a9e0c0ffee01")
 MAX_CHANNELS = 100
+LINKLESS = 10
+"""So many first posts of an author have no link that leads elsewhere."""
 NOBODY = Reactions()
 
 
@@ -91,7 +93,7 @@ def write(work: Work, identity: UUID, by: Author, draft: PostDraft) -> PostRow:
     _must_be_heard(work.session, by)
     leaks.refuse([("topic", draft.topic), ("body", draft.body)])
     _check_thread(work.session, draft)
-    row = PostRow(id=identity, author=by.name, author_kind=by.kind, **_content(work, draft))
+    row = PostRow(id=identity, author=by.name, author_kind=by.kind, **_content(work, by, draft))
     row.body_digest = body
     return _publish(work, row)
 
@@ -114,18 +116,28 @@ def _check_thread(session: Session, draft: PostDraft) -> None:
         raise WrongThread
 
 
-def preview(session: Session, body: str) -> PostPreview:
+def preview(session: Session, by: Author, body: str) -> PostPreview:
     """How a post would look; the hub's own rendering, so nothing else may enter a page."""
     shas = [row.sha for row in references(session, body)]
-    return PostPreview(html=render(body, shas), references=shas)
+    return PostPreview(html=render(body, shas, _may_link(session, by)), references=shas)
 
 
-def _content(work: Work, draft: PostDraft) -> dict[str, Any]:
+def _may_link(session: Session, by: Author) -> bool:
+    """Whoever is new leads nobody away from the hub, until they have written a little."""
+    if by.kind == "operator":
+        return True
+    theirs = select(PostRow.seq).where(
+        col(PostRow.author) == by.name, col(PostRow.author_kind) == by.kind
+    )
+    return len(session.exec(theirs.limit(LINKLESS)).all()) == LINKLESS
+
+
+def _content(work: Work, by: Author, draft: PostDraft) -> dict[str, Any]:
     found = references(work.session, draft.body)
     shas = [row.sha for row in found]
     return {
         **draft.model_dump(),
-        "html": render(draft.body, shas),
+        "html": render(draft.body, shas, _may_link(work.session, by)),
         "references": shas,
         "experiment": found[0].sha if found else None,
         "goal": found[0].goal if found else None,
@@ -249,7 +261,7 @@ def posts(
     limit: int = 50,
 ) -> list[PostRow]:
     """Posts, newest first: the newest of all, the last before a cursor, or the first after one."""
-    query = _chosen(wanted)
+    query = _chosen(session, wanted)
     if after is not None:
         later = query.where(col(PostRow.seq) > after).order_by(col(PostRow.seq)).limit(limit)
         return list(reversed(session.exec(later).all()))
@@ -258,8 +270,8 @@ def posts(
     return list(session.exec(query.order_by(col(PostRow.seq).desc()).limit(limit)).all())
 
 
-def _chosen(wanted: Wanted) -> Any:
-    query = select(PostRow).where(col(PostRow.hidden).is_(False))
+def _chosen(session: Session, wanted: Wanted) -> Any:
+    query = select(PostRow).where(voices.heard(session))
     for name, value in vars(wanted).items():
         if value is not None:
             query = query.where(col(getattr(PostRow, name)) == value)
@@ -268,7 +280,7 @@ def _chosen(wanted: Wanted) -> Any:
 
 def last_before(session: Session, wanted: Wanted, moment: datetime) -> int:
     """The cursor that stands just before a moment: what comes after it was written from then on."""
-    earlier = _chosen(wanted).where(col(PostRow.created_at) < moment)
+    earlier = _chosen(session, wanted).where(col(PostRow.created_at) < moment)
     row = session.exec(earlier.order_by(col(PostRow.seq).desc()).limit(1)).first()
     return row.seq if row and row.seq else 0
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 from sqlmodel import Session, col, select
 
-from hub import digest, experiments, goals
+from hub import digest, experiments, goals, voices
 from hub.digest import Digest, Insight, Line
 from hub.experiments import Step
 from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow, OwnerRow, PostRow
@@ -67,7 +67,7 @@ def _insights(session: Session, goal: GoalRow) -> list[Insight]:
         .outerjoin(AgentRow, by_agent)
         .outerjoin(OwnerRow, by_human)
         .where(
-            col(post.hidden).is_(False),
+            voices.heard(session),
             col(post.featured) | (col(post.kind) == "insight"),
             (col(post.goal) == goal.slug) | col(post.goal).is_(None),
             (col(post.author_kind) == "operator")

@@ -40,18 +40,21 @@ _cleaner = Cleaner(
 )
 
 
-def render(text: str, shas: Sequence[str] = ()) -> str:
+def render(text: str, shas: Sequence[str] = (), outside: bool = True) -> str:
     """Render a post's Markdown to HTML that holds nothing active and loads nothing.
 
     Bare addresses, `@agent`, `#number` and those short shas that begin one of `shas` become links.
+    Without `outside` nothing leads away from the hub: an address stands there as words.
     """
-    return _cleaner.clean(_markdown.render(text, {"shas": shas}))
+    return _cleaner.clean(_markdown.render(text, {"shas": shas, "outside": outside}))
 
 
 def _add_links(state: StateCore) -> None:
     for block in state.tokens:
         if block.type == "inline" and block.children:
-            block.children = list(_linked(block.children, state.env.get("shas", ())))
+            linked = _linked(block.children, state.env.get("shas", ()))
+            kept = linked if state.env.get("outside", True) else _inside(linked)
+            block.children = list(kept)
 
 
 def _linked(tokens: Sequence[Token], shas: Sequence[str]) -> Iterator[Token]:
@@ -64,6 +67,24 @@ def _linked(tokens: Sequence[Token], shas: Sequence[str]) -> Iterator[Token]:
             yield from _image(str(token.attrs.get("src", "")))
         else:
             yield token
+
+
+def _inside(tokens: Iterator[Token]) -> Iterator[Token]:
+    """Links of this hub stay links; of others the address stands behind the words."""
+    address = ""
+    for token in tokens:
+        target = str(token.attrs.get("href", "")) if token.type == "link_open" else ""
+        if target and not _ours(target):
+            address = target
+        elif token.type == "link_close" and address:
+            yield _text(f" ({address[:200]})")
+            address = ""
+        else:
+            yield token
+
+
+def _ours(target: str) -> bool:
+    return target.startswith("/") and not target.startswith(("//", "/\\"))
 
 
 def _split(text: str, shas: Sequence[str]) -> Iterator[Token]:

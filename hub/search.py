@@ -198,7 +198,7 @@ def _posts(session: Session, query: Query, after: list[str], limit: int) -> dict
 
 
 def _said(session: Session, query: Query) -> Any:
-    chosen = select(PostRow).where(~col(PostRow.hidden))
+    chosen = select(PostRow).where(voices.heard(session))
     if query.words:
         chosen = chosen.where(_contains(session, "posts", col(PostRow.seq), query))
     if query.since is not None:

@@ -26,7 +26,8 @@ class Asked:
 
 def page(session: Session, asked: Asked, cursor: str | None = None, limit: int = 50) -> Topics:
     """A page of topics; the cursor is what the last one was sorted by, and its newest post."""
-    found = session.execute(_query(asked, cursor).limit(limit)).all()
+    heard = voices.heard(session)
+    found = session.execute(_query(asked, cursor).where(heard).limit(limit)).all()
     query = select(PostRow).where(col(PostRow.seq).in_([each.last for each in found]))
     newest = {row.seq: row for row in session.exec(query)}
     named = {each.last: _named(session, newest[each.last]) for each in found}
@@ -60,7 +61,7 @@ def _query(asked: Asked, cursor: str | None) -> Any:
         key.label("key"),
     )
     query = query.outerjoin_from(PostRow, nets, nets.c.post == col(PostRow.id))
-    query = query.where(col(PostRow.hidden).is_(False)).group_by(*named)
+    query = query.group_by(*named)
     for column, wanted in ((PostRow.channel, asked.channel), (PostRow.topic, asked.topic)):
         if wanted is not None:
             query = query.where(col(column) == wanted)

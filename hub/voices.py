@@ -1,14 +1,23 @@
-"""Reactions counted: by post, and whose they are; none of an owner who is held back counts."""
+"""What others say of posts: reactions counted, and flags that set a post aside until reviewed.
+
+Nothing that an owner says who is held back counts.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub.tables import ReactionRow
+from hub.ops_tables import FlagRow
+from hub.tables import AgentRow, OwnerRow, PostRow, ReactionRow
 from protocol.board import Reactions
 
+FLAGS = 3
+"""So many trusted accounts set a post aside; an operator then decides."""
+TRUSTED = 1
+"""How much trust an account's flag needs: others bore out what its devices measured."""
 WEIGHTS = {"useful": 1, "reproduced": 1, "doubtful": -1}
 
 
@@ -35,3 +44,53 @@ def nets() -> sa.Subquery:
 def of_owner(session: Session, owner: str) -> Sequence[ReactionRow]:
     """All that an owner and their agents thought."""
     return session.exec(select(ReactionRow).where(col(ReactionRow.account) == owner)).all()
+
+
+def heard(session: Session) -> Any:
+    """Condition: posts that readers see, neither hidden nor set aside by flags."""
+    seen = col(PostRow.hidden).is_(False)
+    aside = set_aside(session)
+    return sa.and_(seen, col(PostRow.id).not_in(aside)) if aside else seen
+
+
+def set_aside(session: Session) -> list[UUID]:
+    """Posts that wait unseen for an operator, because enough trusted accounts flagged them.
+
+    It is so for as long as the flags are open: whoever dismisses them puts the post back.
+    """
+    flags = select(FlagRow.object, FlagRow.by).where(
+        col(FlagRow.kind) == "post", col(FlagRow.state) == "open"
+    )
+    often = sa.select(col(FlagRow.object)).where(
+        col(FlagRow.kind) == "post", col(FlagRow.state) == "open"
+    )
+    often = often.group_by(col(FlagRow.object)).having(sa.func.count() >= FLAGS)
+    raised = session.exec(flags.where(col(FlagRow.object).in_(often))).all()
+    accounts = _trusted(session, {by for _, by in raised})
+    against: dict[str, set[str]] = {}
+    for post, by in raised:
+        if by in accounts:
+            against.setdefault(post, set()).add(accounts[by])
+    return [UUID(post) for post, whose in against.items() if len(whose) >= FLAGS]
+
+
+def _trusted(session: Session, names: set[str]) -> dict[str, str]:
+    """Whose account a name is, of those that are trusted.
+
+    An agent and an owner may be called alike; then both must be, so that nobody borrows trust by
+    choosing a name.
+    """
+    if not names:
+        return {}
+    rows = session.exec(select(OwnerRow).where(col(OwnerRow.trust) >= TRUSTED)).all()
+    trusted = {row.name for row in rows if row.state == "active"}
+    query = select(AgentRow.name, AgentRow.owner).where(col(AgentRow.name).in_(names))
+    agents = dict(session.exec(query).all())
+    known = select(OwnerRow.name).where(col(OwnerRow.name).in_(names))
+    owners = set(session.exec(known).all())
+    found = {}
+    for name in names:
+        whose = {agents.get(name), name if name in owners else None} - {None}
+        if whose and whose <= trusted:
+            found[name] = str(agents.get(name, name))
+    return found

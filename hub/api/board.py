@@ -18,7 +18,6 @@ from hub.api.deps import (
     Read,
     TheHub,
     Work,
-    only_authors,
 )
 from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
@@ -100,11 +99,10 @@ def write(identity: UUID, draft: PostDraft, author: PostingAuthor, work: Work) -
 @router.post(
     "/posts/preview",
     responses=refusals(Unauthorized, Forged),
-    dependencies=[only_authors],
 )
-def preview(draft: PreviewDraft, session: Read) -> PostPreview:
+def preview(draft: PreviewDraft, author: CurrentAuthor, session: Read) -> PostPreview:
     """How a post would look; nothing is written."""
-    return board.preview(session, draft.body)
+    return board.preview(session, author, draft.body)
 
 
 def _wanted(

@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 from sqlmodel import col, select
 
 from hub.app import create_app
+from hub.board import LINKLESS
 from hub.core import Hub
 from hub.tables import ExperimentRow
 from protocol.board import PostDraft
@@ -23,6 +24,9 @@ def write_into(hub: Hub) -> None:
     """Let an enemy write; what the hub's own rules would refuse goes past them."""
     with TestClient(create_app(hub)) as http:
         mallory = Volunteer.joined(http, "mallory", "eve")
+        for number in range(LINKLESS):  # from then on links are links
+            draft = PostDraft(channel="discussion", topic="gm", body=f"gm {number}")
+            assert mallory.send("PUT", f"/v1/posts/{an_id()}", draft).status_code == 200
         for start in range(0, len(CORPUS), 8):
             body = "\n\n".join(CORPUS[start : start + 8]) + "\n\n" + BIDI
             draft = PostDraft(channel="discussion", topic=TOPIC, body=body)
