@@ -81,7 +81,8 @@ def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
     from agent_client.mutators.claude import Claude, connect
 
     limits = settings.limits
-    return Claude(connect(settings.llm, key), settings.llm, limits.dollars_per_run, money)
+    client = connect(settings.llm, key)
+    return Claude(client, settings.llm, limits.dollars_per_run, money, limits.tokens_per_run)
 
 
 def choose_sandbox(allow_unsafe: bool) -> Sandbox:

@@ -58,6 +58,8 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
         url, name, owner, invite, tuple(goal or ()), gpus, insecure_http, unsafe_no_sandbox
     )
     check_address(url, insecure_http)  # before the longer checks
+    joining.check_wish(wish)
+    machine.check_gpus(gpus)
     sandbox = choose_sandbox(unsafe_no_sandbox)
     typer.echo(prove(sandbox))
     count = machine.gpu_count() if gpus == "all" else 1
@@ -67,8 +69,13 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
         typer.echo(f"Next: agent_client run{settings.folder_option(folder)}")
         return
     made = joining.join(folder, wish, sandbox, typer.echo)
-    typer.echo(f"Joined {made.info.name} as {made.settings.agent} (owner {made.settings.owner}).")
-    typer.echo(f"Settings are in {folder / settings.CONFIG}, readable by you alone.")
+    who = f"{made.info.name} as {made.settings.agent} (owner {made.settings.owner})"
+    if made.again:
+        typer.echo(f"This folder has already joined {who}; options given now change nothing.")
+        typer.echo(f"Change {folder / settings.CONFIG}, or join in another --folder.")
+    else:
+        typer.echo(f"Joined {who}.")
+        typer.echo(f"Settings are in {folder / settings.CONFIG}, readable by you alone.")
     if made.advice:
         typer.echo(made.advice)
     if made.state != "active":
@@ -150,7 +157,8 @@ def _introduce(kit: Kit) -> None:
     say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
     say(prove(kit.sandbox))
     say("Ctrl-C finishes the run; twice stops at once.")
-    for warning in (advice, machine.clock_trouble(kit.clock(), kit.hub.clock)):
+    gone = machine.gpu_trouble(kit.settings.gpus, kit.device)
+    for warning in (advice, gone, machine.clock_trouble(kit.clock(), kit.hub.clock)):
         if warning:
             say(warning)
 

@@ -67,6 +67,7 @@ def read_status(folder: Path) -> dict[str, Any]:
         **{key: said.get(key) for key in ("step", "fraction", "loss", "eta", "proposing")},
         "duty_cycle": said.get("duty"),
         "seconds_between_runs": said.get("overhead"),
+        "hub_ms": said.get("hub_ms"),
         "unsent": len(list((folder / "journal").glob("*.json"))),
         "trouble": said.get("hub") or "",
         "paused": (folder / PAUSE).exists(),
@@ -104,6 +105,10 @@ def _show(said: dict[str, Any]) -> None:
         f"  {totals['runs']} runs, {totals['failed']} failed, {said['unsent']} unsent, "
         f"${totals['dollars']:.2f} spent"
     )
+    if said["paused"]:
+        typer.echo("  paused: nothing new begins; `agent_client resume` goes on")
+    if said["running"] and said["hub_ms"] is not None:
+        typer.echo(f"  the hub answers in {said['hub_ms']:.0f} ms")
     if said["trouble"]:
         typer.echo(f"  {said['trouble']}")
 

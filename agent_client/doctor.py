@@ -90,7 +90,11 @@ def _try(what: str, ask: Callable[[], str]) -> Finding:
 
 def _torch() -> Finding:
     try:
-        return Finding("torch", GOOD, f"torch {version('torch')} is installed.")
+        found = version("torch")
+        if found.endswith("+cpu") and machine.gpu_count():
+            said = f"torch {found} is built without CUDA, so the GPU is of no use; install another."
+            return Finding("torch", BAD, said)
+        return Finding("torch", GOOD, f"torch {found} is installed.")
     except PackageNotFoundError:
         said = "torch is not installed: pip install 'agenthub[train]'. Goals without it still run."
         return Finding("torch", BAD, said)

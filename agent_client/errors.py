@@ -87,7 +87,7 @@ class HubError(ClientError):
 
 
 class HubUnreachable(HubError):
-    """The hub cannot be reached; check the address and the network. Finished runs are kept."""
+    """The hub cannot be reached; check the address and the network."""
 
     code = "hub_unreachable"
 

@@ -1,7 +1,8 @@
 """The hub over HTTP: the one file that knows httpx. Refusals come back as exceptions."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,11 +73,12 @@ class Latency:
 class Hub:
     """One hub, asked as one agent (or as nobody, before joining).
 
-    `clock` is what the hub's own clock said with its latest answer, to the second.
+    `recent` calls are timed; `clock` is what the hub's own clock said with its latest answer, to
+    the second.
     """
 
     http: httpx.Client
-    watch: Callable[[Latency], None] = field(default=lambda _: None)
+    recent: deque[Latency] = field(default_factory=lambda: deque(maxlen=200))
     clock: datetime | None = None
 
     @classmethod
@@ -98,6 +100,11 @@ class Hub:
 
     def __exit__(self, *_: object) -> None:
         self.http.close()
+
+    def latency(self) -> float | None:
+        """The median of recent calls in milliseconds."""
+        found = sorted(one.ms for one in list(self.recent))
+        return found[len(found) // 2] if found else None
 
     def info(self) -> HubInfo:
         """What the hub is and which clients it takes; raises NotAHub when this is none."""
@@ -227,7 +234,7 @@ class Hub:
             self.clock = parsedate_to_datetime(reply.headers.get("date", ""))
         share = reply.headers.get("server-timing", "").partition("dur=")[2]
         hub_ms = float(share) if share.replace(".", "", 1).isdigit() else None
-        self.watch(Latency(f"{method} {path}", (time.monotonic() - began) * 1000, hub_ms))
+        self.recent.append(Latency(f"{method} {path}", (time.monotonic() - began) * 1000, hub_ms))
 
 
 def _read(reply: httpx.Response, kind: type[Reply]) -> Reply:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_client import calibration, machine, settings, versions
-from agent_client.errors import AlreadyJoined, BadToken, HubRefused
+from agent_client.errors import AlreadyJoined, BadSettings, BadToken, HubRefused
 from agent_client.hub_api import Hub, check_address
 from agent_client.sandbox import Sandbox
 from agent_client.settings import Settings
@@ -17,6 +17,7 @@ from agent_client.setup import VERSION
 from protocol.agents import Device, HubInfo, Joined, JoinRequest
 
 NAMES_TRIED = 3
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,30}")
 VOLUNTEER = "volunteer"
 NOBODY = frozenset({"root", "admin", "user", "nobody"})
 
@@ -47,20 +48,34 @@ class JoinedHub:
     info: HubInfo
     advice: str
     state: str
+    again: bool = False
+    """Whether the folder had joined before; then its settings stay as they are."""
 
 
 def join(folder: Path, wish: Wish, sandbox: Sandbox, tell: Callable[[str], None]) -> JoinedHub:
     """Join a hub and write the settings, readable by their owner alone.
 
-    Raises BadSettings, FolderNotWritable, HubUnreachable, TooOld, or HubRefused with the hub's
-    own sentence (a taken name, a missing invite).
+    Raises BadSettings (also for a bad name), FolderNotWritable, HubUnreachable, TooOld, or
+    HubRefused with the hub's own sentence (a taken name, a missing invite).
     """
     url = check_address(wish.url, wish.insecure_http)
+    check_wish(wish)
     settings.make_folder(folder)
     if (folder / settings.CONFIG).exists() and (known := _again(folder, url)) is not None:
         return known
     with Hub.at(url, wish.token) as hub:
         return _ask(folder, wish, hub, sandbox, tell)
+
+
+def check_wish(wish: Wish) -> None:
+    """Refuse what no hub takes and no machine has; raises BadSettings naming the option."""
+    for option, name in (("--name", wish.name), ("--owner", wish.owner)):
+        if name and not NAME.fullmatch(name):
+            raise BadSettings(
+                f"{option} {name!r} cannot be a name: 2 to 31 small letters, digits and dashes, "
+                "the first of them no dash."
+            )
+    settings.check_gpus(wish.gpus)
 
 
 def _ask(
@@ -145,7 +160,7 @@ def _again(folder: Path, url: str) -> JoinedHub | None:
             ) from None
     moved = known.model_copy(update={"hub": url})
     settings.save(folder, moved)
-    return JoinedHub(moved, info, "", me.state)
+    return JoinedHub(moved, info, "", me.state, again=True)
 
 
 def _only(fit: Sequence[str], there: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from agent_client.breaker import Breaker
 from agent_client.gpu import Gauge, NoGauge
 from agent_client.hours import allowed, opens_in, parse_hours
 from agent_client.jail.memory import RESERVE
+from agent_client.machine import on_battery
 from agent_client.settings import OwnerLimits
 from agent_client.state import State
 
@@ -38,12 +39,14 @@ class Gate:
     gauge: Gauge = field(default_factory=NoGauge)
     breaker: Breaker = field(default_factory=Breaker)
     clock: Callable[[], datetime] = local_now
+    battery: Callable[[], bool] = on_battery
     needed_disk_mb: int = 0
     _hot: bool = False
 
     def reason(self) -> str:
         """Why new work must wait, or nothing."""
-        for check in (self._paused, self._broken, self._hours, self._day, self._disk, self._gpu):
+        checks = (self._paused, self._broken, self._hours, self._day, self._disk, self._power)
+        for check in (*checks, self._gpu):
             said = check()
             if said:
                 return said
@@ -71,12 +74,16 @@ class Gate:
 
     def money(self) -> str:
         """Why no more money may be spent on proposals now, or nothing."""
-        limits, total = self.limits, self.state.memory.totals.dollars
-        if limits.dollars_total is not None and total >= limits.dollars_total:
-            return f"${total:.2f} of ${limits.dollars_total:.2f} in total is spent."
-        today = self.state.used(self.clock().date()).dollars
-        if today >= limits.dollars_per_day:
-            return f"${today:.2f} of ${limits.dollars_per_day:.2f} a day is spent."
+        limits, ever = self.limits, self.state.memory.totals
+        today = self.state.used(self.clock().date())
+        if limits.dollars_total is not None and ever.dollars >= limits.dollars_total:
+            return f"${ever.dollars:.2f} of ${limits.dollars_total:.2f} in total is spent."
+        if today.dollars >= limits.dollars_per_day:
+            return f"${today.dollars:.2f} of ${limits.dollars_per_day:.2f} a day is spent."
+        if limits.tokens_total is not None and ever.tokens >= limits.tokens_total:
+            return f"{ever.tokens:,} of {limits.tokens_total:,} tokens in total are used."
+        if limits.tokens_per_day is not None and today.tokens >= limits.tokens_per_day:
+            return f"{today.tokens:,} of {limits.tokens_per_day:,} tokens a day are used."
         return ""
 
     def _disk(self) -> str:
@@ -86,6 +93,11 @@ class Gate:
             return f"The disk cannot be read: {problem}"
         wanted = max(self.limits.disk_free_mb, RESERVE_MB) + self.needed_disk_mb
         return f"Only {free} MB of disk are free, {wanted} MB are needed." if free < wanted else ""
+
+    def _power(self) -> str:
+        if self.limits.on_battery or not self.battery():
+            return ""
+        return "This machine runs on its battery; goes on when it is plugged in."
 
     def _gpu(self) -> str:
         """Heat has a memory: once too hot, it must cool by 5 degrees before work goes on."""

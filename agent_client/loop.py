@@ -196,7 +196,8 @@ class Loop:
         kit = self.kit
         if kit.sender.revoked.is_set() or kit.keeper.revoked.is_set():
             raise BadToken("unauthorized", BadToken.sentence(), 401, {})
-        kit.telemetry.update(unsent=len(kit.journal), hub=kit.sender.trouble)
+        trouble, latency = kit.sender.trouble, kit.hub.latency()
+        kit.telemetry.update(unsent=len(kit.journal), hub=trouble, hub_ms=latency)
 
     def _waiting(self, reason: str) -> None:
         """While a run trains the line belongs to it; what is being prepared shows beside it."""

@@ -6,9 +6,11 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from agent_client.errors import BadSettings
 from protocol.agents import Device
 
 CLOCK_SLACK_SECONDS = 60.0
+SUPPLIES = Path("/sys/class/power_supply")
 
 
 def describe(gpus: str = "auto", sandbox: str = "unknown") -> Device:
@@ -29,6 +31,31 @@ def clock_trouble(here: datetime, there: datetime | None) -> str:
     )
 
 
+def on_battery(supplies: Path = SUPPLIES) -> bool:
+    """Whether a battery runs this machine: one is being emptied, and nothing is plugged in."""
+    said = [
+        {name: _word(each / name) for name in ("type", "status", "online")}
+        for each in _in(supplies)
+    ]
+    plugged = any(one["type"] != "Battery" and one["online"] == "1" for one in said)
+    emptied = any(one["type"] == "Battery" and one["status"] == "Discharging" for one in said)
+    return emptied and not plugged
+
+
+def _in(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _word(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def torch_version() -> str:
     """The installed torch, without importing it."""
     try:
@@ -46,6 +73,21 @@ def gpu_count() -> int:
         return int(pynvml.nvmlDeviceGetCount())
     except Exception:  # no library or no driver: no GPU that we could use
         return 0
+
+
+def check_gpus(gpus: str) -> None:
+    """Raise BadSettings for a GPU that is not there."""
+    count = gpu_count() if gpus[:1].isdigit() else 0
+    if gpus[:1].isdigit() and max(map(int, gpus.split(","))) >= count:
+        seen = f"{count} can be seen, counted from 0" if count else "no NVIDIA GPU can be seen"
+        raise BadSettings(f"--gpus {gpus}: {seen}. Say --gpus cpu to work on the processor.")
+
+
+def gpu_trouble(gpus: str, device: Device) -> str:
+    """A sentence when the GPU of the settings is gone, else nothing."""
+    if device.kind != "cpu" or not gpus[:1].isdigit():
+        return ""
+    return f"GPU {gpus} cannot be seen any more; working on the processor. `doctor` says more."
 
 
 def _gpu(gpus: str) -> Device | None:

@@ -7,9 +7,18 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from agent_client import versions
 from agent_client.backoff import Backoff
 from agent_client.data_maker import prepare
-from agent_client.errors import BadToken, ClientError, HubBusy, HubError, HubRefused, HubUnreachable
+from agent_client.errors import (
+    BadToken,
+    ClientError,
+    HubBusy,
+    HubError,
+    HubRefused,
+    HubUnreachable,
+    TooOld,
+)
 from agent_client.lease import Grip, release
 from agent_client.mending import MAKES_EXPERIMENTS, Crashed, Infirmary
 from agent_client.mutators.base import (
@@ -26,11 +35,11 @@ from agent_client.mutators.base import (
 )
 from agent_client.orders import held, history, proposal, task_on, work_request
 from agent_client.ready import Ready
-from agent_client.setup import Kit, KnownGoal
+from agent_client.setup import VERSION, Kit, KnownGoal
 from agent_client.trainer import Plan, Training
 from agent_client.workspace import DataBroken
 from protocol.experiments import Experiment, Proposal
-from protocol.work import WorkOrder
+from protocol.work import WorkOrder, WorkReply
 
 PROPOSALS_PER_PARENT = 3
 OVER_BUDGET_SECONDS = 600.0
@@ -70,6 +79,8 @@ class Proposer:
     _llm_until: float = 0.0
     _llm_why: str = ""
     _dry: int = 0
+    _advised: bool = True
+    """What the hub's version means was said at the start; only what changes is said again."""
 
     @property
     def exhausted(self) -> bool:
@@ -114,13 +125,26 @@ class Proposer:
             reply = kit.hub.work(request)
         except (HubUnreachable, HubBusy) as problem:
             floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
-            self._wait(waiting, str(problem), floor)
+            self._wait(waiting, f"{problem} Finished runs are kept.", floor)
             return None
+        self._heed(reply)
         if reply.order is None:
             reason = reply.reason or "The hub has no work."
             self._wait(waiting, f"{self._why_resting()} {reason}".strip(), reply.retry_after)
             return None
         return reply.order
+
+    def _heed(self, reply: WorkReply) -> None:
+        """Look at the versions that each answer names; raises TooOld, with the order given back."""
+        try:
+            advice = versions.check(VERSION, reply.minimum_client, reply.latest_client)
+        except TooOld as problem:
+            if reply.order is not None:
+                self.drop(reply.order, problem.detail)
+            raise
+        if advice and not self._advised:
+            self.kit.telemetry.say(advice)
+        self._advised = bool(advice)
 
     def _holding(self) -> list[UUID]:
         """Leases in work, and those whose result is written down but not yet received."""

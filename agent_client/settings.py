@@ -17,6 +17,7 @@ from agent_client.hours import parse_hours
 from agent_client.options import HOME
 
 CONFIG, FLEET = "config.toml", "fleet"
+GPUS = r"^(auto|all|cpu|[0-9]+(,[0-9]+)*)$"
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -43,6 +44,10 @@ class OwnerLimits(Strict):
     dollars_per_run: Dollars = 0.5
     dollars_per_day: Dollars = 5.0
     dollars_total: Dollars | None = None
+    tokens_per_run: int | None = Field(default=None, ge=1)
+    tokens_per_day: int | None = Field(default=None, ge=1)
+    tokens_total: int | None = Field(default=None, ge=1)
+    on_battery: bool = False
 
     @field_validator("hours")
     @classmethod
@@ -86,7 +91,7 @@ class Settings(BaseSettings):
     mutator: str = Field(default="auto", pattern=r"^(auto|claude|offline|command)$")
     mutator_command: str = ""
     mutator_seconds: float = Field(default=900.0, gt=0, le=7200)
-    gpus: str = Field(default="auto", pattern=r"^(auto|all|cpu|[0-9]+(,[0-9]+)*)$")
+    gpus: str = Field(default="auto", pattern=GPUS)
     pipeline: bool = True
     cache: Path | None = None
     insecure_http: bool = False
@@ -111,6 +116,12 @@ def shared_cache(folder: Path, chosen: Path | None = None) -> Path | None:
     """Where this worker shares prepared data with others: the owner's choice, or its fleet."""
     fleet = folder.parent if (folder.parent / FLEET).is_file() else None
     return chosen or fleet
+
+
+def check_gpus(gpus: str) -> None:
+    """Raise BadSettings for a choice of GPUs that cannot be read."""
+    if not re.fullmatch(GPUS, gpus):
+        raise BadSettings(f"--gpus {gpus!r} is none of auto, all, cpu, or an index such as 0.")
 
 
 def gpu_of(gpus: str) -> str:

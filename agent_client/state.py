@@ -49,6 +49,7 @@ class Day(BaseModel):
     day: date
     runs: int = 0
     dollars: float = 0.0
+    tokens: int = 0
 
 
 class Totals(BaseModel):
@@ -164,7 +165,11 @@ class State:
                     "tokens": now.totals.tokens + tokens,
                 }
             )
-            grown = {"runs": day.runs + runs, "dollars": day.dollars + dollars}
+            grown = {
+                "runs": day.runs + runs,
+                "dollars": day.dollars + dollars,
+                "tokens": day.tokens + tokens,
+            }
             return {"today": day.model_copy(update=grown), "totals": totals}
 
         self.change(add)

@@ -44,6 +44,7 @@ class Now:
     proposing: str = ""
     unsent: int = 0
     hub: str = ""
+    hub_ms: float | None = None
     duty: float | None = None
     overhead: float | None = None
     runs: int = 0

@@ -121,6 +121,7 @@ class Claude:
     settings: Llm
     dollars_per_run: float
     money: Callable[[], str]
+    tokens_per_run: int | None = None
     name: str = "claude"
     mends: bool = True
 
@@ -153,11 +154,15 @@ class Claude:
         if reason:
             raise OverBudget(reason, talk.usage)
         expected = talk.usage.dollars + llm.estimate(self.settings, talk.characters())
+        said = ""
         if expected > self.dollars_per_run:
-            said = (
-                f"This proposal may cost ${expected:.2f}, over ${self.dollars_per_run:.2f} a run."
-            )
-            raise (NoIdea if talk.usage.tokens else OverBudget)(said, talk.usage)
+            said = f"cost ${expected:.2f}, over ${self.dollars_per_run:.2f} a run."
+        tokens = talk.usage.tokens + talk.characters() // 4 + talk.max_tokens
+        if self.tokens_per_run is not None and tokens > self.tokens_per_run:
+            said = f"take {tokens:,} tokens, over {self.tokens_per_run:,} a run."
+        if said:
+            known = NoIdea if talk.usage.tokens else OverBudget
+            raise known(f"This proposal may {said}", talk.usage)
 
     def _read(self, task: Task, message: Message, talk: Conversation) -> Idea:
         """The reply as an idea; raises BadEdit for what the model can mend."""

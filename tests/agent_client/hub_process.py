@@ -59,6 +59,7 @@ class HubProcess:
     sleep: float = 0.0
     goal: str = "toy"
     lease_seconds: float = 150.0
+    minimum_client: str = "0.1.0"
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     name: str = field(default_factory=lambda: f"hub {uuid4().hex[:8]}")
@@ -78,6 +79,8 @@ class HubProcess:
             str(self.sleep),
             "--lease",
             str(self.lease_seconds),
+            "--minimum",
+            self.minimum_client,
         ]
         argv = [sys.executable, "-m", "tests.agent_client.hub_process", *options]
         self.data.mkdir(parents=True, exist_ok=True)
@@ -147,8 +150,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", default="AgentHub")
     parser.add_argument("--sleep", type=float, default=0.0)
     parser.add_argument("--lease", type=float, default=150.0)
+    parser.add_argument("--minimum", default="0.1.0")
     said = parser.parse_args(arguments)
-    hub = open_hub(Settings(name=said.name, data=said.data, lease_seconds=said.lease))
+    settings = Settings(
+        name=said.name, data=said.data, lease_seconds=said.lease, minimum_client=said.minimum
+    )
+    hub = open_hub(settings)
     spec, files = _goal(said)
     with suppress(goals.GoalExists), hub.database.work() as work:
         goals.open_goal(work, hub.git, spec, files)

@@ -42,11 +42,13 @@ def a_claude(anthropic_api: AnthropicServer) -> Iterator[Callable[..., Claude]]:
     """Makes mutators that ask the local server; their connections are closed at the end."""
     with ExitStack() as open_clients:
 
-        def make(key: str = "key", money: str = "", **changes: Any) -> Claude:
+        def make(
+            key: str = "key", money: str = "", tokens: int | None = None, **changes: Any
+        ) -> Claude:
             known = {"base_url": anthropic_api.url, "timeout_seconds": 5}
             settings = Llm(model="claude-sonnet-5", **known, **changes)
             client = open_clients.enter_context(connect(settings, key))
-            return Claude(client, settings, 0.5, lambda: money)
+            return Claude(client, settings, 0.5, lambda: money, tokens)
 
         yield make
 
@@ -54,6 +56,28 @@ def a_claude(anthropic_api: AnthropicServer) -> Iterator[Callable[..., Claude]]:
 def proposing(*edits: dict[str, str], title: str = "faster", **usage: int) -> wire.Reply:
     said = {"title": title, "hypothesis": "It learns sooner.", "edits": list(edits)}
     return wire.tool_use(TOOL, said, **usage)
+
+
+def test_a_proposal_that_may_take_more_tokens_than_allowed_is_not_asked_for(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    with pytest.raises(OverBudget, match="tokens, over 3,000 a run"):
+        a_claude(tokens=3000).propose(a_task())
+
+    assert anthropic_api.requests == []
+
+
+def test_repairs_end_where_the_tokens_of_a_run_end(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    wrong = {**EDIT, "search": "no such line"}
+    anthropic_api.then(proposing(wrong, input_tokens=9000, output_tokens=100))
+
+    with pytest.raises(NoIdea, match="over 10,000 a run") as given_up:
+        a_claude(tokens=10_000).propose(a_task())
+
+    assert given_up.value.usage.tokens == 9100
+    assert len(anthropic_api.requests) == 1
 
 
 def test_an_edit_becomes_a_proposal_with_its_cost(

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from agent_client.joining import Wish, names
+from agent_client.errors import BadSettings
+from agent_client.joining import Wish, check_wish, names
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,19 @@ def test_what_was_added_by_chance_is_added_once(
     user: str, attempt: int, said: tuple[str, str]
 ) -> None:
     assert names(Wish("http://localhost:8000"), user, attempt, "a1b2c3") == said
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (Wish("u", name="A_B"), "--name 'A_B' cannot be a name: 2 to 31 small letters"),
+        (Wish("u", owner="-ada"), "--owner '-ada' cannot be a name"),
+        (Wish("u", gpus="first"), "--gpus 'first' is none of auto, all, cpu"),
+    ],
+)
+def test_a_wish_that_no_hub_takes_is_refused_by_its_option(wish: Wish, said: str) -> None:
+    with pytest.raises(BadSettings, match=said):
+        check_wish(wish)
 
 
 def test_what_was_wished_for_is_kept() -> None:

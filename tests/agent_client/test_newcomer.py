@@ -15,7 +15,7 @@ from agent_client.hub_api import Hub
 from protocol.experiments import Status
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.hub_process import HubProcess
-from tests.agent_client.test_crashes import revoke_everybody, running
+from tests.agent_client.test_crashes import revoke_everybody, running, until
 
 
 class Page(BaseHTTPRequestHandler):
@@ -115,6 +115,40 @@ def test_a_revoked_volunteer_joins_again_in_the_same_folder_and_keeps_the_limits
     assert after.limits.runs_per_day == 7
     with volunteer.api() as hub:
         assert hub.me().name == after.agent
+
+
+def test_joining_again_says_that_nothing_changes(volunteer: Volunteer) -> None:
+    before = settings.load(volunteer.folder)
+
+    done = volunteer.join("--goal", "chess", "--owner", "somebody-else")
+
+    assert done.returncode == 0, done.stderr
+    assert f"has already joined {volunteer.hub.name} as {before.agent}" in done.stdout
+    assert f"Change {volunteer.folder}/config.toml, or join in another --folder." in done.stdout
+    assert settings.load(volunteer.folder) == before
+
+
+def test_a_pause_shows_although_nothing_runs(volunteer: Volunteer) -> None:
+    volunteer.do("pause")
+
+    assert "paused: nothing new begins" in volunteer.do("status").stdout
+
+
+def test_a_hub_that_comes_to_need_a_newer_client_ends_it_and_keeps_its_run(
+    volunteer: Volunteer,
+) -> None:
+    with running(volunteer) as process:
+        until(lambda: any(each.metric for each in volunteer.experiments()))
+        volunteer.hub.stop()
+        volunteer.hub.minimum_client = "99.0"
+        volunteer.hub.start()
+
+        said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 4
+    assert "the hub needs 99.0; run `pip install --upgrade agenthub`" in said
+    assert not list((volunteer.folder / "journal").glob("*.json"))
+    assert settings.load(volunteer.folder).token
 
 
 def test_a_client_that_starts_before_its_hub_waits_for_it(volunteer: Volunteer) -> None:

@@ -18,7 +18,7 @@ from agent_client.gpu import Reading
 from agent_client.hours import allowed, opens_in, parse_hours
 from agent_client.hub_api import check_address
 from agent_client.limits import PAUSE, Gate
-from agent_client.machine import clock_trouble
+from agent_client.machine import check_gpus, clock_trouble, on_battery
 from agent_client.settings import OwnerLimits, Settings, load, save
 from agent_client.state import Held, State
 from agent_client.telemetry import Duty
@@ -122,6 +122,41 @@ def test_power_runs_and_money_have_limits(tmp_path: Path) -> None:
     assert (gate.reason(), gate.money()) == ("", "")
 
 
+def test_tokens_have_limits_where_money_is_none(tmp_path: Path) -> None:
+    gate = a_gate(tmp_path, tokens_per_day=1000, tokens_total=1500)
+    assert gate.money() == ""
+
+    gate.state.spend(SATURDAY_NOON.date(), tokens=1000)
+    today = gate.money()
+    gate.clock = lambda: SATURDAY_NOON + timedelta(days=1)
+    tomorrow = gate.money()
+    gate.state.spend(gate.clock().date(), tokens=500)
+
+    assert (today, tomorrow) == ("1,000 of 1,000 tokens a day are used.", "")
+    assert gate.money() == "1,500 of 1,500 tokens in total are used."
+
+
+def supply(folder: Path, **said: str) -> None:
+    """A source of power as Linux shows it."""
+    folder.mkdir(parents=True)
+    for name, word in said.items():
+        (folder / name).write_text(f"{word}\n")
+
+
+def test_a_machine_on_its_battery_waits_unless_its_owner_allows_it(tmp_path: Path) -> None:
+    none, emptied = on_battery(tmp_path / "none"), tmp_path / "laptop"
+    supply(emptied / "BAT0", type="Battery", status="Discharging")
+    alone = on_battery(emptied)
+    supply(emptied / "AC", type="Mains", online="1")
+    plugged = on_battery(emptied)
+    gate, allowed = a_gate(tmp_path), a_gate(tmp_path, on_battery=True)
+    gate.battery = allowed.battery = lambda: True
+
+    assert (none, alone, plugged) == (False, True, False)
+    assert gate.reason() == "This machine runs on its battery; goes on when it is plugged in."
+    assert allowed.reason() == ""
+
+
 def test_a_full_disk_and_a_pause_are_reasons(tmp_path: Path) -> None:
     gate = a_gate(tmp_path)
     gate.needed_disk_mb = 10**9
@@ -184,6 +219,12 @@ def test_the_version_gate_names_what_to_do() -> None:
 def test_an_address_that_would_leak_the_token_is_refused(url: str) -> None:
     with pytest.raises(BadSettings):
         check_address(url)
+
+
+@pytest.mark.parametrize("gpus", ["99", "0,99"])
+def test_a_gpu_that_is_not_there_is_refused_with_what_can_be_seen(gpus: str) -> None:
+    with pytest.raises(BadSettings, match="--gpus cpu to work on the processor"):
+        check_gpus(gpus)
 
 
 def test_http_is_fine_on_this_machine_and_where_the_owner_insists() -> None:
