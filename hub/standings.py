@@ -52,15 +52,15 @@ def ranking(
 ) -> Ranking:
     """A page of the leaderboard: the best first, after the experiment with a number."""
     board = filters.on(goal)
-    query = select(_made).where(*board)
+    query, ahead = select(_made).where(*board), (0, 0)
     if after is not None:
-        query = query.where(_behind(goal, _scored(session, goal, after)))
+        last = _scored(session, goal, after)
+        query = query.where(_past(goal, last, worse=True))
+        ahead = _ahead(session, last, [*board, _past(goal, last, worse=False)], now - DAY)
     found = session.exec(query.order_by(*_order(goal)).limit(limit + 1)).all()
     rows = found[:limit]
-    best = sa.select(col(_made.score)).where(*board).order_by(*_order(goal)).limit(1)
     return Ranking(
-        experiments=_ranked(session, goal, rows, board, now - DAY),
-        best=session.execute(best).scalar(),
+        experiments=_ranked(session, rows, ahead, now - DAY),
         classes=_classes(session, goal),
         next_cursor=str(rows[-1].number) if len(found) > limit else None,
     )
@@ -79,31 +79,38 @@ def _order(goal: GoalRow) -> tuple[Any, Any]:
     return (score.asc() if goal.direction == "min" else score.desc(), col(_made.number))
 
 
-def _behind(goal: GoalRow, row: ExperimentRow) -> sa.ColumnElement[bool]:
-    score = col(_made.score)
-    worse = score > row.score if goal.direction == "min" else score < row.score
-    return sa.or_(worse, sa.and_(score == row.score, col(_made.number) > row.number))
+def _past(goal: GoalRow, row: ExperimentRow, worse: bool) -> sa.ColumnElement[bool]:
+    """What stands behind a row, or before it; bounded by the score first, which has an index."""
+    score, number = col(_made.score), col(_made.number)
+    if worse is (goal.direction == "min"):
+        bound, beyond = score >= row.score, score > row.score
+    else:
+        bound, beyond = score <= row.score, score < row.score
+    return sa.and_(bound, sa.or_(beyond, number > row.number if worse else number < row.number))
+
+
+def _ahead(
+    session: Session, row: ExperimentRow, before: list[sa.ColumnElement[bool]], then: datetime
+) -> tuple[int, int]:
+    """How many stand before the row after this one: now, and among those older than a time."""
+    old = sa.func.coalesce(sa.func.sum(sa.case((col(_made.finished_at) <= then, 1), else_=0)), 0)
+    now, once = session.execute(sa.select(sa.func.count(), old).where(*before)).one()
+    return now + 1, once + _stood(row, then)
+
+
+def _stood(row: ExperimentRow, then: datetime) -> bool:
+    return row.finished_at is not None and row.finished_at <= then
 
 
 def _ranked(
-    session: Session,
-    goal: GoalRow,
-    rows: Sequence[ExperimentRow],
-    board: Sequence[sa.ColumnElement[bool]],
-    then: datetime,
+    session: Session, rows: Sequence[ExperimentRow], ahead: tuple[int, int], then: datetime
 ) -> list[Ranked]:
-    if not rows:
-        return []
-    old = sa.func.coalesce(sa.func.sum(sa.case((col(_made.finished_at) <= then, 1), else_=0)), 0)
-    ahead = sa.select(sa.func.count(), old).where(*board, ~_behind(goal, rows[0]))
-    rank, before = session.execute(ahead.where(col(_made.sha) != rows[0].sha)).one()
+    rank, before = ahead
     ran = _first_runs(session, [row.sha for row in rows])
     found = []
     for row in rows:
-        rank += 1
-        stood = row.finished_at is not None and row.finished_at <= then
-        before += stood
-        place = {"rank": rank, "rank_before": before if stood else None}
+        rank, before = rank + 1, before + _stood(row, then)
+        place = {"rank": rank, "rank_before": before if _stood(row, then) else None}
         view = experiments.view(row).model_dump()
         found.append(Ranked.model_validate(view | place | ran.get(row.sha, {})))
     return found

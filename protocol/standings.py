@@ -21,7 +21,6 @@ class Ranking(Page):
     """A page of the leaderboard; `classes` are the classes of devices that worked on the goal."""
 
     experiments: list[Ranked]
-    best: float | None = None
     classes: list[str]
 
 

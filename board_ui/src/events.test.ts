@@ -27,6 +27,10 @@ describe("activity", () => {
     expect(lines[0].rest.map((each) => each.text).filter((text) => text.includes("scores"))).toHaveLength(2);
   });
 
+  it("tells of every kept step on a line of its own", () => {
+    expect(bursts([...ended(9, "volta", true), ...ended(8, "volta", true)])).toHaveLength(2);
+  });
+
   it("keeps leases of different work apart and joins the two ends of one", () => {
     const lines = bursts([
       told({ type: "lease.ended", lease: "a", agent: "volta", state: "done" }),

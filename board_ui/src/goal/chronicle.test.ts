@@ -12,3 +12,10 @@ it("tells each version once, and pauses and resumptions between them", () => {
     ["resumed", "mended"], ["version 2", "too slow"], ["paused", "a bug"], ["opened", "with its first rules and files"],
   ]);
 });
+
+it("keeps the order of what happened at one moment", () => {
+  const moment = at(1);
+  const versions = [{ version: 2, by: "grace", reason: "b", created_at: moment }, { version: 1, by: "grace", reason: "a", created_at: moment }];
+  const events = [changed(1, "open", 1), changed(2, "open", 2), changed(3, "paused", 2, "c"), changed(4, "open", 2, "d")].map((event) => ({ ...event, at: moment }));
+  expect(chronicle(versions, events).map((entry) => entry.reason)).toEqual(["d", "c", "b", "a"]);
+});

@@ -67,6 +67,13 @@ describe("histogram", () => {
     );
   });
 
+  it("counts the worst fiftieth apart, so that one wild score leaves the others their shape", () => {
+    const found = histogram([...Array.from({ length: 99 }, (_, at) => 1 + at / 100), 1000], 1);
+    expect(found?.high).toBeLessThan(2);
+    expect(found?.beyond).toBe(2);
+    expect(found?.bars.reduce((sum, bar) => sum + bar, 0)).toBe(98);
+  });
+
   it("begins at the best, whichever way the goal goes", () => {
     expect(histogram([1, 2, 3], 1)?.low).toBe(1);
     expect(histogram([1, 2, 3], -1)?.low).toBe(3);
