@@ -131,9 +131,11 @@ def pause(folder: Folder = HOME) -> None:
 
 def resume(folder: Folder = HOME) -> None:
     """Go on after `pause`."""
-    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+    found = fleet.workers(folder.expanduser()) or [folder.expanduser()]
+    for each in found:
         (each / PAUSE).unlink(missing_ok=True)
-    typer.echo("Going on.")
+    runs = any(holder(each) is not None for each in found)
+    typer.echo("Going on." if runs else "No longer paused; `agent_client run` begins to work.")
 
 
 def stop(
@@ -180,4 +182,11 @@ def service(folder: Folder = HOME) -> None:
     for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
         settings.load(each)
     program = Path(sys.executable).with_name("agent_client")
-    typer.echo(UNIT.format(program=program, folder=folder.expanduser().resolve()), nl=False)
+    words = {"program": program, "folder": folder.expanduser().resolve()}
+    typer.echo(UNIT.format(**{name: _unit_word(path) for name, path in words.items()}), nl=False)
+
+
+def _unit_word(path: Path) -> str:
+    """A path as systemd reads it in one piece, whatever is in it."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return text if " " not in text and text == str(path) else f'"{text}"'

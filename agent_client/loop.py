@@ -120,6 +120,8 @@ class Loop:
             return
         if result.report is None:
             self.proposer.drop(order, result.reason)
+            number = ready.experiment.number
+            kit.telemetry.say(f"#{number} is given back, unfinished: {result.reason}.")
             return
         self.gate.breaker.ended(result.report.failure, result.report.failure_detail)
         if worth_mending(kit, ready, result.report):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent_client import files
@@ -17,7 +18,8 @@ from agent_client.hours import parse_hours
 from agent_client.options import HOME
 
 CONFIG, FLEET = "config.toml", "fleet"
-GPUS = r"^(auto|all|cpu|[0-9]+(,[0-9]+)*)$"
+INDICES = r"[0-9]+(,[0-9]+)*"
+GPUS = rf"^(auto|all|cpu|{INDICES})$"
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -157,9 +159,18 @@ def _explain(problem: ValidationError) -> str:
     for error in problem.errors()[:5]:
         key = ".".join(str(part) for part in error["loc"])
         unknown = error["type"] == "extra_forbidden"
-        said = f"unknown key {key!r}; {_advice(key)}" if unknown else f"{key}: {error['msg']}"
+        said = f"unknown key {key!r}; {_advice(key)}" if unknown else f"{key}: {_wrong(error)}"
         parts.append(said)
     return "; ".join(parts)
+
+
+def _wrong(error: ErrorDetails) -> str:
+    """What is wrong with a value; where only some words will do, those."""
+    choice = re.fullmatch(r"\^\((.+)\)\$", str(error.get("ctx", {}).get("pattern", "")))
+    if choice is None:
+        return error["msg"]
+    words = choice[1].replace(INDICES, "an index such as 0").replace("|", ", ")
+    return f"{error['input']!r} is none of {words}"
 
 
 def _advice(key: str) -> str:

@@ -140,6 +140,8 @@ def test_the_second_interrupt_stops_at_once_and_frees_the_lease(volunteer: Volun
         next(line for line in process.stdout if "Finishing this run" in line)
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
+        said = process.stdout.read()
+    assert "#0 is given back, unfinished: the owner stopped it." in said
     assert volunteer.experiments()[0].n_runs == 0
     with volunteer.api() as hub:
         assert hub.me().working_on is None

@@ -57,6 +57,8 @@ def test_a_hub_under_another_path_is_no_hub(hub: HubProcess) -> None:
     [
         ('mutater = "offline"', "unknown key 'mutater'; did you mean 'mutator'?"),
         ("[limits]\ntemprature = 70", "'limits.temprature'; did you mean 'temperature'?"),
+        ('mutator = "magic"', "mutator: 'magic' is none of auto, claude, offline, command"),
+        ('gpus = "one"', "gpus: 'one' is none of auto, all, cpu, an index such as 0"),
         ("[weather]\nrain = true", "unknown key 'weather'; remove it."),
     ],
 )
@@ -115,6 +117,19 @@ def test_a_revoked_volunteer_joins_again_in_the_same_folder_and_keeps_the_limits
     assert after.limits.runs_per_day == 7
     with volunteer.api() as hub:
         assert hub.me().name == after.agent
+
+
+def test_the_unit_of_a_folder_with_odd_letters_is_one_that_systemd_reads(
+    volunteer: Volunteer, tmp_path: Path
+) -> None:
+    odd = Volunteer(tmp_path / 'my "100%" agent', volunteer.hub)
+    volunteer.folder.rename(odd.folder)
+
+    unit = odd.do("service").stdout
+
+    quoted = f'"{tmp_path}/my \\"100%%\\" agent"'
+    assert f"run --folder {quoted}\n" in unit
+    assert f"ReadWritePaths={quoted}\n" in unit
 
 
 def test_joining_again_says_that_nothing_changes(volunteer: Volunteer) -> None:
