@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from hub import scheduling
 from hub.core import Hub
+from hub.scheduling import Wish
+from hub.tables import GoalRow
+from protocol.experiments import Operator
+from protocol.work import Kind
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -13,11 +18,16 @@ METRICS = (0.84, 0.8, None, 0.82, 0.8, 0.86)
 
 
 @pytest.fixture
-def parent(http: TestClient, volta: Volunteer) -> str:
+def parent(hub: Hub, http: TestClient, volta: Volunteer) -> str:
     """The baseline, with children that scored so, one of them not at all."""
     root = str(http.get("/v1/goals/toy").json()["baseline"])
+    wish = Wish(Kind.EXPLORE, Operator.TWEAK, "a test wants it", parent=root)
     for number, metric in enumerate(METRICS):
+        with hub.database.work() as work:
+            goal = work.session.get_one(GoalRow, "toy")
+            scheduling.put(work, scheduling.new_order(work.now, goal, wish))
         order = volta.exploring()
+        assert order.parent == root
         assert volta.propose(order, learning_rate=0.2 + number / 100).status_code == 200
         assert volta.report(order, metric=metric).status_code == 200
     return root
@@ -36,6 +46,7 @@ def test_children_come_best_first_page_by_page_and_those_without_a_score_last(
     whole = children(http, parent)["experiments"]
     scores = [each["score"] for each in whole]
     known = [score for score in scores if score is not None]
+    assert (len(known), len(scores)) == (len(METRICS) - 1, len(METRICS))
 
     assert known == sorted(known) and scores[len(known) :] == [None] * (len(scores) - len(known))
     paged: list[int] = []
