@@ -129,10 +129,10 @@ def _first_runs(session: Session, shas: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def _classes(session: Session, goal: GoalRow) -> list[str]:
-    # By way of the agents: the runs themselves are a hundred times as many.
-    ran = sa.select(col(_run.id)).where(
-        col(_run.agent) == col(AgentRow.name), col(_run.goal) == goal.slug
-    )
+    # By way of the agents: the runs are a hundred times as many. The index on goals would walk over
+    # all of them for each agent, so the goal is compared in a way that no index can serve.
+    of_goal = sa.func.coalesce(col(_run.goal), "") == goal.slug
+    ran = sa.select(col(_run.id)).where(col(_run.agent) == col(AgentRow.name), of_goal)
     query = sa.select(col(AgentRow.device_class)).where(ran.exists()).distinct()
     return sorted(session.execute(query).scalars())
 

@@ -149,6 +149,27 @@ def test_without_the_tree_the_best_experiments_are_listed(
     expect(listed.get_by_role("link").first).to_be_visible()
 
 
+MANGLED = (
+    *("hide=0", "hide=abc,-1&sel=1", "bundle=99999", "mark=@nobody", "colour=bogus", "kinds=bogus"),
+    *("view=bogus", "sort=bogus&tier=nothing", "span=a,b", "x=bogus", "x=tokens&hw=nothing"),
+)
+
+
+def test_a_mangled_address_shows_the_page_all_the_same(
+    open_page: Callable[..., Page], hub_process: ServedHub, watched: Watched
+) -> None:
+    page = open_page("/words")
+
+    for query in MANGLED:
+        page.goto(f"{hub_process.url}{GOAL}?{query}")
+        expect(page.get_by_role("heading", level=1).first).to_be_visible()
+        expect(page.locator("canvas[role=application]")).to_be_visible()
+    page.goto(f"{hub_process.url}/a?sort=bogus&span=bogus")
+    expect(page.locator("tbody tr.line").first).to_be_visible()
+
+    assert watched.errors == []
+
+
 def column(page: Page, at: int) -> list[str]:
     """The words of one column of the leaderboard."""
     return page.locator(f"#leaderboard tbody tr.line td:nth-child({at})").all_inner_texts()
