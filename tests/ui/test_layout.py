@@ -36,7 +36,8 @@ SHOWN = """() => {
     for (const line of node.getClientRects()) {
       const [left, top, right, bottom] = clipped(line, node);
       if (right - left > 2 && bottom - top > 2)
-        found.push({what: `${node.tagName} ${words}`, number, left, top, right, bottom});
+        found.push({what: `${node.tagName} ${words}`, number, left, top, right, bottom,
+          high: Math.round(line.height)});
     }
   }
   return {found, wide: document.documentElement.scrollWidth - innerWidth};
@@ -95,9 +96,9 @@ def faults(page: Page, said: dict[str, Any]) -> list[str]:
     """What overlaps, what is too small for a finger, and whether the page scrolls sideways."""
     apart: list[str] = page.evaluate(APART, said["found"])
     small = [
-        f"{box['what']} is {box['right'] - box['left']} x {box['bottom'] - box['top']}"
+        f"{box['what']} is {box['high']} px high"
         for box in said["found"]
-        if box["what"].startswith("BUTTON") and box["bottom"] - box["top"] < 23
+        if box["what"].startswith("BUTTON") and box["high"] < 23
     ]
     wide = [f"scrolls sideways by {said['wide']} px"] if said["wide"] > 0 else []
     return [*apart, *small[:5], *wide]
