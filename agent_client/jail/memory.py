@@ -58,5 +58,8 @@ def machine_memory() -> "tuple[int, int]":
 
 
 def _entry(text: bytes, name: bytes) -> int:
+    """One line of it in bytes; a container's own meminfo may lack some."""
+    if name not in text:
+        return 0
     start = text.index(name) + len(name)
     return int(text[start : text.index(b"kB", start)]) * 1024

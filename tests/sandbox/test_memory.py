@@ -72,6 +72,16 @@ def test_shared_memory_is_the_trees_own_whoever_holds_it(machine: Machine) -> No
     assert watch.peak == 300 * MIB
 
 
+def test_a_machine_that_does_not_tell_what_is_taken_is_looked_at_all_the_same(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "meminfo").write_text("MemAvailable: 8000000 kB\n")
+    watch = Watch(512 * MIB, str(tmp_path / "meminfo"))
+
+    assert watch.look([]) == 0
+    assert 0 < watch.safe_seconds() < 1
+
+
 def test_private_memory_is_added_up(machine: Machine) -> None:
     watch = Watch(1 << 40, machine.file)
 
