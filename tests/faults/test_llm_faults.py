@@ -24,10 +24,12 @@ def another_rate(random: Random) -> Callable[[Request], wire.Reply]:
     """A model in good health: it proposes a learning rate that was never tried."""
 
     def propose(request: Request) -> wire.Reply:
-        found = re.search(r"LEARNING_RATE = [0-9.e-]+", json.dumps(request["messages"]))
+        # A line of the file itself: titles of what was tried before read the same.
+        line = r"\\n(LEARNING_RATE = [0-9.e-]+)\\"
+        found = re.search(line, json.dumps(request["messages"]))
         assert found is not None
         rate = f"LEARNING_RATE = {random.uniform(0.001, 0.1):.9f}"
-        edit = {"path": "train.py", "search": found[0], "replace": rate}
+        edit = {"path": "train.py", "search": found[1], "replace": rate}
         said = {"title": rate, "hypothesis": "Another step.", "edits": [edit]}
         return wire.tool_use(TOOL, said)
 
