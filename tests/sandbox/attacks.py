@@ -1,6 +1,7 @@
 """The hostile corpus: which program, what must end it, and what must be true afterwards."""
 
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -120,7 +121,8 @@ def _about_the_log(attack: Attack, log: str) -> list[str]:
         found.append(f"{len(log)} characters of log kept")
     if any(mark in log for mark in ("\x1b", "\x00", "\u202e", "\x9b")):
         found.append("the log holds control characters")
-    if attack.name == "tell_names" and os.uname().nodename in log:
+    # As a word: two letters stand in many a random name of a folder.
+    if attack.name == "tell_names" and re.search(rf"\b{re.escape(os.uname().nodename)}\b", log):
         found.append("knows the machine's name")
     if os.environ.get("HOME", "/nonexistent") + "/." in log:
         found.append("knows the owner's home")
