@@ -19,8 +19,6 @@ from dataclasses import dataclass
 
 from hub import statements
 
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
-"""What the parser says of a source that it will not read."""
 MAX_FOLDED = 10**18
 """Larger results of constant arithmetic stay as written: 9**9**9 must not be computed."""
 
@@ -112,7 +110,7 @@ def _facts(source: str) -> tuple[str, Mapping[str, str]]:
     """A source's hash and its statements'."""
     try:
         found = [_meaning(each.text) for each in statements.split(source)]
-    except UNREADABLE:
+    except statements.UNREADABLE:
         lines = enumerate(source.splitlines())
         return _hash("tokens " + _tokens(source)), {f"line {n}": _tokens(line) for n, line in lines}
     whole = _hash("tree " + " ".join(each.whole for each in found if each.whole))
@@ -140,7 +138,7 @@ def _look(text: str) -> _Meaning:
             plain = _Plain().visit(ast.parse(text))
         whole = _hash(ast.dump(plain)) if plain.body else ""
         return _Meaning(whole, tuple(_parts(plain)))
-    except (*UNREADABLE, OverflowError):
+    except (*statements.UNREADABLE, OverflowError):
         tokens = _hash("tokens " + _tokens(text))
         return _Meaning(tokens, (("whole", tokens),))
 

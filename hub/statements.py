@@ -8,9 +8,11 @@ import ast
 import functools
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What the parser says of a source that it will not read."""
 MAX_SOURCE = 512 * 1024
 """Longer sources are not handed to the parser."""
 MAX_DEPTH = 200
@@ -36,23 +38,92 @@ class Statement:
     text: str
 
 
-@functools.lru_cache(maxsize=64)
-def split(source: str) -> tuple[Statement, ...]:
+def split(source: str, like: str | None = None) -> tuple[Statement, ...]:
     """The top-level statements in their order.
+
+    Of a source that is `like` another one, only what lies between their common beginning and their
+    common end is looked at, once the other was split.
 
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: Python would not take it, or it is
             too large or nested too deeply to try.
     """
+    kept = _kept(source)
+    if not kept:
+        between = None if like is None else _between(like, source)
+        kept.append(_whole(source) if between is None else between)
+    return kept[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _kept(source: str) -> list[tuple[Statement, ...]]:
+    """The place for what is found in a source; what cannot be split leaves it empty."""
+    return []
+
+
+def _whole(source: str) -> tuple[Statement, ...]:
     source = source.removeprefix("\ufeff")
     if len(source) > MAX_SOURCE or _nesting(source) > MAX_DEPTH:
         raise ValueError("too large or nested too deeply")
+    try:
+        return _quietly(source)
+    except SyntaxError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _parsed(source)  # what is no Python is refused with the lines of the whole
+
+
+def _between(like: str, source: str) -> tuple[Statement, ...] | None:
+    """The statements of a source by those of another, or None where that proves nothing.
+
+    Where a statement begins a line in both, behind the same lines, whatever is before it is whole
+    in both; where one begins a line in both, before the same lines, so is whatever follows it.
+    """
+    before = _kept(like)
+    if not before or len(source) > MAX_SOURCE or "\r" in source or "\ufeff" in source:
+        return None
+    old, new = like.split("\n"), source.split("\n")
+    first = common(old, new)
+    last = common(old[first:][::-1], new[first:][::-1])
+    starts = list(_starts(before[0]))
+    head = max((each for each in starts if each[0] <= first), default=(1, 0))
+    tail = min((each for each in starts if each[0] > len(old) - last), default=None)
+    moved = len(new) - len(old)
+    end = len(new) if tail is None else tail[0] - 1 + moved
+    middle = "\n".join([*new[head[0] - 1 : end], *([""] if tail else [])])
+    if _nesting(middle) > MAX_DEPTH:
+        return None
+    try:
+        found = _quietly(middle)
+    except UNREADABLE:
+        return None
+    below = before[0][tail[1] :] if tail else ()
+    return (
+        *before[0][: head[1]],
+        *(Statement(head[0] + each.line - 1, each.text) for each in found),
+        *(Statement(each.line + moved, each.text) for each in below),
+    )
+
+
+def common(one: Sequence[str], two: Sequence[str]) -> int:
+    """How many lines two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, two, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(two)))
+
+
+def _starts(found: Sequence[Statement]) -> Iterator[tuple[int, int]]:
+    """Lines at whose very beginning a statement begins, and its place."""
+    ended = 0
+    for place, each in enumerate(found):
+        if each.line > ended:
+            yield each.line, place
+        ended = max(ended, each.line + each.text.count("\n"))
+
+
+def _quietly(source: str) -> tuple[Statement, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            return tuple(_by_pieces(source))
-        except SyntaxError:
-            return _parsed(source)  # what is no Python is refused with the lines of the whole
+        return tuple(_by_pieces(source))
 
 
 def _by_pieces(source: str) -> Iterator[Statement]:
