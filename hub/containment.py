@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
+from sqlmodel import col, select
+
 from hub.db import Work
 from hub.errors import HubError
 from hub.ops_tables import FindingRow, FlagRow
@@ -36,12 +38,12 @@ def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> 
     return "deny" in levels or not trusted
 
 
-def record(work: Work, row: ExperimentRow, seen: Sequence[Seen], held: bool) -> None:
+def record(work: Work, sha: str, owner: str, seen: Sequence[Seen], held: bool) -> None:
     """Keep the findings with their experiment; a held one waits in the operators' queue."""
     for one in seen:
         work.session.add(
             FindingRow(
-                experiment=row.sha,
+                experiment=sha,
                 rule=one.rule,
                 level=one.level,
                 path=one.path[:200],
@@ -51,14 +53,15 @@ def record(work: Work, row: ExperimentRow, seen: Sequence[Seen], held: bool) -> 
         )
     if not held:
         return
+    row = work.session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
     row.forbidden = True
     said = "; ".join(f"{one.path}:{one.line} {one.detail}" for one in seen if one.level != "note")
     work.session.add(
         FlagRow(
             id=uuid4(),
             kind="experiment",
-            object=row.sha,
-            concerns=row.owner,
+            object=sha,
+            concerns=owner,
             by=POLICY,
             reason=said[:400],
             created_at=work.now,

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -14,10 +15,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel, col
 
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.tables import EventRow
+from hub.turns import Turns
 from protocol.base import Time
 from protocol.events import Envelope, Event
 
@@ -32,27 +34,44 @@ class NewerSchema(HubError):
     code, status = "newer_schema", 500
 
 
+class Writing(Session):
+    """A session whose events are written with whatever else it flushes, all in one statement."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__(engine, expire_on_commit=False)
+        self.events: list[dict[str, Any]] = []
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Write what waits; a query by the session does so first."""
+        super().flush(objects)
+        if self.events:
+            self.connection().execute(_NEW_EVENTS, self.events)
+            self.events = []
+
+
 @dataclass
 class Work:
     """One transaction: a session, the time it happens at, and the events it will announce."""
 
-    session: Session
+    session: Writing
     now: datetime
     announced: list[Envelope] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     keep_on_refusal: bool = False
     _seq: int | None = None
 
+    @cached_property
+    def connection(self) -> sa.Connection:
+        """Past the session: for the few statements that run for each experiment and each run."""
+        return self.session.connection()
+
     @property
     def next_seq(self) -> int:
         """The number that the next event of this transaction will get."""
         if self._seq is None:
-            if self.session.get_bind().dialect.name == "postgresql":
-                self.session.execute(sa.text("select pg_notify('agenthub_events', '')"))
-            # Past the session: its query would write down a half-made row first.
-            query = sa.select(sa.func.max(EventRow.seq))
-            last = self.session.connection().execute(query).scalar()
-            self._seq = (last or 0) + 1
+            if self.connection.dialect.name == "postgresql":
+                self.connection.execute(sa.text("select pg_notify('agenthub_events', '')"))
+            self._seq = (self.connection.execute(_NEWEST).scalar() or 0) + 1
         return self._seq
 
     def announce(self, event: Event) -> int:
@@ -60,11 +79,62 @@ class Work:
         seq = self.next_seq
         self._seq = seq + 1
         body = event.model_dump(mode="json")
-        self.session.add(
-            EventRow(seq=seq, at=self.now, type=event.type, goal=event.goal, body=body)
+        self.session.events.append(
+            {"seq": seq, "at": self.now, "type": event.type, "goal": event.goal, "body": body}
         )
         self.announced.append(Envelope(seq=seq, at=self.now, event=event))
         return seq
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Undo what is done within if it fails, and nothing else; what a refusal keeps is kept."""
+        before, seq = (len(self.announced), len(self.after_commit)), self._seq
+        self.session.flush()
+        self.connection.exec_driver_sql("SAVEPOINT apart")
+        try:
+            yield
+            self.session.flush()
+        except Exception as error:
+            if isinstance(error, HubError) and self.keep_on_refusal:
+                self.session.flush()
+                raise
+            self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT apart")
+            self.session.expunge_all()
+            self.session.events, self._seq = [], seq
+            del self.announced[before[0] :], self.after_commit[before[1] :]
+            raise
+        finally:
+            self.keep_on_refusal = False
+            self.connection.exec_driver_sql("RELEASE SAVEPOINT apart")
+
+
+_NEWEST = sa.select(sa.func.max(col(EventRow.seq)))
+_NEW_EVENTS = sa.insert(SQLModel.metadata.tables["events"])
+
+T = TypeVar("T")
+
+
+@dataclass
+class Asked(Generic[T]):
+    """A rule that somebody wants applied, and what came of it."""
+
+    rule: Callable[[Work], T]
+    done: list[T] = field(default_factory=list)
+    error: Exception | None = None
+
+    def apply(self, work: Work) -> None:
+        """Apply it by itself; what it raises is its own matter."""
+        try:
+            with translated(), work.apart():
+                self.done.append(self.rule(work))
+        except Exception as error:
+            self.error = error
+
+    def answer(self) -> T:
+        """What the rule returned; raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.done[0]
 
 
 Clock = Callable[[], Time]
@@ -79,6 +149,7 @@ class Database:
         self.clock = clock
         self.publish: Publish = lambda envelopes: None
         self._disposed = False
+        self._turns: Turns[Asked[Any]] = Turns(self._apply)
         if url.startswith("sqlite"):
             self.writer = _sqlite(url, pool=1, immediate=True)
             self.reader = _sqlite(url, pool=pool, immediate=False)
@@ -97,7 +168,7 @@ class Database:
     @contextmanager
     def work(self) -> Iterator[Work]:
         """One transaction: commits once at the end, then tells the world."""
-        with translated(), Session(self.writer, expire_on_commit=False) as session:
+        with translated(), Writing(self.writer) as session:
             self._take_turn(session)
             work = Work(session, self.clock())
             try:
@@ -107,6 +178,27 @@ class Database:
                     self._commit(work)
                 raise
             self._commit(work)
+
+    def together(self, rule: Callable[[Work], T]) -> T:
+        """Apply a rule in one transaction with those of others who wait at this moment.
+
+        Returns, or raises what the rule raised, once all of it is committed.
+        """
+        asked = Asked(rule)
+        self._turns.take(asked)
+        return asked.answer()
+
+    def _apply(self, asked: Sequence[Asked[Any]]) -> None:
+        try:
+            with self.work() as work:
+                if len(asked) == 1:
+                    asked[0].done.append(asked[0].rule(work))
+                    return
+                for each in asked:
+                    each.apply(work)
+        except Exception as error:
+            for each in asked:
+                each.error = each.error or error  # nothing was committed
 
     def _take_turn(self, session: Session) -> None:
         # One writer at a time on both databases (ADR 0020): event numbers stay in commit order,
@@ -118,11 +210,12 @@ class Database:
     @contextmanager
     def rehearsal(self) -> Iterator[Work]:
         """A transaction that is always taken back, to see what one would do."""
-        with translated(), Session(self.writer, expire_on_commit=False) as session:
+        with translated(), Writing(self.writer) as session:
             yield Work(session, self.clock())
             session.rollback()
 
     def _commit(self, work: Work) -> None:
+        work.session.flush()
         failpoint("before_commit", work.announced)
         work.session.commit()
         failpoint("after_commit_before_reply", work.announced)

@@ -29,6 +29,34 @@ class GitObject:
         return cls(kind, body, hashlib.sha1(header + body, usedforsecurity=False).hexdigest())
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file's text and its blob's sha."""
+
+    text: str
+    sha: str
+
+
+Files = Mapping[str, File]
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """The files of a commit, the sha of its tree, and the blobs and trees new to its parent."""
+
+    files: Files
+    tree: str
+    objects: list[GitObject]
+
+
+def grow(parent: Files, changed: Mapping[str, str]) -> Grown:
+    """Put the changed files' text in place of the parent's."""
+    blobs = {path: blob(text) for path, text in changed.items()}
+    files = {**parent, **{path: File(changed[path], made.sha) for path, made in blobs.items()}}
+    folders = trees({path: file.sha for path, file in files.items()})
+    return Grown(files, folders[-1].sha, [*blobs.values(), *folders])
+
+
 def blob(text: str) -> GitObject:
     """A file's content."""
     return GitObject.of("blob", text.encode())

@@ -4,23 +4,27 @@ import errno
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import pygit2
-from pygit2.enums import DiffOption, FileMode, ObjectType
+from pygit2.enums import DiffOption, ObjectType
 
+from hub import gitobjects
 from hub.errors import HubError, StorageFull
-from hub.gitobjects import GitObject, pack
+from hub.gitobjects import File, Files, GitObject, pack
+from hub.statements import common
 from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 
 COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
 MAX_DIFF_LINES = 5000
+MOST_TREES = 64
+"""Commits whose files are kept in memory."""
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 T = TypeVar("T")
@@ -36,26 +40,6 @@ class Unreadable(HubError):
     retry_after = 60.0
 
 
-@dataclass(frozen=True)
-class CommitDraft:
-    """What a commit is made of: `files` are those that differ from the first parent."""
-
-    parents: tuple[str, ...]
-    files: Mapping[str, str]
-    author: str
-    email: str
-    message: str
-    time: datetime
-
-
-@dataclass(frozen=True)
-class Written:
-    """A commit that is now in the repository."""
-
-    sha: str
-    tree: str
-
-
 class GitStore:
     """One bare repository per goal, below one folder."""
 
@@ -64,6 +48,8 @@ class GitStore:
         self.recall: Callable[[str, str], bool] = lambda goal, sha: False
         """Asked for a commit that is not here: makes it from the database, or says False."""
         self._local = threading.local()
+        self._trees: OrderedDict[tuple[str, str], Files] = OrderedDict()
+        self._lock = threading.Lock()
 
     def path(self, goal: str) -> Path:
         """Where the goal's bare repository lies."""
@@ -85,34 +71,21 @@ class GitStore:
         }.items():
             repo.config[key] = value
 
-    def write(self, goal: str, draft: CommitDraft) -> Written:
-        """Write blob, tree and commit objects; no ref moves, an orphan is harmless.
+    def write(self, goal: str, parents: Iterable[str], objects: Iterable[GitObject]) -> None:
+        """Write a commit's objects; no ref moves, an orphan is harmless.
 
         Raises:
             StorageFull: the disk has no room for them.
-            Unreadable: the parents cannot be read, and were not to be made again.
+            Unreadable: the parents are not there, and were not to be made again.
         """
+        for sha in parents:
+            if not self.holds(goal, sha):
+                self._commit(goal, sha)
         try:
-            return self._healing(goal, list(draft.parents), lambda: self._write(goal, draft))
-        except OSError as error:
+            self.add(goal, objects)
+        except (OSError, pygit2.GitError) as error:
             _refuse_full_disk(error)
             raise
-
-    def _write(self, goal: str, draft: CommitDraft) -> Written:
-        index = pygit2.Index()
-        if draft.parents:
-            index.read_tree(self._commit(goal, draft.parents[0]).tree)
-        repo = self._repo(goal)
-        for path, text in draft.files.items():
-            blob = repo.create_blob(text.encode())
-            index.add(pygit2.IndexEntry(path, blob, FileMode.BLOB))
-        tree = index.write_tree(repo)
-        when = int(draft.time.timestamp())
-        author = pygit2.Signature(draft.author, draft.email, when, 0)
-        committer = pygit2.Signature(COMMITTER, COMMITTER_EMAIL, when, 0)
-        parents: list[pygit2.Oid | str] = list(draft.parents)
-        sha = repo.create_commit(None, author, committer, draft.message, tree, parents)
-        return Written(str(sha), str(tree))
 
     def has(self, goal: str, sha: str) -> bool:
         """Whether the repository holds this commit."""
@@ -150,24 +123,32 @@ class GitStore:
     def forget(self) -> None:
         """Open the repositories anew on this thread's next read."""
         self._local.__dict__.pop("repos", None)
+        with self._lock:
+            self._trees.clear()
 
     def files(self, goal: str, sha: str) -> dict[str, str]:
         """Every file of a commit as text."""
-        return self._healing(goal, [sha], lambda: self._files(goal, sha))
+        return {path: file.text for path, file in self.tree_of(goal, sha).items()}
 
-    def _files(self, goal: str, sha: str) -> dict[str, str]:
+    def tree_of(self, goal: str, sha: str) -> Files:
+        """Every file of a commit with its blob's sha; a popular parent's are kept."""
+        with self._lock:
+            known = self._trees.pop((goal, sha), None)
+        found = known or self._healing(goal, [sha], lambda: self._files(goal, sha))
+        with self._lock:
+            self._trees[goal, sha] = found
+            while len(self._trees) > MOST_TREES:
+                self._trees.popitem(last=False)
+        return found
+
+    def _files(self, goal: str, sha: str) -> Files:
         tree = self._commit(goal, sha).tree
         repo = self._repo(goal)
-        return {path: _text(repo, oid) for path, oid in _walk(repo, tree)}
+        return {path: File(_text(repo, oid), str(oid)) for path, oid in _walk(repo, tree)}
 
     def tree(self, goal: str, sha: str) -> str:
         """The sha of a commit's tree: equal trees are equal experiments."""
         return str(self._commit(goal, sha).tree.id)
-
-    def patch(self, goal: str, base: str, sha: str) -> dict[str, list[Edit]]:
-        """The line edits that turn `base` into `sha`, per file, with no context."""
-        patches = self._healing(goal, [base, sha], lambda: self._patches(goal, base, sha, 0))
-        return {patch.delta.new_file.path: _edits(patch) for patch in patches}
 
     def diff(
         self,
@@ -273,6 +254,14 @@ def _intact(odb: pygit2.Odb, each: GitObject) -> bool:
     return body == each.body
 
 
+def commit_object(
+    tree: str, parents: Sequence[str], author: tuple[str, str], message: str, time: datetime
+) -> GitObject:
+    """A commit as this hub writes it: an agent is its author, the hub its committer."""
+    signatures = ("{} <{}>".format(*author), f"{COMMITTER} <{COMMITTER_EMAIL}>")
+    return gitobjects.commit(tree, parents, signatures, message, time)
+
+
 def author_of(agent: str | None, owner: str | None) -> tuple[str, str]:
     """Name and address that a commit bears: an agent's, or the hub's own for a baseline."""
     if agent is None:
@@ -291,6 +280,19 @@ def apply(text: str, edits: list[Edit]) -> str:
     for start, count, replacement in reversed(edits):
         parts[start : start + count] = [replacement]
     return "".join(parts)
+
+
+def edits(old: str, new: str) -> list[Edit]:
+    """The line edits that turn one text into another, with no context."""
+    before, after = lines(old), lines(new)
+    first = common(before, after)
+    last = common(before[first:][::-1], after[first:][::-1])
+    gone, come = before[first : len(before) - last], after[first : len(after) - last]
+    if not gone or not come or len(gone) == len(come) == 1:
+        return [(first, len(gone), "".join(come))] if gone or come else []
+    texts = ("".join(gone).encode(), "".join(come).encode())
+    patch = pygit2.Patch.create_from(*texts, context_lines=0)
+    return [(first + start, count, text) for start, count, text in _edits(patch)]
 
 
 def _edits(patch: pygit2.Patch) -> list[Edit]:

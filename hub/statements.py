@@ -56,7 +56,7 @@ def split(source: str, like: str | None = None) -> tuple[Statement, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _kept(source: str) -> list[tuple[Statement, ...]]:
+def _kept(_source: str) -> list[tuple[Statement, ...]]:
     """The place for what is found in a source; what cannot be split leaves it empty."""
     return []
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from hub import containment, experiments, leaks, prior, proposals, runs
+from hub import containment, experiments, leaks, preflight, prior, proposals, runs
 from hub.api.deps import ProposingAgent, Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
@@ -33,11 +33,11 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
         BodyChanged,
         experiments.StaleLease,
         prior.TriedBefore,
-        proposals.ProtectedFile,
-        proposals.FileTooLarge,
-        proposals.UnsafeText,
-        proposals.SyntaxBroken,
-        proposals.NothingChanged,
+        preflight.ProtectedFile,
+        preflight.FileTooLarge,
+        preflight.UnsafeText,
+        preflight.SyntaxBroken,
+        preflight.NothingChanged,
         proposals.WrongParent,
         leaks.SecretFound,
         containment.PolicyRefused,

@@ -125,7 +125,7 @@ piece = some.one_of(*[some.sampled_from(WHOLE)] * 4, some.sampled_from([*PIECES,
 def outcome(source: str, like: str | None) -> object:
     statements._kept.cache_clear()
     if like is not None:
-        with contextlib.suppress(statements.UNREADABLE):
+        with contextlib.suppress(*statements.UNREADABLE):
             statements.split(like)
     try:
         return statements.split(source, like)
