@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import orjson
 
-from benchmarks.hub.world import CURVE, LOG, TRAIN, Timed, a_hub, leased, timed
-from hub import proposals, runs
+from benchmarks.hub.world import CURVE, LOG, TRAIN, Timed, a_hub, leased, timed, variant
+from hub import proposals, reports
 from hub.core import Hub
 from hub.tables import AgentRow, GoalRow
 from tests.builders import Order, a_proposal, a_report
@@ -27,7 +27,7 @@ from tests.hub.forest import grow
 
 def floor(repeats: int) -> Timed:
     """Parse the body and commit one row of it."""
-    body = orjson.dumps({"file": TRAIN[:36_000], "log": LOG, "numbers": list(range(30))})
+    body = orjson.dumps({"file": TRAIN, "log": LOG, "numbers": list(range(30))})
     with TemporaryDirectory() as folder:
         database = sqlite3.connect(Path(folder) / "floor.sqlite3", isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
@@ -79,7 +79,7 @@ def _pushes(folder: Path, how_many: int) -> tuple[Path, Iterator[Path]]:
 
 def _bundle(work: Path, folder: Path, number: int) -> Path:
     _git(work, "checkout", "-q", "-f", "-B", "push", "main")
-    (work / "train.py").write_text(TRAIN.replace("value_3 = scale", f"value_3 = {number}"))
+    (work / "train.py").write_text(variant(number))
     _git(work, "commit", "-q", "-a", "-m", str(number))
     path = folder / f"{number}.bundle"
     _git(work, "bundle", "create", "-q", str(path), "main..push")
@@ -123,10 +123,10 @@ class _Steps:
         self.number = count(1)
 
     def propose(self) -> None:
-        """One changed line of 900."""
+        """One changed line of 700."""
         row = next(self.waiting)
         order = Order(row.id, 1, "toy", "n", 1, parent=self.root)
-        text = TRAIN.replace("value_3 = scale", f"value_3 = {next(self.number)}")
+        text = variant(next(self.number))
         proposal = a_proposal(order, files={"train.py": text}, title=f"Try {next(self.number)}")
         hub = self.hub
         made = proposals.propose(hub.database, hub.git, uuid4(), self.agent, proposal)
@@ -138,6 +138,4 @@ class _Steps:
         numbers: dict[str, Any] = {f"m{n}": float(n) for n in range(30)}
         order = self.proposed.pop()
         said = a_report(order, metric=0.9, metrics=numbers, curve=CURVE, log=LOG)
-        stored = runs.store(self.hub.blobs, said)
-        with self.hub.database.work() as work:
-            runs.report(work, uuid4(), self.agent, said, stored)
+        reports.deliver(self.hub.database, self.hub.blobs, uuid4(), self.agent, said)

@@ -1,0 +1,331 @@
+"""Reports: results are taken exactly once, kept for ever, and acknowledged only after commit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+
+from hub import board, experiments, goals, leaks, scores
+from hub.blobs import Blobs
+from hub.db import Database, Work
+from hub.errors import HubError, NotFound, NotYours
+from hub.experiments import Reported
+from hub.tables import HELD_BACK, AgentRow
+from protocol.events import LeaseEnded, RunReported
+from protocol.experiments import Status
+from protocol.goals import GoalSpec
+from protocol.runs import Receipt, RunReport
+
+CREDIT_PER_SECOND = 1 / 60
+CLOCK_SLACK = timedelta(minutes=5)
+LATE = " It came after its lease had ended, and counts all the same."
+UNHEARD = " It does not count: this device or its owner was set aside; the operators know why."
+
+
+class WrongExperiment(HubError):
+    """This lease was for another experiment; report the run under its own lease."""
+
+    code, status = "wrong_experiment", 422
+
+
+class WrongNonce(HubError):
+    """The nonce is not this work order's; a result cannot be moved or replayed."""
+
+    code, status = "wrong_nonce", 409
+
+
+class AlreadyReported(HubError):
+    """One work order is one run of an experiment, and this one was reported; ask for new work."""
+
+    code, status = "already_reported", 409
+
+
+class Implausible(HubError):
+    """The metric lies outside what the goal's author thinks possible; it was not stored."""
+
+    code, status = "implausible_metric", 422
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where the large parts of a report lie."""
+
+    log: str | None
+    curve: str | None
+    log_bytes: int = 0
+
+
+class _Order(NamedTuple):
+    """What a report is held against of the order that it answers."""
+
+    id: UUID
+    goal: str
+    kind: str
+    state: str
+    epoch: int
+    experiment: str | None
+    nonce: str
+    holders: dict[str, str]
+
+
+def store(blobs: Blobs, report: RunReport) -> Stored:
+    """Put log and curve on disk, before and outside the transaction: an orphan blob is harmless."""
+    log = leaks.redact(report.log).encode()
+    points = [[point.step, point.loss, point.seconds] for point in report.curve]
+    return Stored(
+        log=blobs.put(log) if log else None,
+        curve=blobs.put(orjson.dumps(points)) if points else None,
+        log_bytes=len(log),
+    )
+
+
+def deliver(
+    database: Database, blobs: Blobs, identity: UUID, by: AgentRow, said: RunReport
+) -> Receipt:
+    """Take a result with those of others who wait; returns once it is committed.
+
+    What answers no order is refused before anything of it lies on disk.
+
+    Raises:
+        As `report` does.
+    """
+    with database.read() as session:
+        connection = session.connection()
+        if connection.execute(_KNOWN, {"identity": identity}).first() is None:
+            _due(connection, identity, by, said)
+    stored = store(blobs, said)
+    return database.together(lambda work: report(work, identity, by, said, stored))
+
+
+def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: Stored) -> Receipt:
+    """Take a result: run, score, credit and event in one transaction; safe to send again.
+
+    Raises:
+        BodyChanged: the id was used with another body.
+        NotYours, WrongExperiment, WrongNonce, AlreadyReported, Implausible: each says what to do.
+    """
+    body = experiments.digest(said.model_dump_json())
+    known = work.connection.execute(_KNOWN, {"identity": identity}).first()
+    if known is not None:
+        return _again(work, known, by, body)
+    order = _due(work.connection, identity, by, said)
+    before = work.connection.execute(_MEASURED, {"sha": said.experiment}).first()
+    if before is None:
+        raise NotFound("There is no such experiment on this hub.")
+    experiment = Reported._make(before)
+    if order.experiment != said.experiment and experiment.lease != order.id:
+        raise WrongExperiment
+    spec = goals.rules(work.session, experiment.goal)
+    _check(spec, said)
+    owner = work.connection.execute(_STATE, {"owner": by.owner}).scalar_one()
+    run = _row(work, identity, by, said, stored, order) | {
+        "late": order.epoch != said.epoch or order.state != "leased",
+        "body_digest": body,
+        # Whoever is set aside may still hand in what was under way; it is kept and not heard.
+        "counted": by.state == "active" and owner == "active",
+        "credit": min(said.seconds, spec.timeout_seconds) * CREDIT_PER_SECOND,
+    }
+    work.connection.execute(_NEW, run)
+    if owner not in HELD_BACK:
+        work.connection.execute(_CREDITED, {"owner": by.owner, "more": run["credit"]})
+    _finish(work, order, experiment, run)
+    if run["counted"]:
+        _believe(work, experiment, run)
+        board.post_result(work, experiment, run, spec)
+    return _receipt(identity, run)
+
+
+def _again(work: Work, known: Any, by: AgentRow, body: str) -> Receipt:
+    if known.agent != by.name:
+        raise NotYours
+    if known.body_digest != body:
+        raise experiments.conflict(work, known.goal, "run", known.id, by)
+    return _receipt(known.id, known._asdict(), duplicate=True)
+
+
+def _receipt(identity: UUID, run: Mapping[str, Any], duplicate: bool = False) -> Receipt:
+    more = LATE if run["late"] else ""
+    more = more if run["counted"] else UNHEARD
+    return Receipt(
+        run=identity,
+        experiment=run["experiment"],
+        duplicate=duplicate,
+        late=run["late"],
+        credit=run["credit"],
+        sentence=f"Stored.{more}",
+    )
+
+
+def _due(connection: sa.Connection, identity: UUID, by: AgentRow, said: RunReport) -> _Order:
+    """The work order that a report answers; the same report again is no other one.
+
+    Raises:
+        NotYours, WrongNonce, AlreadyReported: it answers none that this agent has open.
+    """
+    found = connection.execute(_ORDER, {"lease": said.lease}).first()
+    if found is None:
+        raise NotFound("There is no such lease on this hub.")
+    order = _Order._make(found)
+    if order.holders.get(str(said.epoch)) != by.name:
+        raise NotYours
+    if said.nonce != order.nonce:
+        raise WrongNonce
+    told = {"lease": said.lease, "epoch": said.epoch, "sha": said.experiment, "mine": identity}
+    if connection.execute(_TOLD, told).first() is not None:
+        raise AlreadyReported
+    return order
+
+
+def _check(spec: GoalSpec, said: RunReport) -> None:
+    if said.metric is not None and not spec.metric.plausible(said.metric):
+        bounds = f"{spec.metric.minimum} to {spec.metric.maximum}"
+        raise Implausible(f"{spec.metric.name} {said.metric} lies outside {bounds}; not stored.")
+
+
+def _row(
+    work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: Stored, order: _Order
+) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "experiment": said.experiment,
+        "goal": order.goal,
+        "agent": by.name,
+        "owner": by.owner,
+        "lease": order.id,
+        "epoch": said.epoch,
+        "kind": order.kind,
+        "seed": said.seed,
+        "seconds": said.seconds,
+        "device_class": said.device.device_class,
+        "log_blob": stored.log,
+        "log_bytes": stored.log_bytes,
+        "curve_blob": stored.curve,
+        "curve_points": len(said.curve),
+        # A skewed clock may say anything; the hub's own time is what orders runs.
+        "started_at": min(said.started_at, work.now + CLOCK_SLACK),
+        "created_at": work.now,
+        **said.model_dump(mode="json", include=_AS_SAID),
+    }
+
+
+_AS_SAID = {
+    *("failure", "failure_detail", "metric", "metrics", "evaluation", "budget", "device"),
+    *("session", "client_version"),
+}
+
+
+def _finish(work: Work, order: _Order, experiment: Reported, run: Mapping[str, Any]) -> None:
+    """Close the lease, unless it has moved on, and give the experiment what it is due.
+
+    A lease whose agent mended a crash is at work on the mended experiment: the crash is stored,
+    and the lease stays.
+    """
+    if not run["late"] and order.experiment in (None, experiment.sha):
+        work.connection.execute(_DONE, {"lease": order.id, "now": work.now})
+        work.announce(LeaseEnded(goal=order.goal, lease=order.id, agent=run["agent"], state="done"))
+    seq = work.announce(
+        RunReported(
+            goal=run["goal"],
+            sha=experiment.sha,
+            number=experiment.number,
+            run=run["id"],
+            agent=run["agent"],
+            kind=run["kind"],
+            metric=run["metric"],
+            failure=run["failure"],
+            late=run["late"],
+        )
+    )
+    after = {
+        "finished_at": experiment.finished_at,
+        "failure": experiment.failure,
+        "metric": experiment.metric,
+        "status": experiment.status,
+        "more": int(run["counted"]),
+    }
+    if run["counted"]:
+        after |= _told(experiment, run, work.now)
+    work.connection.execute(_AFTER, {**after, "made": experiment.sha, "seq": seq})
+
+
+def _told(experiment: Reported, run: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The first result decides, and a first failure yields to a later success."""
+    if experiment.finished_at is None:
+        status = (Status.FAILED if run["failure"] else Status.FINISHED).value
+        return {
+            "finished_at": now,
+            "status": status,
+            "failure": run["failure"],
+            "metric": run["metric"],
+        }
+    if experiment.status == Status.FAILED.value and run["failure"] is None:
+        return {"status": Status.FINISHED.value, "failure": None, "metric": run["metric"]}
+    return {}
+
+
+def _believe(work: Work, experiment: Reported, run: Mapping[str, Any]) -> None:
+    """Score an experiment whose run has just come; large goals are refitted a moment later."""
+    first = experiment.score is None
+    if first and run["failure"] is not None:
+        said = f"Failed: {run['failure']}. {run['failure_detail']}"[:300]
+        work.connection.execute(_FAILED, {"made": experiment.sha, "said": said})
+    elif experiment.next_number <= scores.AT_ONCE:
+        work.session.expire_all()
+        scores.refit(work, goals.find(work.session, experiment.goal))
+    elif first:
+        scores.claim(work, experiment, run["metric"], experiment.noise_sd)
+
+
+# Each report runs these, so they are built once, and of the tables alone: entities cost as much as
+# the database does.
+_tables = SQLModel.metadata.tables
+_made, _runs, _orders = _tables["experiments"], _tables["runs"], _tables["orders"]
+_goals, _owners = _tables["goals"], _tables["owners"]
+_KNOWN = sa.select(
+    *(_runs.c[name] for name in ("id", "goal", "experiment", "agent", "body_digest")),
+    *(_runs.c[name] for name in ("late", "counted", "credit")),
+).where(_runs.c.id == sa.bindparam("identity"))
+_ORDER = sa.select(*(_orders.c[name] for name in _Order._fields)).where(
+    _orders.c.id == sa.bindparam("lease")
+)
+_TOLD = (
+    sa.select(_runs.c.id)
+    .where(
+        _runs.c.lease == sa.bindparam("lease"),
+        _runs.c.epoch == sa.bindparam("epoch"),
+        _runs.c.experiment == sa.bindparam("sha"),
+        _runs.c.id != sa.bindparam("mine"),
+    )
+    .limit(1)
+)
+_MEASURED = sa.select(
+    *(_made.c[name] for name in Reported._fields[:-2]), _goals.c.next_number, _goals.c.noise_sd
+).where(_made.c.sha == sa.bindparam("sha"), _made.c.goal == _goals.c.slug)
+_STATE = sa.select(_owners.c.state).where(_owners.c.name == sa.bindparam("owner"))
+_NEW = sa.insert(_runs)
+_CREDITED = (
+    sa.update(_owners)
+    .where(_owners.c.name == sa.bindparam("owner"))
+    .values(credit=_owners.c.credit + sa.bindparam("more"))
+)
+_DONE = (
+    sa.update(_orders)
+    .where(_orders.c.id == sa.bindparam("lease"))
+    .values(state="done", phase="done", ended_at=sa.bindparam("now"))
+)
+_AFTER = (
+    sa.update(_made)
+    .where(_made.c.sha == sa.bindparam("made"))
+    .values(
+        {name: sa.bindparam(name) for name in ("finished_at", "failure", "metric", "status")}
+        | {"n_runs": _made.c.n_runs + sa.bindparam("more"), "changed_seq": sa.bindparam("seq")}
+    )
+)
+_FAILED = (
+    sa.update(_made).where(_made.c.sha == sa.bindparam("made")).values(verdict=sa.bindparam("said"))
+)
