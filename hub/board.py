@@ -15,6 +15,7 @@ from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
+from hub.hot import Hot
 from hub.markdown import render
 from hub.tables import AgentRow, ChannelRow, ExperimentRow, PostRow, blank
 from protocol.board import Channel, Post, PostDraft, PostPreview, Reactions
@@ -211,13 +212,13 @@ def post_result(work: Work, experiment: Reported, run: Mapping[str, Any], spec: 
         "references": [experiment.sha],
         "created_at": work.now,
     }
-    work.connection.execute(_NEW, {**_BLANK, **said, **content})
+    _NEW.run(work.connection, **{**_BLANK, **said, **content})
     _announce(work, body, post=said.pop("id"), **said)
 
 
-# Past the session, as all of what happens with each run.
-_NEW = sa.insert(SQLModel.metadata.tables["posts"])
-_BLANK = {name: value for name, value in blank(PostRow).items() if name != "seq"}
+_posts = SQLModel.metadata.tables["posts"]
+_NEW = Hot(sa.insert(_posts).inline(), columns=set(_posts.c.keys()) - {"seq"})
+_BLANK = blank(PostRow)
 
 
 def channels(session: Session) -> list[Channel]:

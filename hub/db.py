@@ -15,9 +15,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlmodel import Session, SQLModel, col
+from sqlmodel import Session
 
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
+from hub.hot import Hot
 from hub.tables import EventRow
 from hub.turns import Turns
 from protocol.base import Time
@@ -45,7 +46,7 @@ class Writing(Session):
         """Write what waits; a query by the session does so first."""
         super().flush(objects)
         if self.events:
-            self.connection().execute(_NEW_EVENTS, self.events)
+            _NEW_EVENTS.run_each(self.connection(), self.events)
             self.events = []
 
 
@@ -71,7 +72,7 @@ class Work:
         if self._seq is None:
             if self.connection.dialect.name == "postgresql":
                 self.connection.execute(sa.text("select pg_notify('agenthub_events', '')"))
-            self._seq = (self.connection.execute(_NEWEST).scalar() or 0) + 1
+            self._seq = (_NEWEST.value(self.connection) or 0) + 1
         return self._seq
 
     def announce(self, event: Event) -> int:
@@ -108,8 +109,9 @@ class Work:
             self.connection.exec_driver_sql("RELEASE SAVEPOINT apart")
 
 
-_NEWEST = sa.select(sa.func.max(col(EventRow.seq)))
-_NEW_EVENTS = sa.insert(SQLModel.metadata.tables["events"])
+_events = EventRow.metadata.tables["events"]
+_NEWEST = Hot(sa.select(sa.func.max(_events.c.seq)))
+_NEW_EVENTS = Hot(sa.insert(_events), columns=_events.c.keys())
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ from hub import gitobjects, prior
 from hub.db import Work
 from hub.errors import HubError, NotFound
 from hub.gitstore import GitStore, author_of, commit_object
+from hub.hot import Hot
 from hub.markdown import render
 from hub.tables import ChannelRow, ExperimentRow, GoalRow, GoalVersionRow, OrderRow
 from protocol.events import ExperimentRegistered, GoalChanged
@@ -68,17 +69,19 @@ def rules(session: Session, slug: str) -> GoalSpec:
     Raises:
         NotFound: there is no such goal.
     """
-    said = session.connection().execute(_RULES, {"goal": slug}).scalar()
+    said = _RULES.value(session.connection(), goal=slug)
     if said is None:
         raise NotFound(f"There is no goal {slug!r} on this hub; `hub goal list` shows them.")
     return _understood(orjson.dumps(said))
 
 
 _kept, _goals = SQLModel.metadata.tables["goal_versions"].c, SQLModel.metadata.tables["goals"].c
-_RULES = sa.select(_kept.spec).where(
-    _goals.slug == sa.bindparam("goal"),
-    _kept.goal == _goals.slug,
-    _kept.version == _goals.version,
+_RULES = Hot(
+    sa.select(_kept.spec).where(
+        _goals.slug == sa.bindparam("goal"),
+        _kept.goal == _goals.slug,
+        _kept.version == _goals.version,
+    )
 )
 
 

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
@@ -12,6 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from hub import likeness, novelty
 from hub.errors import HubError
+from hub.hot import Hot, HotQuery
 from hub.likeness import Change
 from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Earlier, Status
@@ -61,8 +62,8 @@ def find(session: Session, goal: str, mine: Keys) -> Earlier | None:
 
     What was abandoned before it was measured does not count.
     """
-    asked = {"goal": goal, "canonical": mine.canonical, "effect": mine.effect}
-    sha = session.connection().execute(_SAME, asked).scalar()
+    keys = {"canonical": mine.canonical, "effect": mine.effect}
+    sha = _SAME.value(session.connection(), goal=goal, **keys)
     if sha is None:
         return None
     row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
@@ -97,8 +98,8 @@ def _measured(goal: str, same: sa.ColumnElement[bool]) -> SelectOfScalar[Experim
 
 def alike(session: Session, goal: str, parent: str, mine: Change) -> Earlier | None:
     """An earlier child of the same parent whose diff and hypothesis read the same."""
-    siblings = session.connection().execute(_SIBLINGS, {"goal": goal, "parent": parent})
-    changes = _changes(session, [sha for (sha,) in siblings])
+    siblings = _SIBLINGS.all(session.connection(), goal=goal, parent=parent)
+    changes = _changes(session, [each.sha for each in siblings])
     found = likeness.nearest(mine, list(changes.values()))
     if found is None or found[1] < likeness.ALIKE:
         return None
@@ -127,8 +128,7 @@ def _changes(session: Session, shas: Sequence[str]) -> dict[str, Change]:
 
 def elsewhere(session: Session, goal: str, mine: Keys, refused: int) -> Earlier | None:
     """The newest experiment that made the same change to another parent, if it did not gain."""
-    asked = {"goal": goal, "change": mine.change}
-    sha = session.connection().execute(_ELSEWHERE, asked).scalar()
+    sha = _ELSEWHERE.value(session.connection(), goal=goal, change=mine.change)
     if sha is None:
         return None
     row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
@@ -138,7 +138,10 @@ def elsewhere(session: Session, goal: str, mine: Keys, refused: int) -> Earlier 
     return told(row, "elsewhere") if objects else None
 
 
-# Every proposal asks these three, so they are built once, and of the table alone.
+class _Sibling(NamedTuple):
+    sha: str
+
+
 _made = SQLModel.metadata.tables["experiments"].c
 _GOAL = sa.bindparam("goal", type_=sa.String)
 _kept = _made.status != Status.ABANDONED.value
@@ -146,16 +149,14 @@ _alike = sa.or_(
     _made.canonical == sa.bindparam("canonical"), _made.effect == sa.bindparam("effect")
 )
 # By its bare name the goal would have SQLite read all of it: few rows share a hash.
-_SAME = sa.select(_made.sha).where(_alike, _made.goal.concat("") == _GOAL, _kept)
-_SAME = _SAME.order_by(_made.number).limit(1)
-_ELSEWHERE = sa.select(_made.sha).where(
-    _made.change == sa.bindparam("change"), _made.goal.concat("") == _GOAL, _kept
-)
-_ELSEWHERE = _ELSEWHERE.order_by(_made.number.desc()).limit(1)
-_SIBLINGS = sa.select(_made.sha).where(
+_here = _made.goal.concat("") == _GOAL
+_SAME = Hot(sa.select(_made.sha).where(_alike, _here, _kept).order_by(_made.number).limit(1))
+_altered = sa.select(_made.sha).where(_made.change == sa.bindparam("change"), _here, _kept)
+_ELSEWHERE = Hot(_altered.order_by(_made.number.desc()).limit(1))
+_children = sa.select(_made.sha).where(
     _made.goal == _GOAL, _made.parent == sa.bindparam("parent"), _kept
 )
-_SIBLINGS = _SIBLINGS.order_by(_made.number.desc()).limit(SIBLINGS)
+_SIBLINGS = HotQuery(_children.order_by(_made.number.desc()).limit(SIBLINGS), _Sibling)
 _WORDS = sa.select(_made.sha, _made.title, _made.hypothesis, _made.patch).where(
     _made.sha.in_(sa.bindparam("shas", expanding=True))
 )

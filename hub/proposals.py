@@ -14,6 +14,7 @@ from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import StaleLease, conflict, digest
 from hub.gitobjects import Grown
 from hub.gitstore import Edit, GitStore, Patch, author_of, commit_object, edits
+from hub.hot import Hot, HotQuery
 from hub.likeness import Change
 from hub.tables import AgentRow, ExperimentRow, blank
 from protocol.events import ExperimentRegistered
@@ -37,6 +38,17 @@ class Ready:
     seen: Sequence[policy_lint.Seen]
     keys: prior.Keys
     change: Change
+
+
+class _Known(NamedTuple):
+    """What an earlier proposal of the same id left."""
+
+    id: UUID
+    goal: str
+    sha: str
+    number: int
+    agent: str | None
+    body_digest: str
 
 
 class _Order(NamedTuple):
@@ -78,7 +90,7 @@ def propose(
         As `prepare` and `register` do.
     """
     with database.read() as session:
-        known = session.connection().execute(_KNOWN, {"identity": identity}).first()
+        known = _KNOWN.first(session.connection(), identity=identity)
         ready = None if known else prepare(session, git, proposal)
     return database.together(
         lambda work: register(work, git, identity, by, proposal, ready, trusted_after=trusted_after)
@@ -94,7 +106,7 @@ def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
     """
     slug, parent = proposal.goal, proposal.parent
     spec = goals.rules(session, slug)
-    if session.connection().execute(_HERE, {"goal": slug, "parent": parent}).first() is None:
+    if _HERE.value(session.connection(), goal=slug, parent=parent) is None:
         raise WrongParent
     files = git.tree_of(slug, parent)
     before = {path: file.text for path, file in files.items()}
@@ -127,7 +139,7 @@ def register(
         BodyChanged: the id was used with another body.
         StaleLease, NotYours, WrongParent, TriedBefore, PolicyRefused: and what each says to do.
     """
-    known = work.connection.execute(_KNOWN, {"identity": identity}).first()
+    known = _KNOWN.first(work.connection, identity=identity)
     if known is not None:
         return _again(work, known, by, digest(proposal.model_dump_json()))
     order = _held(work, proposal, by)
@@ -142,10 +154,9 @@ def register(
 
 
 def _held(work: Work, proposal: Proposal, by: AgentRow) -> _Order:
-    found = work.connection.execute(_ORDER, {"lease": proposal.lease}).first()
-    if found is None:
+    order = _ORDER.first(work.connection, lease=proposal.lease)
+    if order is None:
         raise NotFound("There is no such lease; ask for new work.")
-    order = _Order._make(found)
     if order.epoch != proposal.epoch or order.state != "leased":
         raise StaleLease
     if order.agent != by.name:
@@ -161,12 +172,12 @@ def _refuse_repeats(work: Work, order: _Order, ready: Ready) -> None:
         earlier = prior.elsewhere(work.session, order.goal, ready.keys, order.refused)
     if earlier is None:
         return
-    work.connection.execute(_REFUSED, {"lease": order.id})
+    _REFUSED.run(work.connection, lease=order.id)
     work.keep_on_refusal = True
     raise prior.TriedBefore(earlier.sentence, earlier=earlier.model_dump(mode="json"))
 
 
-def _again(work: Work, known: Any, by: AgentRow, body: str) -> Registered:
+def _again(work: Work, known: _Known, by: AgentRow, body: str) -> Registered:
     if known.agent != by.name:
         raise NotYours
     if known.body_digest != body:
@@ -178,8 +189,10 @@ def _placed(work: Work, order: _Order, proposal: Proposal) -> _Parent:
     named = (order.parent, order.second_parent)
     if proposal.goal != order.goal or (proposal.parent, proposal.second_parent) != named:
         raise WrongParent
-    asked = {"goal": order.goal, "parent": proposal.parent}
-    return _Parent._make(work.connection.execute(_PARENT, asked).one())
+    parent = _PARENT.first(work.connection, goal=order.goal, parent=proposal.parent)
+    if parent is None:
+        raise WrongParent
+    return parent
 
 
 def _write(
@@ -207,39 +220,37 @@ def _write(
     )
     seq = work.announce(event)
     connection = work.connection
-    connection.execute(
-        _NEW,
-        {
-            **_BLANK,
-            **_said(proposal),
-            **vars(ready.keys),
-            "id": identity,
-            "sha": commit.sha,
-            "goal": order.goal,
-            "goal_version": parent.goal_version,
-            "number": parent.next_number,
-            "parent": parent.sha,
-            "parent_number": parent.number,
-            "second_parent": proposal.second_parent,
-            "brought": order.brought,
-            "depth": parent.depth + 1,
-            "message": message,
-            "agent": by.name,
-            "owner": by.owner,
-            "lease": order.id,
-            "body_digest": ready.body,
-            "patch": ready.patch,
-            "tree": ready.grown.tree,
-            "lines_added": _lines(ready.patch, lambda edit: edit[2].count("\n")),
-            "lines_removed": _lines(ready.patch, lambda edit: edit[1]),
-            "created_at": work.now,
-            "status": Status.RUNNING.value,
-            "changed_seq": seq,
-        },
-    )
-    connection.execute(_NUMBERED, {"of": order.goal})
-    connection.execute(_ANOTHER_CHILD, {"above": parent.sha, "seq": seq})
-    connection.execute(_TRIED, {"lease": order.id, "made": commit.sha})
+    said = {
+        **_BLANK,
+        **_said(proposal),
+        **vars(ready.keys),
+        "id": identity,
+        "sha": commit.sha,
+        "goal": order.goal,
+        "goal_version": parent.goal_version,
+        "number": parent.next_number,
+        "parent": parent.sha,
+        "parent_number": parent.number,
+        "second_parent": proposal.second_parent,
+        "brought": order.brought,
+        "depth": parent.depth + 1,
+        "message": message,
+        "agent": by.name,
+        "owner": by.owner,
+        "lease": order.id,
+        "body_digest": ready.body,
+        "patch": ready.patch,
+        "tree": ready.grown.tree,
+        "lines_added": _lines(ready.patch, lambda edit: edit[2].count("\n")),
+        "lines_removed": _lines(ready.patch, lambda edit: edit[1]),
+        "created_at": work.now,
+        "status": Status.RUNNING.value,
+        "changed_seq": seq,
+    }
+    _NEW.run(connection, **said)
+    _NUMBERED.run(connection, of=order.goal)
+    _ANOTHER_CHILD.run(connection, above=parent.sha, seq=seq)
+    _TRIED.run(connection, lease=order.id, made=commit.sha)
     return commit.sha
 
 
@@ -260,48 +271,40 @@ def _lines(patch: Patch, count: Callable[[Edit], int]) -> int:
     return sum(count(edit) for changes in patch.values() for edit in changes)
 
 
-# Each proposal runs these, so they are built once, and of the tables alone: entities cost as much
-# as the database does.
 _tables = SQLModel.metadata.tables
 _made, _orders, _goals = _tables["experiments"], _tables["orders"], _tables["goals"]
-_HERE = sa.select(_made.c.number).where(
-    _made.c.sha == sa.bindparam("parent"), _made.c.goal == sa.bindparam("goal")
+_this_order = _orders.c.id == sa.bindparam("lease")
+_parent = sa.and_(_made.c.sha == sa.bindparam("parent"), _made.c.goal == sa.bindparam("goal"))
+_HERE = Hot(sa.select(_made.c.number).where(_parent))
+_KNOWN = HotQuery(
+    sa.select(*(_made.c[name] for name in _Known._fields)).where(
+        _made.c.id == sa.bindparam("identity")
+    ),
+    _Known,
 )
-_KNOWN = sa.select(
-    *(_made.c[name] for name in ("id", "goal", "sha", "number", "agent", "body_digest"))
-).where(_made.c.id == sa.bindparam("identity"))
-_ORDER = sa.select(*(_orders.c[name] for name in _Order._fields)).where(
-    _orders.c.id == sa.bindparam("lease")
+_ORDER = HotQuery(
+    sa.select(*(_orders.c[name] for name in _Order._fields)).where(_this_order), _Order
 )
-_PARENT = sa.select(
-    _made.c.sha, _made.c.number, _made.c.depth, _goals.c.version, _goals.c.next_number
-).where(
-    _made.c.sha == sa.bindparam("parent"),
-    _goals.c.slug == sa.bindparam("goal"),
-    _made.c.goal == _goals.c.slug,
+_PARENT = HotQuery(
+    sa.select(_made.c.sha, _made.c.number, _made.c.depth, _goals.c.version, _goals.c.next_number)
+    .join(_goals, _made.c.goal == _goals.c.slug)
+    .where(_parent),
+    _Parent,
 )
-_NEW = sa.insert(_made)
+_NEW = Hot(sa.insert(_made), columns=_made.c.keys())
 _BLANK = blank(ExperimentRow)
-_NUMBERED = (
+_NUMBERED = Hot(
     sa.update(_goals)
     .where(_goals.c.slug == sa.bindparam("of"))
     .values(next_number=_goals.c.next_number + 1)
 )
-_ANOTHER_CHILD = (
+_ANOTHER_CHILD = Hot(
     sa.update(_made)
     .where(_made.c.sha == sa.bindparam("above"))
     .values(n_children=_made.c.n_children + 1, changed_seq=sa.bindparam("seq"))
 )
-_TRIED = (
-    sa.update(_orders)
-    .where(_orders.c.id == sa.bindparam("lease"))
-    .values(experiment=sa.bindparam("made"))
-)
-_REFUSED = (
-    sa.update(_orders)
-    .where(_orders.c.id == sa.bindparam("lease"))
-    .values(refused=_orders.c.refused + 1)
-)
+_TRIED = Hot(sa.update(_orders).where(_this_order).values(experiment=sa.bindparam("made")))
+_REFUSED = Hot(sa.update(_orders).where(_this_order).values(refused=_orders.c.refused + 1))
 
 
 def commit_message(identity: UUID, proposal: Proposal, by: AgentRow) -> str:

@@ -15,6 +15,7 @@ from hub.blobs import Blobs
 from hub.db import Database, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
+from hub.hot import Hot, HotQuery
 from hub.tables import HELD_BACK, AgentRow
 from protocol.events import LeaseEnded, RunReported
 from protocol.experiments import Status
@@ -60,6 +61,19 @@ class Stored:
     log_bytes: int = 0
 
 
+class _Known(NamedTuple):
+    """What an earlier report of the same id left."""
+
+    id: UUID
+    goal: str
+    experiment: str
+    agent: str
+    body_digest: str
+    late: bool
+    counted: bool
+    credit: float
+
+
 class _Order(NamedTuple):
     """What a report is held against of the order that it answers."""
 
@@ -96,7 +110,7 @@ def deliver(
     """
     with database.read() as session:
         connection = session.connection()
-        if connection.execute(_KNOWN, {"identity": identity}).first() is None:
+        if _KNOWN.first(connection, identity=identity) is None:
             _due(connection, identity, by, said)
     stored = store(blobs, said)
     return database.together(lambda work: report(work, identity, by, said, stored))
@@ -110,19 +124,18 @@ def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: St
         NotYours, WrongExperiment, WrongNonce, AlreadyReported, Implausible: each says what to do.
     """
     body = experiments.digest(said.model_dump_json())
-    known = work.connection.execute(_KNOWN, {"identity": identity}).first()
+    known = _KNOWN.first(work.connection, identity=identity)
     if known is not None:
         return _again(work, known, by, body)
     order = _due(work.connection, identity, by, said)
-    before = work.connection.execute(_MEASURED, {"sha": said.experiment}).first()
-    if before is None:
+    experiment = _MEASURED.first(work.connection, sha=said.experiment)
+    if experiment is None:
         raise NotFound("There is no such experiment on this hub.")
-    experiment = Reported._make(before)
     if order.experiment != said.experiment and experiment.lease != order.id:
         raise WrongExperiment
     spec = goals.rules(work.session, experiment.goal)
     _check(spec, said)
-    owner = work.connection.execute(_STATE, {"owner": by.owner}).scalar_one()
+    owner = _STATE.value(work.connection, owner=by.owner)
     run = _row(work, identity, by, said, stored, order) | {
         "late": order.epoch != said.epoch or order.state != "leased",
         "body_digest": body,
@@ -130,9 +143,9 @@ def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: St
         "counted": by.state == "active" and owner == "active",
         "credit": min(said.seconds, spec.timeout_seconds) * CREDIT_PER_SECOND,
     }
-    work.connection.execute(_NEW, run)
+    _NEW.run(work.connection, **run)
     if owner not in HELD_BACK:
-        work.connection.execute(_CREDITED, {"owner": by.owner, "more": run["credit"]})
+        _CREDITED.run(work.connection, owner=by.owner, more=run["credit"])
     _finish(work, order, experiment, run)
     if run["counted"]:
         _believe(work, experiment, run)
@@ -140,7 +153,7 @@ def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: St
     return _receipt(identity, run)
 
 
-def _again(work: Work, known: Any, by: AgentRow, body: str) -> Receipt:
+def _again(work: Work, known: _Known, by: AgentRow, body: str) -> Receipt:
     if known.agent != by.name:
         raise NotYours
     if known.body_digest != body:
@@ -167,16 +180,15 @@ def _due(connection: sa.Connection, identity: UUID, by: AgentRow, said: RunRepor
     Raises:
         NotYours, WrongNonce, AlreadyReported: it answers none that this agent has open.
     """
-    found = connection.execute(_ORDER, {"lease": said.lease}).first()
-    if found is None:
+    order = _ORDER.first(connection, lease=said.lease)
+    if order is None:
         raise NotFound("There is no such lease on this hub.")
-    order = _Order._make(found)
     if order.holders.get(str(said.epoch)) != by.name:
         raise NotYours
     if said.nonce != order.nonce:
         raise WrongNonce
     told = {"lease": said.lease, "epoch": said.epoch, "sha": said.experiment, "mine": identity}
-    if connection.execute(_TOLD, told).first() is not None:
+    if _TOLD.value(connection, **told) is not None:
         raise AlreadyReported
     return order
 
@@ -226,7 +238,7 @@ def _finish(work: Work, order: _Order, experiment: Reported, run: Mapping[str, A
     and the lease stays.
     """
     if not run["late"] and order.experiment in (None, experiment.sha):
-        work.connection.execute(_DONE, {"lease": order.id, "now": work.now})
+        _DONE.run(work.connection, lease=order.id, now=work.now)
         work.announce(LeaseEnded(goal=order.goal, lease=order.id, agent=run["agent"], state="done"))
     seq = work.announce(
         RunReported(
@@ -250,7 +262,7 @@ def _finish(work: Work, order: _Order, experiment: Reported, run: Mapping[str, A
     }
     if run["counted"]:
         after |= _told(experiment, run, work.now)
-    work.connection.execute(_AFTER, {**after, "made": experiment.sha, "seq": seq})
+    _AFTER.run(work.connection, **after, made=experiment.sha, seq=seq)
 
 
 def _told(experiment: Reported, run: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -273,7 +285,7 @@ def _believe(work: Work, experiment: Reported, run: Mapping[str, Any]) -> None:
     first = experiment.score is None
     if first and run["failure"] is not None:
         said = f"Failed: {run['failure']}. {run['failure_detail']}"[:300]
-        work.connection.execute(_FAILED, {"made": experiment.sha, "said": said})
+        _FAILED.run(work.connection, made=experiment.sha, said=said)
     elif experiment.next_number <= scores.AT_ONCE:
         work.session.expire_all()
         scores.refit(work, goals.find(work.session, experiment.goal))
@@ -281,51 +293,53 @@ def _believe(work: Work, experiment: Reported, run: Mapping[str, Any]) -> None:
         scores.claim(work, experiment, run["metric"], experiment.noise_sd)
 
 
-# Each report runs these, so they are built once, and of the tables alone: entities cost as much as
-# the database does.
 _tables = SQLModel.metadata.tables
 _made, _runs, _orders = _tables["experiments"], _tables["runs"], _tables["orders"]
 _goals, _owners = _tables["goals"], _tables["owners"]
-_KNOWN = sa.select(
-    *(_runs.c[name] for name in ("id", "goal", "experiment", "agent", "body_digest")),
-    *(_runs.c[name] for name in ("late", "counted", "credit")),
-).where(_runs.c.id == sa.bindparam("identity"))
-_ORDER = sa.select(*(_orders.c[name] for name in _Order._fields)).where(
-    _orders.c.id == sa.bindparam("lease")
+_this_order = _orders.c.id == sa.bindparam("lease")
+_this_made = _made.c.sha == sa.bindparam("made")
+_this_owner = _owners.c.name == sa.bindparam("owner")
+_KNOWN = HotQuery(
+    sa.select(*(_runs.c[name] for name in _Known._fields)).where(
+        _runs.c.id == sa.bindparam("identity")
+    ),
+    _Known,
 )
-_TOLD = (
-    sa.select(_runs.c.id)
-    .where(
+_ORDER = HotQuery(
+    sa.select(*(_orders.c[name] for name in _Order._fields)).where(_this_order), _Order
+)
+_TOLD = Hot(
+    sa.select(_runs.c.id).where(
         _runs.c.lease == sa.bindparam("lease"),
         _runs.c.epoch == sa.bindparam("epoch"),
         _runs.c.experiment == sa.bindparam("sha"),
         _runs.c.id != sa.bindparam("mine"),
     )
-    .limit(1)
 )
-_MEASURED = sa.select(
-    *(_made.c[name] for name in Reported._fields[:-2]), _goals.c.next_number, _goals.c.noise_sd
-).where(_made.c.sha == sa.bindparam("sha"), _made.c.goal == _goals.c.slug)
-_STATE = sa.select(_owners.c.state).where(_owners.c.name == sa.bindparam("owner"))
-_NEW = sa.insert(_runs)
-_CREDITED = (
-    sa.update(_owners)
-    .where(_owners.c.name == sa.bindparam("owner"))
-    .values(credit=_owners.c.credit + sa.bindparam("more"))
+_MEASURED = HotQuery(
+    sa.select(
+        *(_made.c[name] for name in Reported._fields[:-2]), _goals.c.next_number, _goals.c.noise_sd
+    )
+    .join(_goals, _made.c.goal == _goals.c.slug)
+    .where(_made.c.sha == sa.bindparam("sha")),
+    Reported,
 )
-_DONE = (
+_STATE = Hot(sa.select(_owners.c.state).where(_this_owner))
+_NEW = Hot(sa.insert(_runs), columns=_runs.c.keys())
+_CREDITED = Hot(
+    sa.update(_owners).where(_this_owner).values(credit=_owners.c.credit + sa.bindparam("more"))
+)
+_DONE = Hot(
     sa.update(_orders)
-    .where(_orders.c.id == sa.bindparam("lease"))
+    .where(_this_order)
     .values(state="done", phase="done", ended_at=sa.bindparam("now"))
 )
-_AFTER = (
+_AFTER = Hot(
     sa.update(_made)
-    .where(_made.c.sha == sa.bindparam("made"))
+    .where(_this_made)
     .values(
         {name: sa.bindparam(name) for name in ("finished_at", "failure", "metric", "status")}
         | {"n_runs": _made.c.n_runs + sa.bindparam("more"), "changed_seq": sa.bindparam("seq")}
     )
 )
-_FAILED = (
-    sa.update(_made).where(_made.c.sha == sa.bindparam("made")).values(verdict=sa.bindparam("said"))
-)
+_FAILED = Hot(sa.update(_made).where(_this_made).values(verdict=sa.bindparam("said")))

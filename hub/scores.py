@@ -16,6 +16,7 @@ from hub import experiments, goals, minds, trust, trust_records, verification
 from hub.belief import Belief
 from hub.db import Work
 from hub.experiments import Reported
+from hub.hot import Hot
 from hub.minds import Thoughts
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from hub.trust import Record, Suspicion
@@ -76,13 +77,14 @@ def claim(work: Work, made: Reported, metric: float, sd: float | None) -> None:
         standing=Standing.CLAIMED.value,
         kept=False,
     )
-    said = {"at_sha": made.sha, "score": metric, "score_sd": sd, "at_seq": work.announce(event)}
-    work.connection.execute(_CLAIM, said)
+    seq = work.announce(event)
+    _CLAIM.run(work.connection, at_sha=made.sha, score=metric, score_sd=sd, at_seq=seq)
 
 
-_CLAIM = (
-    sa.update(SQLModel.metadata.tables["experiments"])
-    .where(col(ExperimentRow.sha) == sa.bindparam("at_sha"))
+_made = SQLModel.metadata.tables["experiments"]
+_CLAIM = Hot(
+    sa.update(_made)
+    .where(_made.c.sha == sa.bindparam("at_sha"))
     .values(
         score=sa.bindparam("score"),
         score_sd=sa.bindparam("score_sd"),
