@@ -14,10 +14,9 @@ from typing import TypeVar
 import pygit2
 from pygit2.enums import DiffOption, ObjectType
 
-from hub import gitobjects
+from hub import gitobjects, overlap
 from hub.errors import HubError, StorageFull
 from hub.gitobjects import File, Files, GitObject, pack
-from hub.statements import common
 from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 
 COMMITTER = "AgentHub"
@@ -284,13 +283,12 @@ def apply(text: str, edits: list[Edit]) -> str:
 
 def edits(old: str, new: str) -> list[Edit]:
     """The line edits that turn one text into another, with no context."""
-    before, after = lines(old), lines(new)
-    first = common(before, after)
-    last = common(before[first:][::-1], after[first:][::-1])
-    gone, come = before[first : len(before) - last], after[first : len(after) - last]
-    if not gone or not come or len(gone) == len(come) == 1:
-        return [(first, len(gone), "".join(come))] if gone or come else []
-    texts = ("".join(gone).encode(), "".join(come).encode())
+    head, tail = overlap.lines(old, new)
+    gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
+    first = old.count("\n", 0, head)
+    if not gone or not come or len(lines(gone)) == len(lines(come)) == 1:
+        return [(first, len(lines(gone)), come)] if gone or come else []
+    texts = (gone.encode(), come.encode())  # a patch reads them for as long as it is read itself
     patch = pygit2.Patch.create_from(*texts, context_lines=0)
     return [(first + start, count, text) for start, count, text in _edits(patch)]
 

@@ -67,6 +67,12 @@ class Hot:
         found = cursor.fetchone()
         return None if found is None else next(compiled.row(found))
 
+    def values(self, connection: sa.Connection, **said: Any) -> list[Any]:
+        """The first column of every row."""
+        compiled, cursor = self._execute(connection, said)
+        process = compiled.results[0] or _as_it_is
+        return [process(value) for value, *_ in cursor.fetchall()]
+
     def _execute(self, connection: sa.Connection, said: Mapping[str, Any]) -> tuple[_Compiled, Any]:
         compiled = self._for(connection.dialect)
         with _driver(connection, compiled.text) as driver:
@@ -76,6 +82,10 @@ class Hot:
         if dialect.name not in self._compiled:
             self._compiled[dialect.name] = _compile(self._statement, self._columns, dialect)
         return self._compiled[dialect.name]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class HotQuery(Hot, Generic[Row]):

@@ -32,7 +32,7 @@ _BEGINNINGS = {
 }
 
 
-def _suspected(text: str) -> list[str]:
+def suspected(text: str) -> list[str]:
     """The kinds of secret whose beginning stands in the text."""
     found = (what for beginning, what in _BEGINNINGS.items() if beginning in text)
     return list(dict.fromkeys(found))
@@ -47,7 +47,7 @@ class SecretFound(HubError):
 def refuse(texts: Iterable[tuple[str, str]]) -> None:
     """Raise SecretFound with the place and the kind, but never with the secret itself."""
     for place, text in texts:
-        for what in _suspected(text):
+        for what in suspected(text):
             found = _ALL[what].search(text)
             if found is not None:
                 line = text.count("\n", 0, found.start()) + 1
@@ -59,6 +59,6 @@ def refuse(texts: Iterable[tuple[str, str]]) -> None:
 
 def redact(text: str) -> str:
     """The text with every secret replaced by what it was."""
-    for what in _suspected(text):
+    for what in suspected(text):
         text = _ALL[what].sub(f"[{what} was here]", text)
     return text

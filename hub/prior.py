@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
@@ -12,7 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from hub import likeness, novelty
 from hub.errors import HubError
-from hub.hot import Hot, HotQuery
+from hub.hot import Hot
 from hub.likeness import Change
 from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Earlier, Status
@@ -98,12 +98,11 @@ def _measured(goal: str, same: sa.ColumnElement[bool]) -> SelectOfScalar[Experim
 
 def alike(session: Session, goal: str, parent: str, mine: Change) -> Earlier | None:
     """An earlier child of the same parent whose diff and hypothesis read the same."""
-    siblings = _SIBLINGS.all(session.connection(), goal=goal, parent=parent)
-    changes = _changes(session, [each.sha for each in siblings])
-    found = likeness.nearest(mine, list(changes.values()))
+    shas = _SIBLINGS.values(session.connection(), goal=goal, parent=parent)
+    found = likeness.nearest(mine, _changes(session, shas))
     if found is None or found[1] < likeness.ALIKE:
         return None
-    nearest = col(ExperimentRow.sha) == list(changes)[found[0]]
+    nearest = col(ExperimentRow.sha) == shas[found[0]]
     return told(session.exec(select(ExperimentRow).where(nearest)).one(), "likeness")
 
 
@@ -111,11 +110,11 @@ _remembered: OrderedDict[str, Change] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _changes(session: Session, shas: Sequence[str]) -> dict[str, Change]:
+def _changes(session: Session, shas: Sequence[str]) -> list[Change]:
     """What experiments changed and said, which never changes: the newest asked for are kept."""
     with _lock:
-        known = {sha: _remembered[sha] for sha in shas if sha in _remembered}
-    missing = [sha for sha in shas if sha not in known]
+        known = {sha: kept for sha in shas if (kept := _remembered.get(sha))}
+    missing = [sha for sha in shas if sha not in known] if len(known) < len(shas) else []
     if missing:
         rows = session.connection().execute(_WORDS, {"shas": missing})
         known |= {sha: _changed(*said) for sha, *said in rows}
@@ -123,7 +122,7 @@ def _changes(session: Session, shas: Sequence[str]) -> dict[str, Change]:
             _remembered.update((sha, known[sha]) for sha in missing)
             while len(_remembered) > REMEMBERED:
                 _remembered.popitem(last=False)
-    return {sha: known[sha] for sha in shas}
+    return [known[sha] for sha in shas]
 
 
 def elsewhere(session: Session, goal: str, mine: Keys, refused: int) -> Earlier | None:
@@ -136,10 +135,6 @@ def elsewhere(session: Session, goal: str, mine: Keys, refused: int) -> Earlier 
     gain = None if row.delta is None else sign * row.delta
     objects = novelty.objects(gain, row.delta_sd or 0.0, refused)
     return told(row, "elsewhere") if objects else None
-
-
-class _Sibling(NamedTuple):
-    sha: str
 
 
 _made = SQLModel.metadata.tables["experiments"].c
@@ -156,7 +151,7 @@ _ELSEWHERE = Hot(_altered.order_by(_made.number.desc()).limit(1))
 _children = sa.select(_made.sha).where(
     _made.goal == _GOAL, _made.parent == sa.bindparam("parent"), _kept
 )
-_SIBLINGS = HotQuery(_children.order_by(_made.number.desc()).limit(SIBLINGS), _Sibling)
+_SIBLINGS = Hot(_children.order_by(_made.number.desc()).limit(SIBLINGS))
 _WORDS = sa.select(_made.sha, _made.title, _made.hypothesis, _made.patch).where(
     _made.sha.in_(sa.bindparam("shas", expanding=True))
 )

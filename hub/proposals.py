@@ -111,8 +111,9 @@ def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
     files = git.tree_of(slug, parent)
     before = {path: file.text for path, file in files.items()}
     changed = preflight.check(spec, before, proposal.files)
-    leaks.refuse([*changed.items(), ("title", proposal.title), ("idea", proposal.hypothesis)])
     patch = {path: edits(before.get(path, ""), text) for path, text in sorted(changed.items())}
+    leaks.refuse([("title", proposal.title), ("idea", proposal.hypothesis)])
+    leaks.refuse((path, changed[path]) for path in patch if leaks.suspected(_added(patch[path])))
     return Ready(
         body=digest(proposal.model_dump_json()),
         patch=patch,
@@ -121,6 +122,10 @@ def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
         keys=prior.keys(spec, before, before | changed),
         change=prior.change(patch, proposal.title, proposal.hypothesis),
     )
+
+
+def _added(changes: list[Edit]) -> str:
+    return "".join(text for _, _, text in changes)
 
 
 def register(

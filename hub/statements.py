@@ -8,8 +8,11 @@ import ast
 import functools
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from hub import overlap
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What the parser says of a source that it will not read."""
@@ -82,42 +85,53 @@ def _between(like: str, source: str) -> tuple[Statement, ...] | None:
     before = _kept(like)
     if not before or len(source) > MAX_SOURCE or "\r" in source or "\ufeff" in source:
         return None
-    old, new = like.split("\n"), source.split("\n")
-    first = common(old, new)
-    last = common(old[first:][::-1], new[first:][::-1])
-    starts = list(_starts(before[0]))
-    head = max((each for each in starts if each[0] <= first), default=(1, 0))
-    tail = min((each for each in starts if each[0] > len(old) - last), default=None)
-    moved = len(new) - len(old)
-    end = len(new) if tail is None else tail[0] - 1 + moved
-    middle = "\n".join([*new[head[0] - 1 : end], *([""] if tail else [])])
+    head, tail = overlap.lines(like, source)
+    starts, first = _starts(like), like.count("\n", 0, head)
+    above = bisect_left(starts, (first + 1,))
+    line, place = starts[above - 1] if above else (1, 0)
+    last = like.count("\n", 0, len(like) - tail)
+    behind = bisect_left(starts, (last + 1,)) if tail else len(starts)
+    below = before[0][starts[behind][1] :] if behind < len(starts) else ()
+    moved = source.count("\n") - like.count("\n")
+    begin = _back(source, head, first - line + 1)
+    end = _forth(source, len(source) - tail, below[0].line - last - 1) if below else len(source)
+    middle = source[begin:end]
     if _nesting(middle) > MAX_DEPTH:
         return None
     try:
         found = _quietly(middle)
     except UNREADABLE:
         return None
-    below = before[0][tail[1] :] if tail else ()
     return (
-        *before[0][: head[1]],
-        *(Statement(head[0] + each.line - 1, each.text) for each in found),
-        *(Statement(each.line + moved, each.text) for each in below),
+        *before[0][:place],
+        *(Statement(line + each.line - 1, each.text) for each in found),
+        *(Statement(each.line + moved, each.text) if moved else each for each in below),
     )
 
 
-def common(one: Sequence[str], two: Sequence[str]) -> int:
-    """How many lines two texts have in common at their beginning."""
-    pairs = enumerate(zip(one, two, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(two)))
+def _back(text: str, at: int, lines: int) -> int:
+    """The place where so many lines above the line that begins here begin."""
+    for _ in range(lines):
+        at = text.rfind("\n", 0, at - 1) + 1
+    return at
 
 
-def _starts(found: Sequence[Statement]) -> Iterator[tuple[int, int]]:
+def _forth(text: str, at: int, lines: int) -> int:
+    """The place where so many lines below the line that begins here begin."""
+    for _ in range(lines):
+        at = text.find("\n", at) + 1
+    return at
+
+
+@functools.lru_cache(maxsize=64)
+def _starts(source: str) -> list[tuple[int, ...]]:
     """Lines at whose very beginning a statement begins, and its place."""
-    ended = 0
-    for place, each in enumerate(found):
+    ended, found = 0, list[tuple[int, ...]]()
+    for place, each in enumerate(_kept(source)[0]):
         if each.line > ended:
-            yield each.line, place
+            found.append((each.line, place))
         ended = max(ended, each.line + each.text.count("\n"))
+    return found
 
 
 def _quietly(source: str) -> tuple[Statement, ...]:

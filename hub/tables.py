@@ -146,7 +146,7 @@ class ExperimentRow(SQLModel, table=True):
     __tablename__ = "experiments"
     __table_args__ = (
         sa.UniqueConstraint("goal", "number"),
-        sa.Index("ix_experiments_goal_parent", "goal", "parent"),
+        sa.Index("ix_experiments_goal_parent", "goal", "parent", "number"),
         sa.Index("ix_experiments_goal_changed_seq", "goal", "changed_seq"),
         sa.Index("ix_experiments_goal_score", "goal", "score"),
     )
