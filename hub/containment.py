@@ -9,7 +9,7 @@ from hub.db import Work
 from hub.errors import HubError
 from hub.ops_tables import FindingRow, FlagRow
 from hub.policy_lint import Seen
-from hub.tables import AgentRow, ExperimentRow, OwnerRow
+from hub.tables import ExperimentRow, OwnerRow
 
 POLICY = "policy"
 """Who raises the flags that hold a proposal back."""
@@ -21,7 +21,7 @@ class PolicyRefused(HubError):
     code, status = "policy_refused", 422
 
 
-def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> bool:
+def gate(work: Work, owner: str, seen: Sequence[Seen], trusted_after: int) -> bool:
     """Whether a proposal must wait for an operator before others may run it.
 
     Raises:
@@ -30,7 +30,7 @@ def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> 
     levels = {one.level for one in seen}
     if not levels & {"deny", "review"}:
         return False
-    trusted = work.session.get_one(OwnerRow, by.owner).trust >= trusted_after
+    trusted = work.session.get_one(OwnerRow, owner).trust >= trusted_after
     if "deny" in levels and not trusted:
         worst = [one for one in seen if one.level == "deny"]
         lines = "; ".join(f"{one.path}:{one.line} {one.detail}" for one in worst[:3])

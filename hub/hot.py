@@ -1,6 +1,6 @@
 """Statements that run with each submit: compiled once, and run by the driver itself.
 
-SQLAlchemy's execution costs ten times what SQLite needs for such a statement (ADR 0024). They are
+SQLAlchemy's execution costs ten times what SQLite needs for such a statement (ADR 0025). They are
 SQLAlchemy's all the same, for both databases, and each value passes through its column's type.
 """
 
@@ -12,12 +12,13 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 Process = Callable[[Any], Any]
+Rows = Iterator[Iterator[Any]]
 
 
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Compiled:
     """A statement's text for one database, and what its values and results pass through."""
 
@@ -25,7 +26,9 @@ class _Compiled:
     named: bool
     constants: Mapping[str, Any]
     binds: Sequence[tuple[str, Process | None]]
-    results: Sequence[Process | None]
+    selected: Sequence[Any]
+    dialect: sa.Dialect
+    _results: Sequence[Process | None] | None = None
 
     def values(self, said: Mapping[str, Any]) -> Any:
         """The parameters as the driver takes them."""
@@ -37,10 +40,21 @@ class _Compiled:
             return values
         return dict(zip((name for name, _ in self.binds), values, strict=True))
 
-    def row(self, found: Sequence[Any]) -> Iterator[Any]:
-        """A row's values as Python has them."""
-        pairs = zip(self.results, found, strict=True)
-        return (value if process is None else process(value) for process, value in pairs)
+    def rows(self, cursor: Any) -> Rows:
+        """Each row's values as Python has them."""
+        if self._results is None:
+            # What is to be done depends on the type that the database answers with.
+            kinds = [
+                (each.type, said[1])
+                for each, said in zip(self.selected, cursor.description, strict=True)
+            ]
+            self._results = [
+                kind.dialect_impl(self.dialect).result_processor(self.dialect, answered)
+                for kind, answered in kinds
+            ]
+        for found in cursor:
+            values = zip(self._results, found, strict=True)
+            yield (value if process is None else process(value) for process, value in values)
 
 
 class Hot:
@@ -53,7 +67,9 @@ class Hot:
 
     def run(self, connection: sa.Connection, **said: Any) -> None:
         """Run it, whatever it changes."""
-        self._execute(connection, said)
+        compiled = self._for(connection.dialect)
+        with _driver(connection, compiled.text) as driver:
+            driver.execute(compiled.text, compiled.values(said))
 
     def run_each(self, connection: sa.Connection, said: Iterable[Mapping[str, Any]]) -> None:
         """Run it for each of these, in one go."""
@@ -63,29 +79,21 @@ class Hot:
 
     def value(self, connection: sa.Connection, **said: Any) -> Any:
         """The first column of the first row, or None."""
-        compiled, cursor = self._execute(connection, said)
-        found = cursor.fetchone()
-        return None if found is None else next(compiled.row(found))
+        return next((next(row) for row in self._ask(connection, said)), None)
 
     def values(self, connection: sa.Connection, **said: Any) -> list[Any]:
         """The first column of every row."""
-        compiled, cursor = self._execute(connection, said)
-        process = compiled.results[0] or _as_it_is
-        return [process(value) for value, *_ in cursor.fetchall()]
+        return [next(row) for row in self._ask(connection, said)]
 
-    def _execute(self, connection: sa.Connection, said: Mapping[str, Any]) -> tuple[_Compiled, Any]:
+    def _ask(self, connection: sa.Connection, said: Mapping[str, Any]) -> Rows:
         compiled = self._for(connection.dialect)
         with _driver(connection, compiled.text) as driver:
-            return compiled, driver.execute(compiled.text, compiled.values(said))
+            yield from compiled.rows(driver.execute(compiled.text, compiled.values(said)))
 
     def _for(self, dialect: sa.Dialect) -> _Compiled:
         if dialect.name not in self._compiled:
             self._compiled[dialect.name] = _compile(self._statement, self._columns, dialect)
         return self._compiled[dialect.name]
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 class HotQuery(Hot, Generic[Row]):
@@ -97,14 +105,11 @@ class HotQuery(Hot, Generic[Row]):
 
     def first(self, connection: sa.Connection, **said: Any) -> Row | None:
         """The first row, or None."""
-        compiled, cursor = self._execute(connection, said)
-        found = cursor.fetchone()
-        return None if found is None else self._row._make(compiled.row(found))
+        return next((self._row._make(row) for row in self._ask(connection, said)), None)
 
     def all(self, connection: sa.Connection, **said: Any) -> list[Row]:
         """Every row."""
-        compiled, cursor = self._execute(connection, said)
-        return [self._row._make(compiled.row(found)) for found in cursor.fetchall()]
+        return [self._row._make(row) for row in self._ask(connection, said)]
 
 
 def _compile(statement: Any, columns: list[str] | None, dialect: sa.Dialect) -> _Compiled:
@@ -117,9 +122,8 @@ def _compile(statement: Any, columns: list[str] | None, dialect: sa.Dialect) -> 
         named=not done.positional,
         constants={name: value for name, value in done.params.items() if value is not None},
         binds=[(name, types[name].dialect_impl(dialect).bind_processor(dialect)) for name in names],
-        results=[
-            each.type.dialect_impl(dialect).result_processor(dialect, None) for each in selected
-        ],
+        selected=selected,
+        dialect=dialect,
     )
 
 

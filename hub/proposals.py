@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 from hub import containment, gitobjects, goals, leaks, policy_lint, preflight, prior
+from hub.agents import Speaker
 from hub.db import Database, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import StaleLease, conflict, digest
@@ -16,7 +17,7 @@ from hub.gitobjects import Grown
 from hub.gitstore import Edit, GitStore, Patch, author_of, commit_object, edits
 from hub.hot import Hot, HotQuery
 from hub.likeness import Change
-from hub.tables import AgentRow, ExperimentRow, blank
+from hub.tables import ExperimentRow, blank
 from protocol.events import ExperimentRegistered
 from protocol.experiments import Proposal, Registered, Status
 from protocol.work import Kind
@@ -80,16 +81,19 @@ def propose(
     database: Database,
     git: GitStore,
     identity: UUID,
-    by: AgentRow,
+    who: Callable[[sa.Connection], Speaker],
     proposal: Proposal,
     trusted_after: int = 0,
 ) -> Registered:
     """Check a proposal while others write, then register it in one short transaction.
 
+    `who` finds whoever proposes, in the same read as the rest.
+
     Raises:
         As `prepare` and `register` do.
     """
     with database.read() as session:
+        by = who(session.connection())
         known = _KNOWN.first(session.connection(), identity=identity)
         ready = None if known else prepare(session, git, proposal)
     return database.together(
@@ -132,7 +136,7 @@ def register(
     work: Work,
     git: GitStore,
     identity: UUID,
-    by: AgentRow,
+    by: Speaker,
     proposal: Proposal,
     ready: Ready | None,
     *,
@@ -150,7 +154,7 @@ def register(
     order = _held(work, proposal, by)
     parent = _placed(work, order, proposal)
     ready = ready or prepare(work.session, git, proposal)
-    held_back = containment.gate(work, by, ready.seen, trusted_after)
+    held_back = containment.gate(work, by.owner, ready.seen, trusted_after)
     _refuse_repeats(work, order, ready)
     sha = _write(work, git, identity, by, proposal, ready, parent=parent, order=order)
     if ready.seen:
@@ -158,7 +162,7 @@ def register(
     return Registered(id=identity, sha=sha, number=parent.next_number)
 
 
-def _held(work: Work, proposal: Proposal, by: AgentRow) -> _Order:
+def _held(work: Work, proposal: Proposal, by: Speaker) -> _Order:
     order = _ORDER.first(work.connection, lease=proposal.lease)
     if order is None:
         raise NotFound("There is no such lease; ask for new work.")
@@ -182,7 +186,7 @@ def _refuse_repeats(work: Work, order: _Order, ready: Ready) -> None:
     raise prior.TriedBefore(earlier.sentence, earlier=earlier.model_dump(mode="json"))
 
 
-def _again(work: Work, known: _Known, by: AgentRow, body: str) -> Registered:
+def _again(work: Work, known: _Known, by: Speaker, body: str) -> Registered:
     if known.agent != by.name:
         raise NotYours
     if known.body_digest != body:
@@ -204,7 +208,7 @@ def _write(
     work: Work,
     git: GitStore,
     identity: UUID,
-    by: AgentRow,
+    by: Speaker,
     proposal: Proposal,
     ready: Ready,
     *,
@@ -312,7 +316,7 @@ _TRIED = Hot(sa.update(_orders).where(_this_order).values(experiment=sa.bindpara
 _REFUSED = Hot(sa.update(_orders).where(_this_order).values(refused=_orders.c.refused + 1))
 
 
-def commit_message(identity: UUID, proposal: Proposal, by: AgentRow) -> str:
+def commit_message(identity: UUID, proposal: Proposal, by: Speaker) -> str:
     """Title, hypothesis and machine-readable trailers; the id keeps equal trees apart."""
     trailers = {
         "Experiment": str(identity),

@@ -1,6 +1,6 @@
 """Reports: results are taken exactly once, kept for ever, and acknowledged only after commit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from hub import board, experiments, goals, leaks, scores
+from hub.agents import Speaker
 from hub.blobs import Blobs
 from hub.db import Database, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
 from hub.hot import Hot, HotQuery
-from hub.tables import HELD_BACK, AgentRow
+from hub.tables import HELD_BACK
 from protocol.events import LeaseEnded, RunReported
 from protocol.experiments import Status
 from protocol.goals import GoalSpec
@@ -99,24 +100,30 @@ def store(blobs: Blobs, report: RunReport) -> Stored:
 
 
 def deliver(
-    database: Database, blobs: Blobs, identity: UUID, by: AgentRow, said: RunReport
+    database: Database,
+    blobs: Blobs,
+    identity: UUID,
+    who: Callable[[sa.Connection], Speaker],
+    said: RunReport,
 ) -> Receipt:
     """Take a result with those of others who wait; returns once it is committed.
 
-    What answers no order is refused before anything of it lies on disk.
+    `who` finds whoever reports, in the same read as the rest. What answers no order is refused
+    before anything of it lies on disk.
 
     Raises:
         As `report` does.
     """
     with database.read() as session:
         connection = session.connection()
+        by = who(connection)
         if _KNOWN.first(connection, identity=identity) is None:
             _due(connection, identity, by, said)
     stored = store(blobs, said)
     return database.together(lambda work: report(work, identity, by, said, stored))
 
 
-def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: Stored) -> Receipt:
+def report(work: Work, identity: UUID, by: Speaker, said: RunReport, stored: Stored) -> Receipt:
     """Take a result: run, score, credit and event in one transaction; safe to send again.
 
     Raises:
@@ -153,7 +160,7 @@ def report(work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: St
     return _receipt(identity, run)
 
 
-def _again(work: Work, known: _Known, by: AgentRow, body: str) -> Receipt:
+def _again(work: Work, known: _Known, by: Speaker, body: str) -> Receipt:
     if known.agent != by.name:
         raise NotYours
     if known.body_digest != body:
@@ -174,7 +181,7 @@ def _receipt(identity: UUID, run: Mapping[str, Any], duplicate: bool = False) ->
     )
 
 
-def _due(connection: sa.Connection, identity: UUID, by: AgentRow, said: RunReport) -> _Order:
+def _due(connection: sa.Connection, identity: UUID, by: Speaker, said: RunReport) -> _Order:
     """The work order that a report answers; the same report again is no other one.
 
     Raises:
@@ -200,7 +207,7 @@ def _check(spec: GoalSpec, said: RunReport) -> None:
 
 
 def _row(
-    work: Work, identity: UUID, by: AgentRow, said: RunReport, stored: Stored, order: _Order
+    work: Work, identity: UUID, by: Speaker, said: RunReport, stored: Stored, order: _Order
 ) -> dict[str, Any]:
     return {
         "id": identity,

@@ -16,11 +16,13 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+import sqlalchemy as sa
 
 from benchmarks.hub.world import CURVE, LOG, TRAIN, Timed, a_hub, leased, timed, variant
 from hub import proposals, reports
+from hub.agents import Speaker
 from hub.core import Hub
-from hub.tables import AgentRow, GoalRow
+from hub.tables import GoalRow
 from tests.builders import Order, a_proposal, a_report
 from tests.hub.forest import grow
 
@@ -117,10 +119,13 @@ class _Steps:
         self.hub = hub
         with hub.database.read() as session:
             self.root = str(session.get_one(GoalRow, "toy").root)
-            self.agent = session.get_one(AgentRow, "volta")
         self.waiting = iter(leased(hub, self.root, how_many))
         self.proposed: list[Order] = []
         self.number = count(1)
+
+    def who(self, _connection: sa.Connection) -> Speaker:
+        """Volta, as her token would be found to say."""
+        return Speaker("volta", "ada", "active")
 
     def propose(self) -> None:
         """One changed line of 700."""
@@ -129,7 +134,7 @@ class _Steps:
         text = variant(next(self.number))
         proposal = a_proposal(order, files={"train.py": text}, title=f"Try {next(self.number)}")
         hub = self.hub
-        made = proposals.propose(hub.database, hub.git, uuid4(), self.agent, proposal)
+        made = proposals.propose(hub.database, hub.git, uuid4(), self.who, proposal)
         order.experiment = made.sha
         self.proposed.append(order)
 
@@ -138,4 +143,4 @@ class _Steps:
         numbers: dict[str, Any] = {f"m{n}": float(n) for n in range(30)}
         order = self.proposed.pop()
         said = a_report(order, metric=0.9, metrics=numbers, curve=CURVE, log=LOG)
-        reports.deliver(self.hub.database, self.hub.blobs, uuid4(), self.agent, said)
+        reports.deliver(self.hub.database, self.hub.blobs, uuid4(), self.who, said)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from hub import containment, experiments, leaks, preflight, prior, proposals, runs
-from hub.api.deps import ProposingAgent, Read, TheHub
+from hub.api.deps import ACaller, Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
 from protocol.experiments import (
@@ -43,10 +43,11 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
         containment.PolicyRefused,
     ),
 )
-def propose(identity: UUID, proposal: Proposal, agent: ProposingAgent, hub: TheHub) -> Registered:
+def propose(identity: UUID, proposal: Proposal, caller: ACaller, hub: TheHub) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
     trusted_after = hub.settings.trusted_after
-    return proposals.propose(hub.database, hub.git, identity, agent, proposal, trusted_after)
+    who = caller.proposer
+    return proposals.propose(hub.database, hub.git, identity, who, proposal, trusted_after)
 
 
 @router.get("/{sha}", responses=refusals(NotFound, Ambiguous))

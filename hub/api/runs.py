@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
 from hub import reports, runs
-from hub.api.deps import CurrentAgent, Read, TheHub
+from hub.api.deps import ACaller, Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
 from protocol.runs import Curve, Receipt, Run, RunReport
@@ -28,9 +28,9 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
         reports.Implausible,
     ),
 )
-def report(identity: UUID, said: RunReport, agent: CurrentAgent, hub: TheHub) -> Receipt:
+def report(identity: UUID, said: RunReport, caller: ACaller, hub: TheHub) -> Receipt:
     """Report a run under an id that the client minted. Safe to send again."""
-    return reports.deliver(hub.database, hub.blobs, identity, agent, said)
+    return reports.deliver(hub.database, hub.blobs, identity, caller.agent, said)
 
 
 @router.get("/{identity}", responses=refusals(NotFound))
