@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -60,11 +59,15 @@ class Work:
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     keep_on_refusal: bool = False
     _seq: int | None = None
+    _connection: sa.Connection | None = None
 
-    @cached_property
+    @property
     def connection(self) -> sa.Connection:
         """Past the session: for the few statements that run for each experiment and each run."""
-        return self.session.connection()
+        # Not a cached_property: until Python 3.12 its lock is one for all, and this waits its turn.
+        if self._connection is None:
+            self._connection = self.session.connection()
+        return self._connection
 
     @property
     def next_seq(self) -> int:
