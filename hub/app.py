@@ -30,6 +30,7 @@ from hub.api import (
     work,
 )
 from hub.api.renewing import Renewing
+from hub.api.submitting import Submitting
 from hub.core import Hub
 from hub.guards import Guards
 from hub.metrics import Measured, Metrics
@@ -78,6 +79,7 @@ def create_app(hub: Hub) -> FastAPI:
     app.include_router(operators.flags)
     app.include_router(sessions.walk)
     problems.install(app, pages.lost)
+    app.add_middleware(Submitting, hub=hub)
     app.add_middleware(Renewing, hub=hub)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
