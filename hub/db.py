@@ -56,6 +56,7 @@ class Work:
     session: Writing
     now: datetime
     announced: list[Envelope] = field(default_factory=list)
+    before_commit: list[Callable[[], None]] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     keep_on_refusal: bool = False
     _seq: int | None = None
@@ -221,6 +222,8 @@ class Database:
 
     def _commit(self, work: Work) -> None:
         work.session.flush()
+        for first in work.before_commit:
+            first()
         failpoint("before_commit", work.announced)
         work.session.commit()
         failpoint("after_commit_before_reply", work.announced)

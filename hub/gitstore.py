@@ -2,10 +2,10 @@
 
 import errno
 import re
-import subprocess
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -16,12 +16,15 @@ from pygit2.enums import DiffOption, ObjectType
 
 from hub import gitobjects, overlap
 from hub.errors import HubError, StorageFull
-from hub.gitobjects import File, Files, GitObject, pack
+from hub.gitobjects import File, Files, GitObject
+from hub.gitpacks import pack
 from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 
 COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
 MAX_DIFF_LINES = 5000
+PACKED = 4
+"""So many commits at once are worth a pack; three loose files each take 25 KB of disk."""
 MOST_TREES = 64
 """Commits whose files are kept in memory."""
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -77,14 +80,27 @@ class GitStore:
             StorageFull: the disk has no room for them.
             Unreadable: the parents are not there, and were not to be made again.
         """
+        batch = Batch(self, goal)
+        self.write_with([batch], goal, parents, objects)
+        batch()
+
+    def write_with(
+        self,
+        before_commit: list[Callable[[], None]],
+        goal: str,
+        parents: Iterable[str],
+        objects: Iterable[GitObject],
+    ) -> None:
+        """The same before a transaction commits, together with all that it writes."""
         for sha in parents:
             if not self.holds(goal, sha):
                 self._commit(goal, sha)
-        try:
-            self.add(goal, objects)
-        except (OSError, pygit2.GitError) as error:
-            _refuse_full_disk(error)
-            raise
+        batches = (each for each in before_commit if isinstance(each, Batch) and each.goal == goal)
+        batch = next(batches, None)
+        if batch is None:
+            batch = Batch(self, goal)
+            before_commit.append(batch)
+        batch.objects.extend(objects)
 
     def has(self, goal: str, sha: str) -> bool:
         """Whether the repository holds this commit."""
@@ -116,8 +132,13 @@ class GitStore:
 
     def add_pack(self, goal: str, objects: Iterable[GitObject]) -> None:
         """Write many objects as one pack."""
-        command = ["git", "-C", str(self.path(goal)), "index-pack", "--stdin"]
-        subprocess.run(command, input=pack(objects), stdout=subprocess.DEVNULL, check=True)
+        made, folder = pack(objects), self.path(goal) / "objects" / "pack"
+        # The index last: who finds it finds the pack.
+        for ending, content in ((".pack", made.data), (".idx", made.index)):
+            written = folder / f"tmp_{made.name}_{threading.get_ident()}{ending}"
+            written.write_bytes(content)
+            written.chmod(0o444)
+            written.replace(folder / f"pack-{made.name}{ending}")
 
     def forget(self) -> None:
         """Open the repositories anew on this thread's next read."""
@@ -231,6 +252,24 @@ class GitStore:
             return self._repo(goal)[sha]
         except (KeyError, ValueError, pygit2.GitError, Unreadable):
             return None
+
+
+@dataclass
+class Batch:
+    """Objects of one goal that are written at once: a few loose, many as one pack."""
+
+    git: GitStore
+    goal: str
+    objects: list[GitObject] = field(default_factory=list)
+
+    def __call__(self) -> None:
+        """Write them."""
+        many = sum(each.kind == "commit" for each in self.objects) >= PACKED
+        try:
+            (self.git.add_pack if many else self.git.add)(self.goal, self.objects)
+        except (OSError, pygit2.GitError) as error:
+            _refuse_full_disk(error)
+            raise
 
 
 _FULL = ("no space left", "quota exceeded")

@@ -218,7 +218,8 @@ def _write(
     parents = [sha for sha in (proposal.parent, proposal.second_parent) if sha]
     author, message = author_of(by.name, by.owner), commit_message(identity, proposal, by)
     commit = commit_object(ready.grown.tree, parents, author, message, work.now)
-    git.write(order.goal, parents, [*ready.grown.objects, commit])
+    objects = [*ready.grown.objects, commit]
+    git.write_with(work.before_commit, order.goal, parents, objects)
     event = ExperimentRegistered(
         goal=order.goal,
         sha=commit.sha,

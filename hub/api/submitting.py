@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from starlette.routing import BaseRoute
@@ -43,7 +43,7 @@ class Submit:
     route: BaseRoute
 
 
-SUBMITS = {
+SUBMITS: dict[str, tuple[type[BaseModel], Callable[..., Any], APIRouter]] = {
     "experiments": (Proposal, experiments.propose, experiments.router),
     "runs": (RunReport, runs.report, runs.router),
 }
