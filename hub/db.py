@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -19,7 +19,6 @@ from sqlmodel import Session
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
-from hub.turns import Turns
 from protocol.base import Time
 from protocol.events import Envelope, Event
 
@@ -118,29 +117,8 @@ _NEWEST = Hot(sa.select(sa.func.max(_events.c.seq)))
 _NEW_EVENTS = Hot(sa.insert(_events), columns=_events.c.keys())
 
 T = TypeVar("T")
-
-
-@dataclass
-class Asked(Generic[T]):
-    """A rule that somebody wants applied, and what came of it."""
-
-    rule: Callable[[Work], T]
-    done: list[T] = field(default_factory=list)
-    error: Exception | None = None
-
-    def apply(self, work: Work) -> None:
-        """Apply it by itself; what it raises is its own matter."""
-        try:
-            with translated(), work.apart():
-                self.done.append(self.rule(work))
-        except Exception as error:
-            self.error = error
-
-    def answer(self) -> T:
-        """What the rule returned; raises what it raised."""
-        if self.error is not None:
-            raise self.error
-        return self.done[0]
+Rule = Callable[[Work], T]
+"""What happens in a transaction."""
 
 
 Clock = Callable[[], Time]
@@ -155,7 +133,6 @@ class Database:
         self.clock = clock
         self.publish: Publish = lambda envelopes: None
         self._disposed = False
-        self._turns: Turns[Asked[Any]] = Turns(self._apply)
         if url.startswith("sqlite"):
             self.writer = _sqlite(url, pool=1, immediate=True)
             self.reader = _sqlite(url, pool=pool, immediate=False)
@@ -185,26 +162,23 @@ class Database:
                 raise
             self._commit(work)
 
-    def together(self, rule: Callable[[Work], T]) -> T:
-        """Apply a rule in one transaction with those of others who wait at this moment.
+    def apply(self, rule: Rule[T]) -> T:
+        """Apply a rule in a transaction of its own."""
+        with self.work() as work:
+            return rule(work)
 
-        Returns, or raises what the rule raised, once all of it is committed.
+    def apply_all(self, rules: Sequence[Rule[T]]) -> list[T | Exception]:
+        """Apply rules in one transaction: what each returns or raises is its own matter.
+
+        Where the transaction as a whole fails, that is what became of each of them.
         """
-        asked = Asked(rule)
-        self._turns.take(asked)
-        return asked.answer()
-
-    def _apply(self, asked: Sequence[Asked[Any]]) -> None:
         try:
+            if len(rules) == 1:
+                return [self.apply(rules[0])]
             with self.work() as work:
-                if len(asked) == 1:
-                    asked[0].done.append(asked[0].rule(work))
-                    return
-                for each in asked:
-                    each.apply(work)
+                return [_attempt(work, rule) for rule in rules]
         except Exception as error:
-            for each in asked:
-                each.error = each.error or error  # nothing was committed
+            return [error] * len(rules)
 
     def _take_turn(self, session: Session) -> None:
         # One writer at a time on both databases (ADR 0020): event numbers stay in commit order,
@@ -247,6 +221,14 @@ class Database:
         # Its pool is gone: nobody else would close it, and PostgreSQL would count it for ever.
         if self._disposed:
             record.invalidate()
+
+
+def _attempt(work: Work, rule: Rule[T]) -> T | Exception:
+    try:
+        with translated(), work.apart():
+            return rule(work)
+    except Exception as error:
+        return error
 
 
 @contextmanager

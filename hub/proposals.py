@@ -10,7 +10,7 @@ from sqlmodel import Session, SQLModel
 
 from hub import containment, gitobjects, goals, leaks, policy_lint, preflight, prior
 from hub.agents import Speaker
-from hub.db import Database, Work
+from hub.db import Database, Rule, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import StaleLease, conflict, digest
 from hub.gitobjects import Grown
@@ -84,20 +84,20 @@ def propose(
     who: Callable[[sa.Connection], Speaker],
     proposal: Proposal,
     trusted_after: int = 0,
-) -> Registered:
-    """Check a proposal while others write, then register it in one short transaction.
+) -> Rule[Registered]:
+    """Check a proposal while others write; returns what is left to do in a transaction.
 
     `who` finds whoever proposes, in the same read as the rest.
 
     Raises:
-        As `prepare` and `register` do.
+        As `prepare` does, and the rule as `register` does.
     """
     with database.read() as session:
         by = who(session.connection())
         known = _KNOWN.first(session.connection(), identity=identity)
         ready = None if known else prepare(session, git, proposal)
-    return database.together(
-        lambda work: register(work, git, identity, by, proposal, ready, trusted_after=trusted_after)
+    return lambda work: register(
+        work, git, identity, by, proposal, ready, trusted_after=trusted_after
     )
 
 

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from hub import board, experiments, goals, leaks, scores
 from hub.agents import Speaker
 from hub.blobs import Blobs
-from hub.db import Database, Work
+from hub.db import Database, Rule, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
 from hub.hot import Hot, HotQuery
@@ -105,14 +105,14 @@ def deliver(
     identity: UUID,
     who: Callable[[sa.Connection], Speaker],
     said: RunReport,
-) -> Receipt:
-    """Take a result with those of others who wait; returns once it is committed.
+) -> Rule[Receipt]:
+    """Keep the large parts of a result; returns what is left to do in a transaction.
 
     `who` finds whoever reports, in the same read as the rest. What answers no order is refused
     before anything of it lies on disk.
 
     Raises:
-        As `report` does.
+        As `report` does, and so does the rule.
     """
     with database.read() as session:
         connection = session.connection()
@@ -120,7 +120,7 @@ def deliver(
         if _KNOWN.first(connection, identity=identity) is None:
             _due(connection, identity, by, said)
     stored = store(blobs, said)
-    return database.together(lambda work: report(work, identity, by, said, stored))
+    return lambda work: report(work, identity, by, said, stored)
 
 
 def report(work: Work, identity: UUID, by: Speaker, said: RunReport, stored: Stored) -> Receipt:

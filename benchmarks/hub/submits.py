@@ -134,7 +134,8 @@ class _Steps:
         text = variant(next(self.number))
         proposal = a_proposal(order, files={"train.py": text}, title=f"Try {next(self.number)}")
         hub = self.hub
-        made = proposals.propose(hub.database, hub.git, uuid4(), self.who, proposal)
+        rule = proposals.propose(hub.database, hub.git, uuid4(), self.who, proposal)
+        made = hub.database.apply(rule)
         order.experiment = made.sha
         self.proposed.append(order)
 
@@ -143,4 +144,5 @@ class _Steps:
         numbers: dict[str, Any] = {f"m{n}": float(n) for n in range(30)}
         order = self.proposed.pop()
         said = a_report(order, metric=0.9, metrics=numbers, curve=CURVE, log=LOG)
-        reports.deliver(self.hub.database, self.hub.blobs, uuid4(), self.who, said)
+        hub = self.hub
+        hub.database.apply(reports.deliver(hub.database, hub.blobs, uuid4(), self.who, said))

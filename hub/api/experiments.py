@@ -7,8 +7,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from hub import containment, experiments, leaks, preflight, prior, proposals, runs
-from hub.api.deps import ACaller, Read, TheHub
+from hub.api.deps import ACaller, Caller, Read, TheHub
 from hub.api.problems import refusals
+from hub.core import Hub
+from hub.db import Rule
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
 from protocol.experiments import (
     Diff,
@@ -45,8 +47,12 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 )
 def propose(identity: UUID, proposal: Proposal, caller: ACaller, hub: TheHub) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
-    trusted_after = hub.settings.trusted_after
-    who = caller.proposer
+    return hub.database.apply(proposing(identity, proposal, caller, hub))
+
+
+def proposing(identity: UUID, proposal: Proposal, caller: Caller, hub: Hub) -> Rule[Registered]:
+    """What is left of a proposal once its text was checked."""
+    who, trusted_after = caller.proposer, hub.settings.trusted_after
     return proposals.propose(hub.database, hub.git, identity, who, proposal, trusted_after)
 
 

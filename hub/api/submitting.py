@@ -24,41 +24,41 @@ from hub import guards
 from hub.api import experiments, problems, runs
 from hub.api.deps import Caller
 from hub.core import Hub
+from hub.db import Rule
 from hub.errors import HubError
+from hub.gathering import Gathering
 from protocol.experiments import Proposal
 from protocol.runs import RunReport
 
-THREADS = 32
-"""Submits at once; they are not those of other requests, so neither can starve the other."""
+THREADS = 8
+"""Submits prepared at once; other requests have other threads, so neither can starve the other."""
 _ADDRESS = re.compile(r"/v1/(experiments|runs)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _JSON = (b"content-type", b"application/json")
+Prepare = Callable[[UUID, Any, Caller, Hub], Rule[BaseModel]]
 
 
 @dataclass(frozen=True)
 class Submit:
-    """How one kind of submit is read and taken, and the route that it is counted under."""
+    """How one kind of submit is read and prepared, and the route that it is counted under."""
 
     model: type[BaseModel]
-    take: Callable[[UUID, Any, Caller, Hub], BaseModel]
+    prepare: Prepare
     route: BaseRoute
 
 
-SUBMITS: dict[str, tuple[type[BaseModel], Callable[..., Any], APIRouter]] = {
-    "experiments": (Proposal, experiments.propose, experiments.router),
-    "runs": (RunReport, runs.report, runs.router),
-}
-
-
 class Submitting:
-    """Does what the two endpoints do, on threads of its own."""
+    """Does what the two endpoints do, and commits together what waits at the same moment."""
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
         self.app = app
         self.hub = hub
         self._threads = ThreadPoolExecutor(THREADS, "submit")
+        self._written = Gathering[Rule[BaseModel], BaseModel](hub.database.apply_all, pause=0.0)
         self._submits = {
-            name: Submit(model, take, next(each for each in router.routes if _is(each, take)))
-            for name, (model, take, router) in SUBMITS.items()
+            "experiments": Submit(
+                Proposal, experiments.proposing, _route(experiments.router, experiments.propose)
+            ),
+            "runs": Submit(RunReport, runs.reporting, _route(runs.router, runs.report)),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,13 +82,11 @@ class Submitting:
         self, scope: Scope, submit: Submit, identity: UUID, said: BaseModel
     ) -> Response:
         caller = Caller(self.hub, guards.said_token(scope), guards.caller(scope))
-        run = contextvars.copy_context().run
-        loop = asyncio.get_running_loop()
-        taking = loop.run_in_executor(
-            self._threads, run, submit.take, identity, said, caller, self.hub
-        )
+        asked = (submit.prepare, identity, said, caller, self.hub)
+        run, loop = contextvars.copy_context().run, asyncio.get_running_loop()
         try:
-            taken = await taking
+            rule = await loop.run_in_executor(self._threads, run, *asked)
+            taken = await self._written.ask(rule)
         except HubError as error:
             return problems.answer(Request(scope), error)
         except OSError as error:
@@ -96,8 +94,8 @@ class Submitting:
         return Response(taken.model_dump_json(), media_type="application/json")
 
 
-def _is(route: BaseRoute, endpoint: Callable[..., Any]) -> bool:
-    return getattr(route, "endpoint", None) is endpoint
+def _route(router: APIRouter, endpoint: Callable[..., Any]) -> BaseRoute:
+    return next(each for each in router.routes if getattr(each, "endpoint", None) is endpoint)
 
 
 def _found(scope: Scope) -> re.Match[str] | None:
