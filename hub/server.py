@@ -1,6 +1,7 @@
 """The web server around the app: patient with nobody, and polite when it stops."""
 
 import asyncio
+import gc
 import signal
 import socket
 from typing import Any, cast
@@ -26,18 +27,24 @@ class PatientProtocol(HttpToolsProtocol):
     header_seconds = HEADER_SECONDS
     _deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _awaiting_headers = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock with the connection."""
         super().connection_made(transport)
         self._start_clock()
 
+    def data_received(self, data: bytes) -> None:
+        """Start it again when a further request begins and its headers are not all there."""
+        super().data_received(data)
+        if self._awaiting_headers and self._deadline is None:
+            self._start_clock()
+
     def on_message_begin(self) -> None:
-        """Start it again with the first byte of each further request."""
+        """The first byte of a request."""
         super().on_message_begin()
         self._header_bytes = 0
-        if self._deadline is None:
-            self._start_clock()
+        self._awaiting_headers = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count what is kept in memory before anybody looks at it."""
@@ -49,6 +56,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The client kept its side."""
+        self._awaiting_headers = False
         self._stop_clock()
         super().on_headers_complete()
 
@@ -89,6 +97,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self.hub = hub
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve; what is loaded by then stays, and the collector looks past it."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connections, say goodbye to sockets, let requests finish."""

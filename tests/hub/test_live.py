@@ -209,6 +209,7 @@ def test_whispers_of_a_moment_are_written_at_once_and_are_no_events(hub: Hub) ->
             await asyncio.sleep(0.2)
             for number in range(50):
                 live.whisper({"progress": number})
+                await asyncio.sleep(0)
             await asyncio.sleep(0.6)
             await asyncio.to_thread(announce, hub, 1)
             await until(lambda: len(wire.texts) == 51)
