@@ -32,9 +32,9 @@ from hub.api import (
 from hub.api.renewing import Renewing
 from hub.api.submitting import Submitting
 from hub.core import Hub
-from hub.guards import Guards
+from hub.guards import Guards, Telling
 from hub.metrics import Measured, Metrics
-from hub.middleware import BodyLimit, RequestIds
+from hub.middleware import BodyLimit, Identities, RequestIds
 from hub.settings import VERSION
 
 # Routes are tried in this order: what is asked most comes first, pages match whatever is left.
@@ -71,20 +71,25 @@ def create_app(hub: Hub) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        # Numbers are at /metrics; to look for a tracer costs each request more than its route.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.hub = hub
-    app.state.metrics = Metrics(hub)
+    app.state.metrics = metrics = Metrics(hub)
     for module in ROUTERS:
         app.include_router(module.router)
     app.include_router(operators.flags)
     app.include_router(sessions.walk)
     problems.install(app, pages.lost)
+    # The last added is met first.
+    identities = Identities()
     app.add_middleware(Submitting, hub=hub)
-    app.add_middleware(Renewing, hub=hub)
     app.add_middleware(Guards, hub=hub)
+    app.add_middleware(Telling, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
-    app.add_middleware(Measured, metrics=app.state.metrics)
-    app.add_middleware(RequestIds)
+    app.add_middleware(Measured, metrics=metrics)
+    app.add_middleware(RequestIds, identities=identities)
+    app.add_middleware(Renewing, hub=hub, metrics=metrics, identities=identities)
     return app
 
 

@@ -60,7 +60,12 @@ def spec(session: Session, goal: GoalRow) -> GoalSpec:
     said = session.execute(query).scalar()
     if said is None:
         raise NotFound(f"Goal {goal.slug!r} has no version {goal.version}.")
-    return _understood(orjson.dumps(said))
+    return understood(said)
+
+
+def understood(rules: object) -> GoalSpec:
+    """What the rules that a goal's version holds mean."""
+    return _understood(orjson.dumps(rules))
 
 
 def rules(session: Session, slug: str) -> GoalSpec:

@@ -1,7 +1,7 @@
 """Around every request: who may ask from where, what a body may hold, what a browser is told."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -68,14 +68,13 @@ class Guards:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        telling = _telling(send, self._secure(scope))
         try:
             await self._at_the_door(scope)
             receive = await self._checked(scope, receive)
         except HubError as error:
-            await _refuse(scope, telling, error)
+            await _refuse(scope, send, error)
             return
-        await self.app(scope, receive, telling)
+        await self.app(scope, receive, send)
 
     async def _at_the_door(self, scope: Scope) -> None:
         _must_be_modest(scope)
@@ -114,7 +113,7 @@ class Guards:
         except BadJson:
             self.hub.limits.failed(caller(scope))
             raise
-        return again(body, receive)
+        return again({"type": "http.request", "body": body, "more_body": False}, receive)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -130,9 +129,25 @@ class Guards:
         except TooMany:
             await _hang_up(receive, send, 1013, "too many sockets from this address")
 
-    def _secure(self, scope: Scope) -> bool:
-        address = self.hub.settings.public_url or scope["scheme"]
-        return bool(address.startswith("https"))
+
+class Telling:
+    """Say with every answer what a browser may do with it."""
+
+    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+        self.app = app
+        self.hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http":
+            send = _telling(send, told(scope, self.hub))
+        await self.app(scope, receive, send)
+
+
+def told(scope: Scope, hub: Hub) -> list[tuple[bytes, bytes]]:
+    """Headers for the browser; over https also that it must stay there."""
+    address = hub.settings.public_url or scope["scheme"]
+    return _TOLD_SECURELY if address.startswith("https") else _TOLD
 
 
 async def _hang_up(receive: Receive, send: Send, code: int, reason: str) -> None:
@@ -158,7 +173,12 @@ def caller(scope: Scope | Mapping[str, Any]) -> str:
 
 def said_token(scope: Scope) -> str:
     """The token in the Authorization header, or nothing."""
-    kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+    return bearer(Headers(scope=scope).get("authorization", ""))
+
+
+def bearer(credentials: str) -> str:
+    """The token in what an Authorization header says, or nothing."""
+    kind, _, token = credentials.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
 
 
@@ -178,7 +198,8 @@ def check_json(body: bytes) -> None:
         return
     try:
         read = json.loads(body.decode(), object_pairs_hook=_no_twins)
-        json.dumps(read, ensure_ascii=False).encode()
+        if b"\\ud" in body or b"\\uD" in body:  # only so can half a character get past UTF-8
+            json.dumps(read, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadJson from error
 
@@ -200,9 +221,9 @@ async def whole(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def again(body: bytes, receive: Receive) -> Receive:
-    """Hand on a body that was read already."""
-    waiting: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+def again(message: Message, receive: Receive) -> Receive:
+    """Hand on what was received already, and then what comes."""
+    waiting = iter([message])
 
     async def _replay() -> Message:
         return next(waiting, None) or await receive()
@@ -210,9 +231,7 @@ def again(body: bytes, receive: Receive) -> Receive:
     return _replay
 
 
-def _telling(send: Send, secure: bool) -> Send:
-    told = _TOLD_SECURELY if secure else _TOLD
-
+def _telling(send: Send, told: list[tuple[bytes, bytes]]) -> Send:
     async def _send(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))

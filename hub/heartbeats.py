@@ -4,6 +4,7 @@ import logging
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,8 +17,7 @@ from hub.tables import AgentRow, OrderRow, TokenRow
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Beat:
+class Beat(NamedTuple):
     """One renewal that is not in the database yet."""
 
     deadline: datetime

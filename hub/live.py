@@ -1,30 +1,111 @@
-"""Live events: one reader of the log per process, fanned out to every socket, encoded once."""
+"""Live events: one reader of the log per process, fanned out to every socket, encoded once.
+
+A socket that keeps up is told by a call that writes a frame made once for all of them; only one
+that is behind has lines waiting in an inbox and a task that sends them (ADR 0024).
+"""
 
 import asyncio
 import contextlib
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
-from sqlmodel import col, select
+from websockets.frames import Frame, Opcode
 
-from hub.db import Database
+from hub.db import Database, translated
 from hub.tables import EventRow
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "agenthub_events"
+FRAMES = "agenthub.frames"
+"""The extension by which our server gives a socket's `Push` to the application."""
+MOMENT = 0.2
+"""Seconds for which what is whispered is kept, to be told together."""
 BATCH = 500
 INBOX = 2000
+
+Line = tuple[int, str]
+"""An event's number and its JSON; what is not in the log has the number 0."""
+Push = Callable[[bytes], bool]
+"""Writes frames to a socket at once, or says that it must be waited for and writes nothing."""
 
 
 class TooSlow(Exception):
     """This socket does not keep up; it is closed with 1013 and resumes by its cursor."""
+
+
+class News(NamedTuple):
+    """Lines for every socket, and the same as bytes for the wire."""
+
+    lines: Sequence[Line]
+    frames: bytes
+
+
+class Listener:
+    """Who is told every line after a cursor: at once while nothing waits, else by its inbox."""
+
+    def __init__(self, after: int, push: Push | None) -> None:
+        self.seen = after
+        self.dropped = False
+        self._push = push
+        self._inbox: deque[Line | None] = deque()
+        self._idle: asyncio.Future[None] | None = None
+
+    def tell(self, news: News) -> bool:
+        """Pass lines on; False if too many wait already."""
+        if self._idle is not None and self._push is not None and self._pushed(news, self._push):
+            return True
+        if len(self._inbox) + len(news.lines) > INBOX:
+            return False
+        self._inbox.extend(news.lines)
+        self._rouse()
+        return True
+
+    def end(self, dropped: bool = False) -> None:
+        """Let it end once its inbox is empty, or with nothing more to say if it was too slow."""
+        if dropped:
+            self.dropped = True
+            self._inbox.clear()
+        self._inbox.append(None)
+        self._rouse()
+
+    async def waiting(self) -> AsyncIterator[str]:
+        """What could not be pushed, in order, until the end.
+
+        Only while this waits for more may lines be pushed: before, older ones are on their way.
+        """
+        while True:
+            while not self._inbox:
+                self._idle = asyncio.get_running_loop().create_future()
+                await self._idle
+            line = self._inbox.popleft()
+            if line is None:
+                return
+            if self._is_new(line):
+                self.seen = max(self.seen, line[0])
+                yield line[1]
+
+    def _pushed(self, news: News, push: Push) -> bool:
+        if not self._is_new(news.lines[0]) or not push(news.frames):
+            return False
+        self.seen = max(self.seen, news.lines[-1][0])
+        return True
+
+    def _is_new(self, line: Line) -> bool:
+        return line[0] == 0 or line[0] > self.seen
+
+    def _rouse(self) -> None:
+        # From here to its next turn it is not idle, though its inbox may be looked at only then.
+        idle, self._idle = self._idle, None
+        if idle is not None and not idle.done():
+            idle.set_result(None)
 
 
 class Live:
@@ -37,7 +118,8 @@ class Live:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.last = 0
-        self._inboxes: set[asyncio.Queue[tuple[int, str] | None]] = set()
+        self._listeners: set[Listener] = set()
+        self._whispers: list[Line] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -65,8 +147,8 @@ class Live:
         self._wake.set()
         if self._task is not None:
             await self._task
-        for inbox in list(self._inboxes):
-            _offer(inbox, None)
+        for listener in self._listeners:
+            listener.end()
         if self._listener is not None:
             await asyncio.to_thread(self._end_listening, self._listener)
         await asyncio.to_thread(self._drain)
@@ -74,7 +156,7 @@ class Live:
     @property
     def sockets(self) -> int:
         """How many listen now."""
-        return len(self._inboxes)
+        return len(self._listeners)
 
     @property
     def stopping(self) -> bool:
@@ -84,7 +166,7 @@ class Live:
     async def emptied(self, seconds: float) -> None:
         """Wait until every socket has had its goodbye, but no longer than this."""
         for _ in range(int(seconds / 0.02)):
-            if not self._inboxes:
+            if not self._listeners:
                 return
             await asyncio.sleep(0.02)
 
@@ -94,47 +176,55 @@ class Live:
             self._loop.call_soon_threadsafe(self._wake.set)
 
     def whisper(self, message: dict[str, Any]) -> None:
-        """Tell every socket something that is not kept: progress of a running lease."""
-        if self._loop is not None and self._inboxes and not self._loop.is_closed():
+        """Tell every socket something that is not kept: progress of a running lease.
+
+        Hundreds may come a second: what comes within a moment is written to each socket at once.
+        """
+        if self._loop is not None and self._listeners and not self._loop.is_closed():
             text = json.dumps(message, separators=(",", ":"))
-            self._loop.call_soon_threadsafe(self._fan_out, [(0, text)])
+            self._loop.call_soon_threadsafe(self._murmur, (0, text))
+
+    def _murmur(self, line: Line) -> None:
+        if not self._whispers:
+            asyncio.get_running_loop().call_later(MOMENT, self._tell_whispers)
+        self._whispers.append(line)
+
+    def _tell_whispers(self) -> None:
+        whispers, self._whispers = self._whispers, []
+        self._fan_out(whispers)
 
     def head(self) -> int:
         """The number of the newest event."""
         with self.database.read() as session:
             return session.execute(sa.select(sa.func.max(EventRow.seq))).scalar() or 0
 
-    async def events(self, after: int) -> AsyncIterator[str]:
+    async def events(self, after: int, push: Push | None = None) -> AsyncIterator[str]:
         """Every event after a cursor as JSON text, old ones from the log, then new ones live.
+
+        With `push` only what it refused, and what comes after that until all of it was taken.
 
         Raises:
             TooSlow: more than 2,000 events wait for this subscriber.
         """
-        inbox: asyncio.Queue[tuple[int, str] | None] = asyncio.Queue(INBOX + 1)
-        self._inboxes.add(inbox)  # first subscribe, then read the log: nothing falls between
+        listener = Listener(after, push)
+        self._listeners.add(listener)  # first subscribe, then read the log: nothing falls between
         try:
-            seen = after
-            while batch := await asyncio.to_thread(self.read_after, seen):
+            async for batch in self._batches(after):
                 for seq, text in batch:
                     yield text
-                    seen = seq
-            while (item := await inbox.get()) is not None:
-                seq, text = item
-                if seq == 0 or seq > seen:
-                    seen = max(seen, seq)
-                    yield text
-            if inbox not in self._inboxes:
+                    listener.seen = seq
+            async for text in listener.waiting():
+                yield text
+            if listener.dropped:
                 raise TooSlow
         finally:
-            self._inboxes.discard(inbox)
+            self._listeners.discard(listener)
 
-    def read_after(self, seq: int, goal: str | None = None) -> list[tuple[int, str]]:
+    def read_after(self, seq: int, goal: str | None = None) -> list[Line]:
         """Up to 500 events after a cursor, encoded."""
-        query = select(EventRow.seq, EventRow.at, EventRow.body).where(col(EventRow.seq) > seq)
-        if goal is not None:
-            query = query.where(col(EventRow.goal) == goal)
-        with self._reading(), self.database.read() as session:
-            rows = session.exec(query.order_by(col(EventRow.seq)).limit(BATCH)).all()
+        query = _AFTER if goal is None else _AFTER.where(_events.goal == goal)
+        with self._reading(), translated(), self.database.reader.connect() as connection:
+            rows = connection.execute(query, {"after": seq}).all()
         return [(seq, _encode(seq, at, body)) for seq, at, body in rows]
 
     @contextlib.contextmanager
@@ -160,17 +250,25 @@ class Live:
                 await asyncio.wait_for(self._wake.wait(), timeout=5.0)
             self._wake.clear()
             with _logging_trouble():
-                while batch := await asyncio.to_thread(self.read_after, self.last):
+                async for batch in self._batches(self.last):
                     self.last = batch[-1][0]
                     self._fan_out(batch)
 
-    def _fan_out(self, batch: Iterable[tuple[int, str]]) -> None:
-        for item in batch:
-            for inbox in list(self._inboxes):
-                if not _offer(inbox, item):
-                    self._inboxes.discard(inbox)
-                    inbox.get_nowait()
-                    _offer(inbox, None)
+    async def _batches(self, after: int) -> AsyncIterator[Sequence[Line]]:
+        """What the log holds after a cursor; a batch that is not full is the last."""
+        full = True
+        while full:
+            batch = await asyncio.to_thread(self.read_after, after)
+            full = len(batch) == BATCH
+            if batch:
+                after = batch[-1][0]
+                yield batch
+
+    def _fan_out(self, lines: Sequence[Line]) -> None:
+        news = News(lines, b"".join(_frame(text) for _, text in lines))
+        for listener in [each for each in self._listeners if not each.tell(news)]:
+            self._listeners.discard(listener)
+            listener.end(dropped=True)
 
     def _listen(self) -> None:
         # A connection of its own: whoever listens for ever must not sit in the workers' pool.
@@ -190,20 +288,27 @@ class Live:
         listener.join(timeout=6)
 
 
+# Built once, and run without a session: every event waits for this before a thousand sockets do.
+_events = sa.inspect(EventRow).local_table.c
+_AFTER = (
+    sa.select(_events.seq, _events.at, _events.body)
+    .where(_events.seq > sa.bindparam("after"))
+    .order_by(_events.seq)
+    .limit(BATCH)
+)
+
+
 def _text(address: sa.URL) -> str:
     return address.render_as_string(hide_password=False)
 
 
-def _offer(inbox: asyncio.Queue[tuple[int, str] | None], item: tuple[int, str] | None) -> bool:
-    try:
-        inbox.put_nowait(item)
-    except asyncio.QueueFull:
-        return False
-    return True
-
-
 def _encode(seq: int, at: datetime, body: Mapping[str, Any]) -> str:
     return json.dumps({"seq": seq, "at": at.isoformat(), "event": body}, separators=(",", ":"))
+
+
+def _frame(text: str) -> bytes:
+    """A WebSocket message as a server sends it: whole, unmasked, the same for every socket."""
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
 @contextlib.contextmanager

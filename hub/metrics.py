@@ -12,6 +12,7 @@ from sqlmodel import col
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.core import Hub
+from hub.middleware import begun
 from hub.tables import AgentRow, ExperimentRow, OrderRow, RunRow
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -82,7 +83,7 @@ class Measured:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status = begun(scope), 500
 
         async def _send(message: Message) -> None:
             nonlocal status

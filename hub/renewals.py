@@ -95,21 +95,22 @@ class Renewals:
         """
         order = found.held(said.epoch)
         renewal = work.renew(order, found.terms[order.goal], found.by.wish, found.now)
-        told = said.model_dump(mode="json")
-        beat = {name: told[name] for name in ("epoch", "phase", "fraction", "step", "loss")}
-        self.heartbeats.beat(order.id, Beat(renewal.deadline, found.now, **beat))
-        about = {"lease": str(order.id), "goal": order.goal, "experiment": order.experiment}
-        self.live.whisper({"progress": {**about, "agent": found.by.name, **told}})
+        what = (said.epoch, said.phase, said.fraction, said.step, said.loss)
+        self.heartbeats.beat(order.id, Beat(renewal.deadline, found.now, *what))
+        if self.live.sockets:
+            about = {"lease": str(order.id), "goal": order.goal, "experiment": order.experiment}
+            told = said.model_dump(mode="json")
+            self.live.whisper({"progress": {**about, "agent": found.by.name, **told}})
         return renewal
 
     def look_up(self, asks: Sequence[Ask]) -> list[Found | Exception]:
-        """What is true for each of them: three queries for all, and two for each of their goals."""
+        """What is true for each of them: three queries for all."""
         now = self.database.clock()
         with self.database.read() as session:
             tokens_of = _tokens(session, asks)
             orders = _held(session, asks)
-            slugs = {order.goal for order in orders.values()}
-            terms = {slug: work.terms(session, self.settings, slug) for slug in slugs}
+            goals = {order.goal for order in orders.values()}
+            terms = work.terms(session, self.settings, goals)
 
         def found(ask: Ask) -> Found | Exception:
             try:

@@ -1,5 +1,6 @@
 """Work orders: the hub decides what is worth doing, and leases it to one agent until a deadline."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from hub.errors import NotYours
 from hub.gitstore import GitStore
 from hub.minds import Mind
 from hub.settings import VERSION, Settings
-from hub.tables import AgentRow, ExperimentRow, GoalRow, NoticeRow, OrderRow
+from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, OrderRow
 from protocol.events import ExperimentAbandoned, LeaseClaimed, LeaseEnded
 from protocol.experiments import Operator, Status
 from protocol.work import (
@@ -190,11 +191,26 @@ class Terms:
     reason: str
 
 
-def terms(session: Session, settings: Settings, slug: str) -> Terms:
-    """A goal's terms as they are now."""
-    goal = goals.find(session, slug)
-    longest = goals.spec(session, goal).timeout_seconds * settings.lease_hard_cap_factor
-    return Terms(settings.lease_seconds, longest, goal.state == "closed", goal.state_reason)
+def terms(session: Session, settings: Settings, slugs: Collection[str]) -> dict[str, Terms]:
+    """The terms of these goals as they are now."""
+    found = session.execute(_RULES, {"slugs": list(slugs)})
+    return {
+        slug: Terms(
+            settings.lease_seconds,
+            goals.understood(rules).timeout_seconds * settings.lease_hard_cap_factor,
+            state == "closed",
+            reason,
+        )
+        for slug, state, reason, rules in found
+    }
+
+
+_goals, _versions = (sa.inspect(each).local_table.c for each in (GoalRow, GoalVersionRow))
+_RULES = sa.select(_goals.slug, _goals.state, _goals.state_reason, _versions.spec).where(
+    _goals.slug.in_(sa.bindparam("slugs", expanding=True)),
+    _versions.goal == _goals.slug,
+    _versions.version == _goals.version,
+)
 
 
 def held(order: Held | None, by: str, epoch: int) -> Held:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from hub.api.deps import TheHub
 from hub.core import Hub
-from hub.live import TooSlow
+from hub.live import FRAMES, TooSlow
 
 router = APIRouter(tags=["live"])
 TRY_AGAIN = 1013
@@ -54,7 +54,8 @@ async def _send(socket: WebSocket, hub: Hub, after: int) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # gone before it was told
         await socket.send_text(json.dumps({"hello": {"seq": hub.live.last, "after": after}}))
         try:
-            async for text in hub.live.events(after):
+            push = socket.scope.get("extensions", {}).get(FRAMES)
+            async for text in hub.live.events(after, push):
                 await socket.send_text(text)
         except TooSlow:
             await socket.close(TRY_AGAIN, "too slow; connect again with after=")

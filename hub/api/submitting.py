@@ -72,7 +72,8 @@ class Submitting:
         try:
             said = submit.model.model_validate_json(body)
         except ValidationError:
-            await self.app(scope, guards.again(body, receive), send)
+            message = {"type": "http.request", "body": body, "more_body": False}
+            await self.app(scope, guards.again(message, receive), send)
             return
         scope["route"] = submit.route  # the metrics count it under this name
         answer = await self._answer(scope, submit, identity, said)
