@@ -83,13 +83,13 @@ def create_app(hub: Hub) -> FastAPI:
     problems.install(app, pages.lost)
     # The last added is met first.
     identities = Identities()
-    app.add_middleware(Submitting, hub=hub)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(Telling, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)
     app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(RequestIds, identities=identities)
-    app.add_middleware(Renewing, hub=hub, metrics=metrics, identities=identities)
+    for quick in (Submitting, Renewing):
+        app.add_middleware(quick, hub=hub, metrics=metrics, identities=identities)
     return app
 
 

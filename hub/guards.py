@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -196,12 +197,25 @@ def check_json(body: bytes) -> None:
     """Raise BadJson for what Python would read, and nobody should mean."""
     if not body:
         return
+    if _reads_back(body):
+        return
     try:
         read = json.loads(body.decode(), object_pairs_hook=_no_twins)
         if b"\\ud" in body or b"\\uD" in body:  # only so can half a character get past UTF-8
             json.dumps(read, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadJson from error
+
+
+def _reads_back(body: bytes) -> bool:
+    """Whether the body is what a strict reader would write again, so that it lost nothing.
+
+    True of nearly all that our clients send, and several times cheaper to find out.
+    """
+    try:
+        return orjson.dumps(orjson.loads(body)) == body
+    except ValueError:
+        return False
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

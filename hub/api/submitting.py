@@ -14,92 +14,111 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
-from pydantic import BaseModel, ValidationError
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from pydantic import BaseModel
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub import guards
-from hub.api import experiments, problems, runs
+from hub.api import experiments, quick, runs
 from hub.api.deps import Caller
 from hub.core import Hub
 from hub.db import Rule
 from hub.errors import HubError
 from hub.gathering import Gathering
+from hub.metrics import Metrics
+from hub.middleware import SLOW_SECONDS, Identities, begun
 from protocol.experiments import Proposal
 from protocol.runs import RunReport
 
 THREADS = 8
 """Submits prepared at once; other requests have other threads, so neither can starve the other."""
 _ADDRESS = re.compile(r"/v1/(experiments|runs)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-_JSON = (b"content-type", b"application/json")
 Prepare = Callable[[UUID, Any, Caller, Hub], Rule[BaseModel]]
 
 
 @dataclass(frozen=True)
 class Submit:
-    """How one kind of submit is read and prepared, and the route that it is counted under."""
+    """How one kind of submit is read, prepared and answered."""
 
     model: type[BaseModel]
     prepare: Prepare
-    route: BaseRoute
+    road: quick.Road
 
 
 class Submitting:
     """Does what the two endpoints do, and commits together what waits at the same moment."""
 
-    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+    def __init__(self, app: ASGIApp, hub: Hub, metrics: Metrics, identities: Identities) -> None:
         self.app = app
         self.hub = hub
         self._threads = ThreadPoolExecutor(THREADS, "submit")
         self._written = Gathering[Rule[BaseModel], BaseModel](hub.database.apply_all, pause=0.0)
+        proposed = quick.route_of(experiments.router, experiments.propose)
+        reported = quick.route_of(runs.router, runs.report)
+        roads = [quick.Road(hub, metrics, identities, each, "PUT") for each in (proposed, reported)]
         self._submits = {
-            "experiments": Submit(
-                Proposal, experiments.proposing, _route(experiments.router, experiments.propose)
-            ),
-            "runs": Submit(RunReport, runs.reporting, _route(runs.router, runs.report)),
+            "experiments": Submit(Proposal, experiments.proposing, roads[0]),
+            "runs": Submit(RunReport, runs.reporting, roads[1]),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a submit; pass anything else on."""
-        found = _found(scope)
+        found, token = self._found(scope)
         if found is None:
             await self.app(scope, receive, send)
             return
-        submit, identity = self._submits[found[1]], UUID(found[2])
-        body = await guards.whole(receive)
+        begun(scope)
+        submit, body = self._submits[found[1]], _Body()
         try:
-            said = submit.model.model_validate_json(body)
-        except ValidationError:
-            message = {"type": "http.request", "body": body, "more_body": False}
-            await self.app(scope, guards.again(message, receive), send)
+            said = submit.model.model_validate_json(await body.read(receive))
+        except (ValueError, TimeoutError, HubError):
+            await self.app(scope, body.again(receive), send)
             return
-        scope["route"] = submit.route  # the metrics count it under this name
-        answer = await self._answer(scope, submit, identity, said)
-        await answer(scope, receive, send)
-
-    async def _answer(
-        self, scope: Scope, submit: Submit, identity: UUID, said: BaseModel
-    ) -> Response:
-        caller = Caller(self.hub, guards.said_token(scope), guards.caller(scope))
-        asked = (submit.prepare, identity, said, caller, self.hub)
-        run, loop = contextvars.copy_context().run, asyncio.get_running_loop()
+        caller = Caller(self.hub, token, guards.caller(scope))
         try:
-            rule = await loop.run_in_executor(self._threads, run, *asked)
-            taken = await self._written.ask(rule)
-        except HubError as error:
-            return problems.answer(Request(scope), error)
-        except OSError as error:
-            return await problems.disk(Request(scope), error)
-        return Response(taken.model_dump_json(), media_type="application/json")
+            taken = await self._take(submit, UUID(found[2]), said, caller)
+        except Exception as error:
+            await submit.road.refuse(scope, receive, send, error)
+            return
+        await submit.road.say(scope, send, taken.model_dump_json().encode())
+
+    def _found(self, scope: Scope) -> tuple[re.Match[str] | None, str]:
+        """The address and the token, if all before the body is as our clients send it."""
+        if scope["type"] != "http" or scope["method"] != "PUT" or scope["query_string"]:
+            return None, ""
+        found = _ADDRESS.fullmatch(scope["path"])
+        token = quick.token(scope["headers"], self.hub.settings.body_limit) if found else ""
+        return (found, token) if token and self.hub.limits.vouched(token) else (None, "")
+
+    async def _take(
+        self, submit: Submit, identity: UUID, said: BaseModel, caller: Caller
+    ) -> BaseModel:
+        run, loop = contextvars.copy_context().run, asyncio.get_running_loop()
+        asked = (submit.prepare, identity, said, caller, self.hub)
+        return await self._written.ask(await loop.run_in_executor(self._threads, run, *asked))
 
 
-def _route(router: APIRouter, endpoint: Callable[..., Any]) -> BaseRoute:
-    return next(each for each in router.routes if getattr(each, "endpoint", None) is endpoint)
+class _Body:
+    """A body as it comes, so that it can be handed on from where it was left."""
 
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
 
-def _found(scope: Scope) -> re.Match[str] | None:
-    if scope["type"] != "http" or scope["method"] != "PUT" or _JSON not in scope["headers"]:
-        return None
-    return _ADDRESS.fullmatch(scope["path"])
+    async def read(self, receive: Receive) -> bytes:
+        """The whole body, if it comes in time and reads as it should.
+
+        Raises:
+            TimeoutError: it did not come.
+            BadJson: nobody should mean it; the longer road says so.
+        """
+        async with asyncio.timeout(SLOW_SECONDS):
+            while not self.messages or self.messages[-1].get("more_body", False):
+                self.messages.append(await receive())
+        body = b"".join(each.get("body", b"") for each in self.messages)
+        guards.check_json(body)
+        return body
+
+    def again(self, receive: Receive) -> Receive:
+        """What came already, and then what comes."""
+        for message in reversed(self.messages):
+            receive = guards.again(message, receive)
+        return receive

@@ -12,6 +12,13 @@ from tests.faults.ledger import Ledger
 
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[2]
+HASTY = """
+        opened = self.work()
+        done = rule(opened.__enter__())
+        __import__("threading").Timer(0.3, opened.__exit__, (None, None, None)).start()
+        return done
+"""
+"""Answers before it commits."""
 
 
 def a_hub_with(code: Path, file: str, guard: str, broken: str) -> Path:
@@ -42,8 +49,8 @@ def finish_one(hub: HubProcess) -> Ledger:
 def test_a_hub_that_acknowledges_before_it_commits_is_found_out(
     hub: HubProcess, tmp_path: Path
 ) -> None:
-    guard = 'Depends(_work, scope="function")'
-    hub.code = a_hub_with(tmp_path / "code", "hub/api/deps.py", guard, "Depends(_work)")
+    guard = "        with self.work() as work:\n            return rule(work)\n"
+    hub.code = a_hub_with(tmp_path / "code", "hub/db.py", guard, HASTY)
     hub.start(failpoint="before_commit:run.reported")
 
     volunteer = finish_one(hub)
@@ -59,9 +66,13 @@ def test_a_hub_that_forgets_which_results_it_knows_is_found_out(
     hub: HubProcess, tmp_path: Path
 ) -> None:
     guard = "        return _again(work, known, by, body)\n"
-    broken = "        known.id = UUID(int=known.id.int ^ 1)\n        work.session.flush()\n"
-    hub.code = a_hub_with(tmp_path / "code", "hub/runs.py", guard, broken)
-    take_out(hub.code, "hub/runs.py", "        raise AlreadyReported\n", "        pass\n")
+    forget = "UPDATE runs SET id = '{0.hex}' WHERE id = '{1.hex}'"
+    broken = (
+        "        other = UUID(int=identity.int ^ 1)\n"
+        f'        work.connection.exec_driver_sql("{forget}".format(other, identity))\n'
+    )
+    hub.code = a_hub_with(tmp_path / "code", "hub/reports.py", guard, broken)
+    take_out(hub.code, "hub/reports.py", "        raise AlreadyReported\n", "        pass\n")
     hub.start()
 
     volunteer = finish_one(hub)

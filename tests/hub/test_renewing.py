@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from hub import guards
 from hub.api import renewing
+from hub.api.quick import Road
 from hub.api.renewing import Renewing
 from hub.core import Hub
 from hub.errors import TooMany
@@ -133,13 +134,13 @@ def test_a_plain_renewal_takes_the_shorter_road_and_is_counted_by_its_route(
 ) -> None:
     order = volta.claim()
     taken: list[bytes] = []
-    say = Renewing._say
+    say = Road.say
 
-    async def noted(self: Renewing, scope: Any, send: Any, body: bytes) -> None:
+    async def noted(self: Road, scope: Any, send: Any, body: bytes) -> None:
         taken.append(body)
         await say(self, scope, send, body)
 
-    monkeypatch.setattr(Renewing, "_say", noted)
+    monkeypatch.setattr(Road, "say", noted)
 
     status = _answered(http, SHORT, Ask(order.lease, volta.token, _body(order.epoch)))[0]
 
