@@ -81,10 +81,6 @@ class Hot:
         """The first column of the first row, or None."""
         return next((next(row) for row in self._ask(connection, said)), None)
 
-    def values(self, connection: sa.Connection, **said: Any) -> list[Any]:
-        """The first column of every row."""
-        return [next(row) for row in self._ask(connection, said)]
-
     def _ask(self, connection: sa.Connection, said: Mapping[str, Any]) -> Rows:
         compiled = self._for(connection.dialect)
         with _driver(connection, compiled.text) as driver:

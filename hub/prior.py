@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
@@ -12,15 +12,15 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from hub import likeness, novelty
 from hub.errors import HubError
-from hub.hot import Hot
+from hub.hot import Hot, HotQuery
 from hub.likeness import Change
 from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Earlier, Status
 from protocol.goals import GoalSpec
 
 SIBLINGS = 200
-REMEMBERED = 4096
-"""Experiments whose words are kept in memory."""
+FAMILIES = 32
+"""Parents whose children's words are kept in memory."""
 MOST = 50
 """Experiments that share a hash: on other parents the same may have been tried a thousand times."""
 
@@ -96,33 +96,69 @@ def _measured(goal: str, same: sa.ColumnElement[bool]) -> SelectOfScalar[Experim
     return select(made).where(same, here, col(made.status) != Status.ABANDONED.value)
 
 
-def alike(session: Session, goal: str, parent: str, mine: Change) -> Earlier | None:
-    """An earlier child of the same parent whose diff and hypothesis read the same."""
-    shas = _SIBLINGS.values(session.connection(), goal=goal, parent=parent)
-    found = likeness.nearest(mine, _changes(session, shas))
-    if found is None or found[1] < likeness.ALIKE:
-        return None
-    nearest = col(ExperimentRow.sha) == shas[found[0]]
-    return told(session.exec(select(ExperimentRow).where(nearest)).one(), "likeness")
+@dataclass(frozen=True)
+class Sibling:
+    """A child of a parent, by its number, and what it changed and said."""
+
+    sha: str
+    number: int
+    change: Change
 
 
-_remembered: OrderedDict[str, Change] = OrderedDict()
+class _Row(NamedTuple):
+    sha: str
+    number: int
+    title: str
+    hypothesis: str
+    patch: dict[str, Any]
+
+
+_families: OrderedDict[tuple[str, str], list[Sibling]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _changes(session: Session, shas: Sequence[str]) -> list[Change]:
-    """What experiments changed and said, which never changes: the newest asked for are kept."""
+def siblings(session: Session, goal: str, parent: str) -> list[Sibling]:
+    """A parent's newest children as they are committed, the newest first.
+
+    What they changed and said never changes: popular parents are kept, and only what is new is
+    read. Some may have been abandoned since.
+    """
     with _lock:
-        known = {sha: kept for sha in shas if (kept := _remembered.get(sha))}
-    missing = [sha for sha in shas if sha not in known] if len(known) < len(shas) else []
-    if missing:
-        rows = session.connection().execute(_WORDS, {"shas": missing})
-        known |= {sha: _changed(*said) for sha, *said in rows}
-        with _lock:
-            _remembered.update((sha, known[sha]) for sha in missing)
-            while len(_remembered) > REMEMBERED:
-                _remembered.popitem(last=False)
-    return [known[sha] for sha in shas]
+        known = _families.pop((goal, parent), [])
+    found = (_since(session.connection(), goal, parent, known) + known)[:SIBLINGS]
+    with _lock:
+        _families[goal, parent] = found
+        while len(_families) > FAMILIES:
+            _families.popitem(last=False)
+    return found
+
+
+def _since(
+    connection: sa.Connection, goal: str, parent: str, known: Sequence[Sibling]
+) -> list[Sibling]:
+    after = known[0].number if known else -1
+    rows = _SIBLINGS.all(connection, goal=goal, parent=parent, after=after)
+    return [
+        Sibling(row.sha, row.number, _changed(row.title, row.hypothesis, row.patch)) for row in rows
+    ]
+
+
+def alike(
+    session: Session, goal: str, parent: str, mine: Change, known: Sequence[Sibling]
+) -> Earlier | None:
+    """An earlier child of the same parent whose diff and hypothesis read the same.
+
+    `known` are its siblings as they were a moment ago; those that came since are looked at as well.
+    """
+    every = [*_since(session.connection(), goal, parent, known), *known]
+    while found := likeness.nearest(mine, [each.change for each in every]):
+        if found[1] < likeness.ALIKE:
+            return None
+        nearest = col(ExperimentRow.sha) == every.pop(found[0]).sha
+        row = session.exec(select(ExperimentRow).where(nearest)).one()
+        if row.status != Status.ABANDONED.value:
+            return told(row, "likeness")
+    return None
 
 
 def elsewhere(session: Session, goal: str, mine: Keys, refused: int) -> Earlier | None:
@@ -148,13 +184,13 @@ _here = _made.goal.concat("") == _GOAL
 _SAME = Hot(sa.select(_made.sha).where(_alike, _here, _kept).order_by(_made.number).limit(1))
 _altered = sa.select(_made.sha).where(_made.change == sa.bindparam("change"), _here, _kept)
 _ELSEWHERE = Hot(_altered.order_by(_made.number.desc()).limit(1))
-_children = sa.select(_made.sha).where(
-    _made.goal == _GOAL, _made.parent == sa.bindparam("parent"), _kept
+_children = sa.select(*(_made[name] for name in _Row._fields)).where(
+    _made.goal == _GOAL,
+    _made.parent == sa.bindparam("parent"),
+    _made.number > sa.bindparam("after"),
+    _kept,
 )
-_SIBLINGS = Hot(_children.order_by(_made.number.desc()).limit(SIBLINGS))
-_WORDS = sa.select(_made.sha, _made.title, _made.hypothesis, _made.patch).where(
-    _made.sha.in_(sa.bindparam("shas", expanding=True))
-)
+_SIBLINGS = HotQuery(_children.order_by(_made.number.desc()).limit(SIBLINGS), _Row)
 
 
 def change(patch: Mapping[str, Any], title: str, hypothesis: str) -> Change:

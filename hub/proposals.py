@@ -39,6 +39,7 @@ class Ready:
     seen: Sequence[policy_lint.Seen]
     keys: prior.Keys
     change: Change
+    siblings: Sequence[prior.Sibling]
 
 
 class _Known(NamedTuple):
@@ -125,6 +126,7 @@ def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
         seen=policy_lint.news(before, before | changed),
         keys=prior.keys(spec, before, before | changed),
         change=prior.change(patch, proposal.title, proposal.hypothesis),
+        siblings=prior.siblings(session, slug, parent),
     )
 
 
@@ -175,8 +177,9 @@ def _held(work: Work, proposal: Proposal, by: Speaker) -> _Order:
 
 def _refuse_repeats(work: Work, order: _Order, ready: Ready) -> None:
     """Answer with the earlier result; how often that happened is kept with the order."""
+    family = (order.goal, str(order.parent))
     earlier = prior.find(work.session, order.goal, ready.keys)
-    earlier = earlier or prior.alike(work.session, order.goal, str(order.parent), ready.change)
+    earlier = earlier or prior.alike(work.session, *family, ready.change, ready.siblings)
     if earlier is None and order.kind == Kind.EXPLORE.value:
         earlier = prior.elsewhere(work.session, order.goal, ready.keys, order.refused)
     if earlier is None:
