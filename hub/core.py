@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from hub import search, values
+from hub import prior, search, values
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.clock import SteadyClock
@@ -46,6 +46,7 @@ class Hub:
     clock: Clock
     database: Database
     git: GitStore
+    families: prior.Families
     blobs: Blobs
     live: Live
     heartbeats: Heartbeats
@@ -89,6 +90,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         clock=clock,
         database=database,
         git=git,
+        families=prior.Families(),
         blobs=open_blobs(settings.blob_url, settings.data),
         live=live,
         heartbeats=heartbeats,

@@ -113,24 +113,27 @@ class _Row(NamedTuple):
     patch: dict[str, Any]
 
 
-_families: OrderedDict[tuple[str, str], list[Sibling]] = OrderedDict()
-_lock = threading.Lock()
+class Families:
+    """The newest children of popular parents, as one hub's database has them."""
 
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], list[Sibling]] = OrderedDict()
+        self._lock = threading.Lock()
 
-def siblings(session: Session, goal: str, parent: str) -> list[Sibling]:
-    """A parent's newest children as they are committed, the newest first.
+    def of(self, session: Session, goal: str, parent: str) -> list[Sibling]:
+        """A parent's newest children as they are committed, the newest first.
 
-    What they changed and said never changes: popular parents are kept, and only what is new is
-    read. Some may have been abandoned since.
-    """
-    with _lock:
-        known = _families.pop((goal, parent), [])
-    found = (_since(session.connection(), goal, parent, known) + known)[:SIBLINGS]
-    with _lock:
-        _families[goal, parent] = found
-        while len(_families) > FAMILIES:
-            _families.popitem(last=False)
-    return found
+        What they changed and said never changes, so only what is new is read. Some may have been
+        abandoned since.
+        """
+        with self._lock:
+            known = self._known.pop((goal, parent), [])
+        found = (_since(session.connection(), goal, parent, known) + known)[:SIBLINGS]
+        with self._lock:
+            self._known[goal, parent] = found
+            while len(self._known) > FAMILIES:
+                self._known.popitem(last=False)
+        return found
 
 
 def _since(

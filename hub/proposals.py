@@ -81,9 +81,11 @@ class _Parent(NamedTuple):
 def propose(
     database: Database,
     git: GitStore,
+    families: prior.Families,
     identity: UUID,
     who: Callable[[sa.Connection], Speaker],
     proposal: Proposal,
+    *,
     trusted_after: int = 0,
 ) -> Rule[Registered]:
     """Check a proposal while others write; returns what is left to do in a transaction.
@@ -96,13 +98,13 @@ def propose(
     with database.read() as session:
         by = who(session.connection())
         known = _KNOWN.first(session.connection(), identity=identity)
-        ready = None if known else prepare(session, git, proposal)
+        ready = None if known else prepare(session, git, families, proposal)
     return lambda work: register(
         work, git, identity, by, proposal, ready, trusted_after=trusted_after
     )
 
 
-def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
+def prepare(session: Session, git: GitStore, families: prior.Families, proposal: Proposal) -> Ready:
     """Everything about a proposal that needs no lock: parsing costs more than all the rest.
 
     Raises:
@@ -126,7 +128,7 @@ def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
         seen=policy_lint.news(before, before | changed),
         keys=prior.keys(spec, before, before | changed),
         change=prior.change(patch, proposal.title, proposal.hypothesis),
-        siblings=prior.siblings(session, slug, parent),
+        siblings=families.of(session, slug, parent),
     )
 
 
@@ -155,7 +157,7 @@ def register(
         return _again(work, known, by, digest(proposal.model_dump_json()))
     order = _held(work, proposal, by)
     parent = _placed(work, order, proposal)
-    ready = ready or prepare(work.session, git, proposal)
+    assert ready is not None, "a proposal that was known is known"
     held_back = containment.gate(work, by.owner, ready.seen, trusted_after)
     _refuse_repeats(work, order, ready)
     sha = _write(work, git, identity, by, proposal, ready, parent=parent, order=order)

@@ -134,7 +134,7 @@ class _Steps:
         text = variant(next(self.number))
         proposal = a_proposal(order, files={"train.py": text}, title=f"Try {next(self.number)}")
         hub = self.hub
-        rule = proposals.propose(hub.database, hub.git, uuid4(), self.who, proposal)
+        rule = proposals.propose(hub.database, hub.git, hub.families, uuid4(), self.who, proposal)
         made = hub.database.apply(rule)
         order.experiment = made.sha
         self.proposed.append(order)

@@ -53,7 +53,9 @@ def propose(identity: UUID, proposal: Proposal, caller: ACaller, hub: TheHub) ->
 def proposing(identity: UUID, proposal: Proposal, caller: Caller, hub: Hub) -> Rule[Registered]:
     """What is left of a proposal once its text was checked."""
     who, trusted_after = caller.proposer, hub.settings.trusted_after
-    return proposals.propose(hub.database, hub.git, identity, who, proposal, trusted_after)
+    return proposals.propose(
+        hub.database, hub.git, hub.families, identity, who, proposal, trusted_after=trusted_after
+    )
 
 
 @router.get("/{sha}", responses=refusals(NotFound, Ambiguous))

@@ -138,7 +138,7 @@ def _rules(hub: Hub, rates: list[float]) -> tuple[list[Rule[Registered]], list[U
     for row, rate in zip(rows, rates, strict=True):
         order = Order(row.id, 1, "toy", "n", 1, parent=root)
         said = a_proposal(order, learning_rate=rate)
-        rules.append(proposals.propose(hub.database, hub.git, an_id(), _volta, said))
+        rules.append(proposals.propose(hub.database, hub.git, hub.families, an_id(), _volta, said))
     return rules, [row.id for row in rows]
 
 
