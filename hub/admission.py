@@ -5,12 +5,12 @@ from datetime import datetime
 from hub import tokens
 from hub.errors import Forbidden, Unauthorized
 from hub.limits import Limits
-from hub.tables import TokenRow
+from hub.tokens import Row
 
 
 def admit(
-    limits: Limits, row: TokenRow | None, token: str, address: str, now: datetime, *scopes: str
-) -> TokenRow:
+    limits: Limits, row: Row | None, token: str, address: str, now: datetime, *scopes: str
+) -> Row:
     """The row, if it is this token's and of one of these kinds.
 
     Raises:

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from hub import invites, tokens
 from hub.db import Work
 from hub.errors import HubError, NotFound, Unauthorized
+from hub.hot import HotQuery
 from hub.ops_tables import OperatorRow
 from hub.tables import (
     AgentRow,
@@ -172,6 +173,51 @@ def behind(session: Session, token: TokenRow) -> tuple[AgentRow, OwnerRow]:
     if agent is None:
         raise Unauthorized
     return agent, session.get_one(OwnerRow, agent.owner)
+
+
+class Speaker(NamedTuple):
+    """Who hands something in."""
+
+    name: str
+    owner: str
+    state: str
+
+
+class Holder(NamedTuple):
+    """A token as it is kept, and the agent that it speaks for, if there is one."""
+
+    id: str
+    kind: str
+    digest: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    name: str | None
+    owner: str
+    state: str
+    per_minute: int | None
+
+    @property
+    def speaker(self) -> Speaker:
+        """The agent; raises Unauthorized if there is none."""
+        if self.name is None:
+            raise Unauthorized
+        return Speaker(self.name, self.owner, self.state)
+
+
+_tables = SQLModel.metadata.tables
+_tokens, _agents, _owners = _tables["tokens"].c, _tables["agents"].c, _tables["owners"].c
+HOLDER = HotQuery(
+    sa.select(
+        *(_tokens[name] for name in Holder._fields[:5]),
+        *(_agents[name] for name in Speaker._fields),
+        _owners.per_minute,
+    )
+    .select_from(_tables["tokens"])
+    .outerjoin(_tables["agents"], _agents.name == _tokens.subject)
+    .outerjoin(_tables["owners"], _owners.name == _agents.owner)
+    .where(_tokens.id == sa.bindparam("token")),
+    Holder,
+)
 
 
 def find(session: Session, name: str) -> AgentRow:

@@ -30,6 +30,7 @@ from hub.api import (
     work,
 )
 from hub.api.renewing import Renewing
+from hub.api.submitting import Submitting
 from hub.core import Hub
 from hub.guards import Guards, Telling
 from hub.metrics import Measured, Metrics
@@ -82,6 +83,7 @@ def create_app(hub: Hub) -> FastAPI:
     problems.install(app, pages.lost)
     # The last added is met first.
     identities = Identities()
+    app.add_middleware(Submitting, hub=hub)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(Telling, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)

@@ -1,21 +1,23 @@
 """The message board: channels, topics, posts and replies; the hub posts results by itself."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from hub import experiments, leaks, voices
 from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import HubError, NotFound, NotYours
+from hub.experiments import Reported
+from hub.hot import Hot
 from hub.markdown import render
-from hub.tables import AgentRow, ChannelRow, ExperimentRow, PostRow, RunRow
+from hub.tables import AgentRow, ChannelRow, ExperimentRow, PostRow, blank
 from protocol.board import Channel, Post, PostDraft, PostPreview, Reactions
 from protocol.events import PostWritten
 from protocol.goals import GoalSpec
@@ -163,17 +165,13 @@ def references(session: Session, body: str) -> list[ExperimentRow]:
 def _publish(work: Work, row: PostRow) -> PostRow:
     work.session.add(row)
     work.session.flush()
-    work.announce(
-        PostWritten(
-            goal=row.goal,
-            post=row.id,
-            channel=row.channel,
-            topic=row.topic,
-            author=row.author,
-            line=row.body.splitlines()[0][:120],
-        )
-    )
+    told = {"goal": row.goal, "channel": row.channel, "topic": row.topic, "author": row.author}
+    _announce(work, row.body, post=row.id, **told)
     return row
+
+
+def _announce(work: Work, body: str, **told: Any) -> None:
+    work.announce(PostWritten(**told, line=body.splitlines()[0][:120]))
 
 
 def writer_of(session: Session, post: PostRow) -> str | None:
@@ -187,32 +185,40 @@ def writer_of(session: Session, post: PostRow) -> str | None:
     return author.owner if author else None
 
 
-def post_result(work: Work, experiment: ExperimentRow, run: RunRow, spec: GoalSpec) -> PostRow:
+def post_result(work: Work, experiment: Reported, run: Mapping[str, Any], spec: GoalSpec) -> None:
     """Post a run's result to `results`, one topic per goal, in a form that agents can parse."""
     outcome = (
-        f"{spec.metric.name}: {run.metric:.6f}"
-        if run.metric is not None
-        else f"{spec.metric.name}: --- ({run.failure}: {run.failure_detail[:120]})"
+        f"{spec.metric.name}: {run['metric']:.6f}"
+        if run["metric"] is not None
+        else f"{spec.metric.name}: --- ({run['failure']}: {run['failure_detail'][:120]})"
     )
     body = (
-        f"`{experiment.sha[:7]}` #{experiment.number} {run.kind} on {run.device_class}: "
+        f"`{experiment.sha[:7]}` #{experiment.number} {run['kind']} on {run['device_class']}: "
         f"{outcome} | {experiment.title}"
     )
-    row = PostRow(
-        id=uuid5(RESULT_IDS, str(run.id)),
-        channel="results",
-        topic=experiment.goal,
-        author=run.agent,
-        author_kind="hub",
-        kind="result",
-        body=body,
-        html=render(body, [experiment.sha]),
-        goal=experiment.goal,
-        experiment=experiment.sha,
-        references=[experiment.sha],
-        created_at=work.now,
-    )
-    return _publish(work, row)
+    said = {
+        "id": uuid5(RESULT_IDS, str(run["id"])),
+        "channel": "results",
+        "topic": experiment.goal,
+        "author": run["agent"],
+        "goal": experiment.goal,
+    }
+    content = {
+        "author_kind": "hub",
+        "kind": "result",
+        "body": body,
+        "html": render(body, [experiment.sha]),
+        "experiment": experiment.sha,
+        "references": [experiment.sha],
+        "created_at": work.now,
+    }
+    _NEW.run(work.connection, **{**_BLANK, **said, **content})
+    _announce(work, body, post=said.pop("id"), **said)
+
+
+_posts = SQLModel.metadata.tables["posts"]
+_NEW = Hot(sa.insert(_posts).inline(), columns=set(_posts.c.keys()) - {"seq"})
+_BLANK = blank(PostRow)
 
 
 def channels(session: Session) -> list[Channel]:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
+from sqlmodel import col, select
+
 from hub.db import Work
 from hub.errors import HubError
 from hub.ops_tables import FindingRow, FlagRow
 from hub.policy_lint import Seen
-from hub.tables import AgentRow, ExperimentRow, OwnerRow
+from hub.tables import ExperimentRow, OwnerRow
 
 POLICY = "policy"
 """Who raises the flags that hold a proposal back."""
@@ -19,7 +21,7 @@ class PolicyRefused(HubError):
     code, status = "policy_refused", 422
 
 
-def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> bool:
+def gate(work: Work, owner: str, seen: Sequence[Seen], trusted_after: int) -> bool:
     """Whether a proposal must wait for an operator before others may run it.
 
     Raises:
@@ -28,7 +30,7 @@ def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> 
     levels = {one.level for one in seen}
     if not levels & {"deny", "review"}:
         return False
-    trusted = work.session.get_one(OwnerRow, by.owner).trust >= trusted_after
+    trusted = work.session.get_one(OwnerRow, owner).trust >= trusted_after
     if "deny" in levels and not trusted:
         worst = [one for one in seen if one.level == "deny"]
         lines = "; ".join(f"{one.path}:{one.line} {one.detail}" for one in worst[:3])
@@ -36,12 +38,12 @@ def gate(work: Work, by: AgentRow, seen: Sequence[Seen], trusted_after: int) -> 
     return "deny" in levels or not trusted
 
 
-def record(work: Work, row: ExperimentRow, seen: Sequence[Seen], held: bool) -> None:
+def record(work: Work, sha: str, owner: str, seen: Sequence[Seen], held: bool) -> None:
     """Keep the findings with their experiment; a held one waits in the operators' queue."""
     for one in seen:
         work.session.add(
             FindingRow(
-                experiment=row.sha,
+                experiment=sha,
                 rule=one.rule,
                 level=one.level,
                 path=one.path[:200],
@@ -51,14 +53,15 @@ def record(work: Work, row: ExperimentRow, seen: Sequence[Seen], held: bool) -> 
         )
     if not held:
         return
+    row = work.session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
     row.forbidden = True
     said = "; ".join(f"{one.path}:{one.line} {one.detail}" for one in seen if one.level != "note")
     work.session.add(
         FlagRow(
             id=uuid4(),
             kind="experiment",
-            object=row.sha,
-            concerns=row.owner,
+            object=sha,
+            concerns=owner,
             by=POLICY,
             reason=said[:400],
             created_at=work.now,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
+from hub.hot import Hot
 from hub.tables import EventRow
 from protocol.base import Time
 from protocol.events import Envelope, Event
@@ -32,27 +33,49 @@ class NewerSchema(HubError):
     code, status = "newer_schema", 500
 
 
+class Writing(Session):
+    """A session whose events are written with whatever else it flushes, all in one statement."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__(engine, expire_on_commit=False)
+        self.events: list[dict[str, Any]] = []
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Write what waits; a query by the session does so first."""
+        super().flush(objects)
+        if self.events:
+            _NEW_EVENTS.run_each(self.connection(), self.events)
+            self.events = []
+
+
 @dataclass
 class Work:
     """One transaction: a session, the time it happens at, and the events it will announce."""
 
-    session: Session
+    session: Writing
     now: datetime
     announced: list[Envelope] = field(default_factory=list)
+    before_commit: list[Callable[[], None]] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     keep_on_refusal: bool = False
     _seq: int | None = None
+    _connection: sa.Connection | None = None
+
+    @property
+    def connection(self) -> sa.Connection:
+        """Past the session: for the few statements that run for each experiment and each run."""
+        # Not a cached_property: until Python 3.12 its lock is one for all, and this waits its turn.
+        if self._connection is None:
+            self._connection = self.session.connection()
+        return self._connection
 
     @property
     def next_seq(self) -> int:
         """The number that the next event of this transaction will get."""
         if self._seq is None:
-            if self.session.get_bind().dialect.name == "postgresql":
-                self.session.execute(sa.text("select pg_notify('agenthub_events', '')"))
-            # Past the session: its query would write down a half-made row first.
-            query = sa.select(sa.func.max(EventRow.seq))
-            last = self.session.connection().execute(query).scalar()
-            self._seq = (last or 0) + 1
+            if self.connection.dialect.name == "postgresql":
+                self.connection.execute(sa.text("select pg_notify('agenthub_events', '')"))
+            self._seq = (_NEWEST.value(self.connection) or 0) + 1
         return self._seq
 
     def announce(self, event: Event) -> int:
@@ -60,11 +83,42 @@ class Work:
         seq = self.next_seq
         self._seq = seq + 1
         body = event.model_dump(mode="json")
-        self.session.add(
-            EventRow(seq=seq, at=self.now, type=event.type, goal=event.goal, body=body)
+        self.session.events.append(
+            {"seq": seq, "at": self.now, "type": event.type, "goal": event.goal, "body": body}
         )
         self.announced.append(Envelope(seq=seq, at=self.now, event=event))
         return seq
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Undo what is done within if it fails, and nothing else; what a refusal keeps is kept."""
+        before, seq = (len(self.announced), len(self.after_commit)), self._seq
+        self.session.flush()
+        self.connection.exec_driver_sql("SAVEPOINT apart")
+        try:
+            yield
+            self.session.flush()
+        except Exception as error:
+            if isinstance(error, HubError) and self.keep_on_refusal:
+                self.session.flush()
+                raise
+            self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT apart")
+            self.session.expunge_all()
+            self.session.events, self._seq = [], seq
+            del self.announced[before[0] :], self.after_commit[before[1] :]
+            raise
+        finally:
+            self.keep_on_refusal = False
+            self.connection.exec_driver_sql("RELEASE SAVEPOINT apart")
+
+
+_events = EventRow.metadata.tables["events"]
+_NEWEST = Hot(sa.select(sa.func.max(_events.c.seq)))
+_NEW_EVENTS = Hot(sa.insert(_events), columns=_events.c.keys())
+
+T = TypeVar("T")
+Rule = Callable[[Work], T]
+"""What happens in a transaction."""
 
 
 Clock = Callable[[], Time]
@@ -97,7 +151,7 @@ class Database:
     @contextmanager
     def work(self) -> Iterator[Work]:
         """One transaction: commits once at the end, then tells the world."""
-        with translated(), Session(self.writer, expire_on_commit=False) as session:
+        with translated(), Writing(self.writer) as session:
             self._take_turn(session)
             work = Work(session, self.clock())
             try:
@@ -107,6 +161,24 @@ class Database:
                     self._commit(work)
                 raise
             self._commit(work)
+
+    def apply(self, rule: Rule[T]) -> T:
+        """Apply a rule in a transaction of its own."""
+        with self.work() as work:
+            return rule(work)
+
+    def apply_all(self, rules: Sequence[Rule[T]]) -> list[T | Exception]:
+        """Apply rules in one transaction: what each returns or raises is its own matter.
+
+        Where the transaction as a whole fails, that is what became of each of them.
+        """
+        try:
+            if len(rules) == 1:
+                return [self.apply(rules[0])]
+            with self.work() as work:
+                return [_attempt(work, rule) for rule in rules]
+        except Exception as error:
+            return [error] * len(rules)
 
     def _take_turn(self, session: Session) -> None:
         # One writer at a time on both databases (ADR 0020): event numbers stay in commit order,
@@ -118,11 +190,14 @@ class Database:
     @contextmanager
     def rehearsal(self) -> Iterator[Work]:
         """A transaction that is always taken back, to see what one would do."""
-        with translated(), Session(self.writer, expire_on_commit=False) as session:
+        with translated(), Writing(self.writer) as session:
             yield Work(session, self.clock())
             session.rollback()
 
     def _commit(self, work: Work) -> None:
+        work.session.flush()
+        for first in work.before_commit:
+            first()
         failpoint("before_commit", work.announced)
         work.session.commit()
         failpoint("after_commit_before_reply", work.announced)
@@ -146,6 +221,14 @@ class Database:
         # Its pool is gone: nobody else would close it, and PostgreSQL would count it for ever.
         if self._disposed:
             record.invalidate()
+
+
+def _attempt(work: Work, rule: Rule[T]) -> T | Exception:
+    try:
+        with translated(), work.apart():
+            return rule(work)
+    except Exception as error:
+        return error
 
 
 @contextmanager

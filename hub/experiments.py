@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import repeat
 from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
@@ -12,8 +13,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub.db import Work
-from hub.errors import Ambiguous, BodyChanged, HubError, NotFound, NotYours
-from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow
+from hub.errors import Ambiguous, BodyChanged, HubError, NotFound
+from hub.tables import ExperimentRow, GoalRow
 from protocol.events import Conflict
 from protocol.experiments import Experiment, Spread, Standing
 
@@ -30,21 +31,21 @@ class StaleLease(HubError):
     code, status = "stale_lease", 409
 
 
-def held(work: Work, lease: UUID, epoch: int, by: AgentRow) -> OrderRow:
-    """The order that this agent still holds at this epoch, locked.
+class Reported(NamedTuple):
+    """What an experiment was before a run of it was reported, and how large its goal is."""
 
-    Raises:
-        StaleLease: it ended, or went to somebody else at a later epoch.
-        NotYours: it is another agent's.
-    """
-    order = work.session.get(OrderRow, lease, with_for_update=True)
-    if order is None:
-        raise NotFound("There is no such lease; ask for new work.")
-    if order.epoch != epoch or order.state != "leased":
-        raise StaleLease
-    if order.agent != by.name:
-        raise NotYours
-    return order
+    sha: str
+    goal: str
+    number: int
+    title: str
+    lease: UUID | None
+    status: str
+    failure: str | None
+    metric: float | None
+    finished_at: datetime | None
+    score: float | None
+    next_number: int
+    noise_sd: float | None
 
 
 def digest(text: str) -> str:

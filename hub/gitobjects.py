@@ -1,17 +1,13 @@
-"""Git objects as bytes: what a blob, a tree and a commit are, and a pack of many.
+"""Git objects as bytes: what a blob, a tree and a commit are.
 
-Written after git's own documents (gitformat-pack, git-hash-object), so that a commit's name can be
+Written after git's own documents (git-hash-object), so that a commit's name can be
 computed from the database alone, without a repository and without trusting one.
 """
 
 import hashlib
-import struct
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-_KINDS = {"commit": 1, "tree": 2, "blob": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +23,34 @@ class GitObject:
         """Name a body."""
         header = f"{kind} {len(body)}\0".encode()
         return cls(kind, body, hashlib.sha1(header + body, usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file's text and its blob's sha."""
+
+    text: str
+    sha: str
+
+
+Files = Mapping[str, File]
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """The files of a commit, the sha of its tree, and the blobs and trees new to its parent."""
+
+    files: Files
+    tree: str
+    objects: list[GitObject]
+
+
+def grow(parent: Files, changed: Mapping[str, str]) -> Grown:
+    """Put the changed files' text in place of the parent's."""
+    blobs = {path: blob(text) for path, text in changed.items()}
+    files = {**parent, **{path: File(changed[path], made.sha) for path, made in blobs.items()}}
+    folders = trees({path: file.sha for path, file in files.items()})
+    return Grown(files, folders[-1].sha, [*blobs.values(), *folders])
 
 
 def blob(text: str) -> GitObject:
@@ -67,23 +91,3 @@ def commit(
     lines = [f"tree {tree}", *(f"parent {sha}" for sha in parents)]
     lines += [f"author {author} {when}", f"committer {committer} {when}", "", message]
     return GitObject.of("commit", "\n".join(lines).encode())
-
-
-def pack(objects: Iterable[GitObject]) -> bytes:
-    """A version 2 pack without deltas; `git index-pack` and `git repack` do the rest."""
-    unique = {each.sha: each for each in objects}
-    body = struct.pack(">4sII", b"PACK", 2, len(unique))
-    parts = [body, *(_packed(each) for each in unique.values())]
-    whole = b"".join(parts)
-    return whole + hashlib.sha1(whole, usedforsecurity=False).digest()
-
-
-def _packed(each: GitObject) -> bytes:
-    size = len(each.body)
-    header = bytearray([_KINDS[each.kind] << 4 | size & 15])
-    size >>= 4
-    while size:
-        header[-1] |= 0x80
-        header.append(size & 0x7F)
-        size >>= 7
-    return bytes(header) + zlib.compress(each.body, 1)

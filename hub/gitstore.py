@@ -2,25 +2,31 @@
 
 import errno
 import re
-import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import pygit2
-from pygit2.enums import DiffOption, FileMode, ObjectType
+from pygit2.enums import DiffOption, ObjectType
 
+from hub import gitobjects, overlap
 from hub.errors import HubError, StorageFull
-from hub.gitobjects import GitObject, pack
+from hub.gitobjects import File, Files, GitObject
+from hub.gitpacks import pack
 from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 
 COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
 MAX_DIFF_LINES = 5000
+PACKED = 4
+"""So many commits at once are worth a pack; three loose files each take 25 KB of disk."""
+MOST_TREES = 64
+"""Commits whose files are kept in memory."""
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 T = TypeVar("T")
@@ -36,26 +42,6 @@ class Unreadable(HubError):
     retry_after = 60.0
 
 
-@dataclass(frozen=True)
-class CommitDraft:
-    """What a commit is made of: `files` are those that differ from the first parent."""
-
-    parents: tuple[str, ...]
-    files: Mapping[str, str]
-    author: str
-    email: str
-    message: str
-    time: datetime
-
-
-@dataclass(frozen=True)
-class Written:
-    """A commit that is now in the repository."""
-
-    sha: str
-    tree: str
-
-
 class GitStore:
     """One bare repository per goal, below one folder."""
 
@@ -64,6 +50,8 @@ class GitStore:
         self.recall: Callable[[str, str], bool] = lambda goal, sha: False
         """Asked for a commit that is not here: makes it from the database, or says False."""
         self._local = threading.local()
+        self._trees: OrderedDict[tuple[str, str], Files] = OrderedDict()
+        self._lock = threading.Lock()
 
     def path(self, goal: str) -> Path:
         """Where the goal's bare repository lies."""
@@ -85,34 +73,34 @@ class GitStore:
         }.items():
             repo.config[key] = value
 
-    def write(self, goal: str, draft: CommitDraft) -> Written:
-        """Write blob, tree and commit objects; no ref moves, an orphan is harmless.
+    def write(self, goal: str, parents: Iterable[str], objects: Iterable[GitObject]) -> None:
+        """Write a commit's objects; no ref moves, an orphan is harmless.
 
         Raises:
             StorageFull: the disk has no room for them.
-            Unreadable: the parents cannot be read, and were not to be made again.
+            Unreadable: the parents are not there, and were not to be made again.
         """
-        try:
-            return self._healing(goal, list(draft.parents), lambda: self._write(goal, draft))
-        except OSError as error:
-            _refuse_full_disk(error)
-            raise
+        batch = Batch(self, goal)
+        self.write_with([batch], goal, parents, objects)
+        batch()
 
-    def _write(self, goal: str, draft: CommitDraft) -> Written:
-        index = pygit2.Index()
-        if draft.parents:
-            index.read_tree(self._commit(goal, draft.parents[0]).tree)
-        repo = self._repo(goal)
-        for path, text in draft.files.items():
-            blob = repo.create_blob(text.encode())
-            index.add(pygit2.IndexEntry(path, blob, FileMode.BLOB))
-        tree = index.write_tree(repo)
-        when = int(draft.time.timestamp())
-        author = pygit2.Signature(draft.author, draft.email, when, 0)
-        committer = pygit2.Signature(COMMITTER, COMMITTER_EMAIL, when, 0)
-        parents: list[pygit2.Oid | str] = list(draft.parents)
-        sha = repo.create_commit(None, author, committer, draft.message, tree, parents)
-        return Written(str(sha), str(tree))
+    def write_with(
+        self,
+        before_commit: list[Callable[[], None]],
+        goal: str,
+        parents: Iterable[str],
+        objects: Iterable[GitObject],
+    ) -> None:
+        """The same before a transaction commits, together with all that it writes."""
+        for sha in parents:
+            if not self.holds(goal, sha):
+                self._commit(goal, sha)
+        batches = (each for each in before_commit if isinstance(each, Batch) and each.goal == goal)
+        batch = next(batches, None)
+        if batch is None:
+            batch = Batch(self, goal)
+            before_commit.append(batch)
+        batch.objects.extend(objects)
 
     def has(self, goal: str, sha: str) -> bool:
         """Whether the repository holds this commit."""
@@ -144,30 +132,43 @@ class GitStore:
 
     def add_pack(self, goal: str, objects: Iterable[GitObject]) -> None:
         """Write many objects as one pack."""
-        command = ["git", "-C", str(self.path(goal)), "index-pack", "--stdin"]
-        subprocess.run(command, input=pack(objects), stdout=subprocess.DEVNULL, check=True)
+        made, folder = pack(objects), self.path(goal) / "objects" / "pack"
+        # The index last: who finds it finds the pack.
+        for ending, content in ((".pack", made.data), (".idx", made.index)):
+            written = folder / f"tmp_{made.name}_{threading.get_ident()}{ending}"
+            written.write_bytes(content)
+            written.chmod(0o444)
+            written.replace(folder / f"pack-{made.name}{ending}")
 
     def forget(self) -> None:
         """Open the repositories anew on this thread's next read."""
         self._local.__dict__.pop("repos", None)
+        with self._lock:
+            self._trees.clear()
 
     def files(self, goal: str, sha: str) -> dict[str, str]:
         """Every file of a commit as text."""
-        return self._healing(goal, [sha], lambda: self._files(goal, sha))
+        return {path: file.text for path, file in self.tree_of(goal, sha).items()}
 
-    def _files(self, goal: str, sha: str) -> dict[str, str]:
+    def tree_of(self, goal: str, sha: str) -> Files:
+        """Every file of a commit with its blob's sha; a popular parent's are kept."""
+        with self._lock:
+            known = self._trees.pop((goal, sha), None)
+        found = known or self._healing(goal, [sha], lambda: self._files(goal, sha))
+        with self._lock:
+            self._trees[goal, sha] = found
+            while len(self._trees) > MOST_TREES:
+                self._trees.popitem(last=False)
+        return found
+
+    def _files(self, goal: str, sha: str) -> Files:
         tree = self._commit(goal, sha).tree
         repo = self._repo(goal)
-        return {path: _text(repo, oid) for path, oid in _walk(repo, tree)}
+        return {path: File(_text(repo, oid), str(oid)) for path, oid in _walk(repo, tree)}
 
     def tree(self, goal: str, sha: str) -> str:
         """The sha of a commit's tree: equal trees are equal experiments."""
         return str(self._commit(goal, sha).tree.id)
-
-    def patch(self, goal: str, base: str, sha: str) -> dict[str, list[Edit]]:
-        """The line edits that turn `base` into `sha`, per file, with no context."""
-        patches = self._healing(goal, [base, sha], lambda: self._patches(goal, base, sha, 0))
-        return {patch.delta.new_file.path: _edits(patch) for patch in patches}
 
     def diff(
         self,
@@ -253,6 +254,24 @@ class GitStore:
             return None
 
 
+@dataclass
+class Batch:
+    """Objects of one goal that are written at once: a few loose, many as one pack."""
+
+    git: GitStore
+    goal: str
+    objects: list[GitObject] = field(default_factory=list)
+
+    def __call__(self) -> None:
+        """Write them."""
+        many = sum(each.kind == "commit" for each in self.objects) >= PACKED
+        try:
+            (self.git.add_pack if many else self.git.add)(self.goal, self.objects)
+        except (OSError, pygit2.GitError) as error:
+            _refuse_full_disk(error)
+            raise
+
+
 _FULL = ("no space left", "quota exceeded")
 _TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE, "commit": ObjectType.COMMIT}
 
@@ -273,6 +292,14 @@ def _intact(odb: pygit2.Odb, each: GitObject) -> bool:
     return body == each.body
 
 
+def commit_object(
+    tree: str, parents: Sequence[str], author: tuple[str, str], message: str, time: datetime
+) -> GitObject:
+    """A commit as this hub writes it: an agent is its author, the hub its committer."""
+    signatures = ("{} <{}>".format(*author), f"{COMMITTER} <{COMMITTER_EMAIL}>")
+    return gitobjects.commit(tree, parents, signatures, message, time)
+
+
 def author_of(agent: str | None, owner: str | None) -> tuple[str, str]:
     """Name and address that a commit bears: an agent's, or the hub's own for a baseline."""
     if agent is None:
@@ -291,6 +318,18 @@ def apply(text: str, edits: list[Edit]) -> str:
     for start, count, replacement in reversed(edits):
         parts[start : start + count] = [replacement]
     return "".join(parts)
+
+
+def edits(old: str, new: str) -> list[Edit]:
+    """The line edits that turn one text into another, with no context."""
+    head, tail = overlap.lines(old, new)
+    gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
+    first = old.count("\n", 0, head)
+    if not gone or not come or len(lines(gone)) == len(lines(come)) == 1:
+        return [(first, len(lines(gone)), come)] if gone or come else []
+    texts = (gone.encode(), come.encode())  # a patch reads them for as long as it is read itself
+    patch = pygit2.Patch.create_from(*texts, context_lines=0)
+    return [(first + start, count, text) for start, count, text in _edits(patch)]
 
 
 def _edits(patch: pygit2.Patch) -> list[Edit]:

@@ -7,12 +7,13 @@ from uuid import UUID, uuid5
 
 import orjson
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel, col
 
-from hub import prior
+from hub import gitobjects, prior
 from hub.db import Work
 from hub.errors import HubError, NotFound
-from hub.gitstore import CommitDraft, GitStore, author_of
+from hub.gitstore import GitStore, author_of, commit_object
+from hub.hot import Hot
 from hub.markdown import render
 from hub.tables import ChannelRow, ExperimentRow, GoalRow, GoalVersionRow, OrderRow
 from protocol.events import ExperimentRegistered, GoalChanged
@@ -65,6 +66,28 @@ def spec(session: Session, goal: GoalRow) -> GoalSpec:
 def understood(rules: object) -> GoalSpec:
     """What the rules that a goal's version holds mean."""
     return _understood(orjson.dumps(rules))
+
+
+def rules(session: Session, slug: str) -> GoalSpec:
+    """The committed rules of a goal by its name: what proposals and reports ask for each time.
+
+    Raises:
+        NotFound: there is no such goal.
+    """
+    said = _RULES.value(session.connection(), goal=slug)
+    if said is None:
+        raise NotFound(f"There is no goal {slug!r} on this hub; `hub goal list` shows them.")
+    return _understood(orjson.dumps(said))
+
+
+_kept, _goals = SQLModel.metadata.tables["goal_versions"].c, SQLModel.metadata.tables["goals"].c
+_RULES = Hot(
+    sa.select(_kept.spec).where(
+        _goals.slug == sa.bindparam("goal"),
+        _kept.goal == _goals.slug,
+        _kept.version == _goals.version,
+    )
+)
 
 
 @functools.lru_cache(maxsize=256)
@@ -202,11 +225,12 @@ def _open_channels(work: Work) -> None:
 def _baseline(work: Work, git: GitStore, spec: GoalSpec, files: Mapping[str, str]) -> ExperimentRow:
     git.create(spec.name)
     message = f"Baseline of {spec.name}\n\n{spec.question.strip()}\n"
-    draft = CommitDraft((), files, *author_of(None, None), message, work.now)
-    written = git.write(spec.name, draft)
+    grown = gitobjects.grow({}, files)
+    commit = commit_object(grown.tree, (), author_of(None, None), message, work.now)
+    git.write(spec.name, (), [*grown.objects, commit])
     row = ExperimentRow(
-        id=uuid5(ROOT_IDS, written.sha),
-        sha=written.sha,
+        id=uuid5(ROOT_IDS, commit.sha),
+        sha=commit.sha,
         goal=spec.name,
         number=0,
         title="baseline",
@@ -215,7 +239,7 @@ def _baseline(work: Work, git: GitStore, spec: GoalSpec, files: Mapping[str, str
         operator=Operator.BASELINE.value,
         patch={"files": dict(files)},
         canonical=prior.keys(spec, None, files).canonical,
-        tree=written.tree,
+        tree=grown.tree,
         created_at=work.now,
         status=Status.RUNNING.value,
         verdict="Waiting for its first run.",

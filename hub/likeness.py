@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 ALIKE = 0.9
 """From this cosine on a change is taken for the earlier one."""
@@ -27,6 +28,7 @@ class Change:
     added: str
     said: str
 
+    @cached_property
     def numbers(self) -> tuple[float, ...]:
         """The numbers in the added code, in their order and however they are written."""
         return tuple(float(found) for found in _NUMBER.findall(self.added))
@@ -40,8 +42,8 @@ class Change:
 
 def nearest(change: Change, earlier: Sequence[Change]) -> tuple[int, float] | None:
     """The place of the earlier change most like this one, and how alike (0 to 1)."""
-    numbers = change.numbers()
-    same = [place for place, other in enumerate(earlier) if other.numbers() == numbers]
+    numbers = change.numbers
+    same = [place for place, other in enumerate(earlier) if other.numbers == numbers]
     if not same:
         return None
     terms = {place: earlier[place].terms() for place in same}
@@ -56,7 +58,7 @@ def ranked(change: Change, earlier: Sequence[Change]) -> list[tuple[int, float]]
     """
     terms = {place: each.terms() for place, each in enumerate(earlier)}
     found = [
-        (place, score if earlier[place].numbers() == change.numbers() else OTHER_NUMBERS * score)
+        (place, score if earlier[place].numbers == change.numbers else OTHER_NUMBERS * score)
         for place, score in _scored(change.terms(), terms)
     ]
     return sorted(found, key=lambda each: (-each[1], each[0]))

@@ -14,13 +14,12 @@ import operator
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 
-from hub import statements
+from hub import overlap, statements
 
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
-"""What the parser says of a source that it will not read."""
 MAX_FOLDED = 10**18
 """Larger results of constant arithmetic stay as written: 9**9**9 must not be computed."""
 
@@ -38,9 +37,10 @@ _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
 _TOKENS = re.compile(r"#[^\n]*|\w+|[^\w\s]")
 
 
+@functools.lru_cache(maxsize=256)
 def canonical(source: str) -> str:
     """Hash of what the code says: equal for edits that change nothing; never raises."""
-    return _facts(source)[0]
+    return _hash("tree " + " ".join(each.whole for each in _meanings(source) if each.whole))
 
 
 def canonical_tree(files: Mapping[str, str]) -> str:
@@ -66,8 +66,13 @@ def change_key(parent: str, child: str) -> str:
     return _hash(repr(_altered(parent, child)))
 
 
+@functools.lru_cache(maxsize=64)
 def _altered(parent: str, child: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    before, after = _facts(parent)[1], _facts(child)[1]
+    old, new = _meanings(parent), _meanings(child)
+    head, tail = overlap.ends(old, new)
+    middles = (*old[head : len(old) - tail], *new[head : len(new) - tail])
+    touched = {key for each in middles for key, _ in each.parts}
+    before, after = (_placed(each, touched) for each in (old, new))
     return sorted(before.items() - after.items()), sorted(after.items() - before.items())
 
 
@@ -98,34 +103,39 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Meaning:
     """A statement's hash (none if it does nothing), and its parts' hashes by their place."""
 
     whole: str
     parts: tuple[tuple[str, str], ...]
 
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The places of its parts."""
+        return frozenset(key for key, _ in self.parts)
+
 
 # A popular parent comes with every proposal on it.
 @functools.lru_cache(maxsize=256)
-def _facts(source: str) -> tuple[str, Mapping[str, str]]:
-    """A source's hash and its statements'."""
+def _meanings(source: str) -> tuple[_Meaning, ...]:
+    """What each statement of a source means; what is no Python is one statement of its lines."""
     try:
-        found = [_meaning(each.text) for each in statements.split(source)]
-    except UNREADABLE:
-        lines = enumerate(source.splitlines())
-        return _hash("tokens " + _tokens(source)), {f"line {n}": _tokens(line) for n, line in lines}
-    whole = _hash("tree " + " ".join(each.whole for each in found if each.whole))
-    return whole, _placed(part for each in found for part in each.parts)
+        return tuple(_meaning(each.text) for each in statements.split(source))
+    except statements.UNREADABLE:
+        lines = tuple((f"line {n}", _tokens(line)) for n, line in enumerate(source.splitlines()))
+        return (_Meaning(_hash("tokens " + _tokens(source)), lines),)
 
 
-def _placed(parts: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """What stands at the same place twice is told apart by its turn."""
+def _placed(meanings: Sequence[_Meaning], touched: Set[str]) -> dict[str, str]:
+    """The parts at these places; what stands at the same place twice is told apart by its turn."""
     turns: Counter[str] = Counter()
     placed: dict[str, str] = {}
-    for key, value in parts:
-        turns[key] += 1
-        placed[f"{key} {turns[key]}"] = value
+    for each in meanings:
+        for key, value in each.parts if not touched.isdisjoint(each.keys) else ():
+            if key in touched:
+                turns[key] += 1
+                placed[f"{key} {turns[key]}"] = value
     return placed
 
 
@@ -140,7 +150,7 @@ def _look(text: str) -> _Meaning:
             plain = _Plain().visit(ast.parse(text))
         whole = _hash(ast.dump(plain)) if plain.body else ""
         return _Meaning(whole, tuple(_parts(plain)))
-    except (*UNREADABLE, OverflowError):
+    except (*statements.UNREADABLE, OverflowError):
         tokens = _hash("tokens " + _tokens(text))
         return _Meaning(tokens, (("whole", tokens),))
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hub import statements
+from hub import overlap, statements
 from hub.statements import Statement
 
 Level = Literal["deny", "review", "note"]
@@ -157,11 +157,25 @@ class Seen:
 
 
 def news(before: Mapping[str, str], after: Mapping[str, str]) -> list[Seen]:
-    """What the files `after` do that none of the files `before` did, by line."""
+    """What the files `after` do that none of the files `before` did, by line.
+
+    Statements that both have say the same in both, unless names stand for something else now.
+    """
     allowed = HARMLESS | _modules(before)
-    known = Counter(_key(one) for one in _all(before, allowed))
-    found: list[Seen] = []
-    for one in _all(after, allowed):
+    known: Counter[tuple[str, str]] = Counter()
+    seen: list[Seen] = []
+    for path, text in sorted(after.items()):
+        was = before.get(path, "")
+        if not path.endswith(".py") or was == text:
+            continue
+        old, new = _statements(was), _statements(text)
+        if _names(was) == _names(text):
+            head, tail = overlap.ends(_texts(old), _texts(new))
+            old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+        known.update(_key(one) for one in _told(path, old, _names(was), allowed))
+        seen += _told(path, new, _names(text), allowed)
+    found = []
+    for one in seen:
         if known[_key(one)] > 0:
             known[_key(one)] -= 1
         else:
@@ -173,37 +187,41 @@ def _key(seen: Seen) -> tuple[str, str]:
     return seen.rule, seen.detail
 
 
+def _texts(found: Sequence[Statement]) -> list[str]:
+    return [each.text for each in found]
+
+
 def _modules(files: Mapping[str, str]) -> frozenset[str]:
     """The goal's own modules, and what its files import already."""
-    python = {path: text for path, text in files.items() if path.endswith(".py")}
+    python = [path for path in files if path.endswith(".py")]
     own = {path.removesuffix(".py").rpartition("/")[2] for path in python}
-    used = {
-        name.partition(".")[0]
-        for text in python.values()
-        for each in _statements(text)
-        for _, name in _brought(each.text).imports
-    }
-    return frozenset(own | used)
+    return frozenset(own.union(*(_tops(files[path]) for path in python)))
 
 
-def _all(files: Mapping[str, str], allowed: frozenset[str]) -> Iterator[Seen]:
-    for path, text in sorted(files.items()):
-        if path.endswith(".py"):
-            for line, (rule, level, detail) in _file_says(_statements(text), allowed):
-                yield Seen(path, line, rule, level, detail[:200])
+@functools.lru_cache(maxsize=256)
+def _tops(text: str) -> frozenset[str]:
+    """The packages that a file imports."""
+    imports = (name for each in _statements(text) for _, name in _brought(each.text).imports)
+    return frozenset(name.partition(".")[0] for name in imports)
 
 
-def _file_says(found: Sequence[Statement], allowed: frozenset[str]) -> Iterator[tuple[int, Told]]:
-    """What a file's statements do, by line: what they import depends on what is allowed."""
-    brought = [_brought(each.text) for each in found]
-    aliases = frozenset({name: of for each in brought for name, of in each.aliases}.items())
-    for each, one in zip(found, brought, strict=True):
+@functools.lru_cache(maxsize=256)
+def _names(text: str) -> "Aliases":
+    """What the names of a file stand for that it imports."""
+    brought = [_brought(each.text) for each in _statements(text) if "import" in each.text]
+    return frozenset({name: of for each in brought for name, of in each.aliases}.items())
+
+
+def _told(
+    path: str, found: Sequence[Statement], names: "Aliases", allowed: frozenset[str]
+) -> Iterator[Seen]:
+    """What statements of a file do, by line: what they import depends on what is allowed."""
+    for each in found:
         above = each.line - 1
-        for line, name in one.imports:
-            for told in _import(name, allowed):
-                yield above + line, told
-        for line, told in _does(each.text, aliases):
-            yield above + line, told
+        imports = _brought(each.text).imports
+        told = [(line, one) for line, name in imports for one in _import(name, allowed)]
+        for line, (rule, level, detail) in (*told, *_does(each.text, names)):
+            yield Seen(path, above + line, rule, level, detail[:200])
 
 
 def _statements(text: str) -> Sequence[Statement]:

@@ -1,23 +1,26 @@
 """Tried before? The earlier result is the answer, so that nobody pays for it twice."""
 
-from collections import Counter
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from hub import likeness, novelty
 from hub.errors import HubError
-from hub.gitstore import lines
+from hub.hot import Hot
 from hub.likeness import Change
 from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Earlier, Status
 from protocol.goals import GoalSpec
 
 SIBLINGS = 200
+REMEMBERED = 4096
+"""Experiments whose words are kept in memory."""
 MOST = 50
 """Experiments that share a hash: on other parents the same may have been tried a thousand times."""
 
@@ -59,11 +62,11 @@ def find(session: Session, goal: str, mine: Keys) -> Earlier | None:
 
     What was abandoned before it was measured does not count.
     """
-    made = ExperimentRow
-    same = sa.or_(col(made.canonical) == mine.canonical, col(made.effect) == mine.effect)
-    row = session.exec(_measured(goal, same).order_by(col(made.number)).limit(1)).first()
-    if row is None:
+    keys = {"canonical": mine.canonical, "effect": mine.effect}
+    sha = _SAME.value(session.connection(), goal=goal, **keys)
+    if sha is None:
         return None
+    row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
     return told(row, "code" if row.canonical == mine.canonical else "effect")
 
 
@@ -93,56 +96,78 @@ def _measured(goal: str, same: sa.ColumnElement[bool]) -> SelectOfScalar[Experim
     return select(made).where(same, here, col(made.status) != Status.ABANDONED.value)
 
 
-def alike(session: Session, parent: ExperimentRow, mine: Change) -> Earlier | None:
+def alike(session: Session, goal: str, parent: str, mine: Change) -> Earlier | None:
     """An earlier child of the same parent whose diff and hypothesis read the same."""
-    made = ExperimentRow
-    # Two hundred whole rows would cost more than the comparison.
-    columns = (col(made.sha), col(made.title), col(made.hypothesis), col(made.patch))
-    query = sa.select(*columns).where(
-        col(made.goal) == parent.goal,
-        col(made.parent) == parent.sha,
-        col(made.status) != Status.ABANDONED.value,
-    )
-    rows = session.execute(query.order_by(col(made.number).desc()).limit(SIBLINGS)).all()
-    found = likeness.nearest(mine, [_added(*said) for _, *said in rows])
+    shas = _SIBLINGS.values(session.connection(), goal=goal, parent=parent)
+    found = likeness.nearest(mine, _changes(session, shas))
     if found is None or found[1] < likeness.ALIKE:
         return None
-    nearest = select(made).where(col(made.sha) == rows[found[0]].sha)
-    return told(session.exec(nearest).one(), "likeness")
+    nearest = col(ExperimentRow.sha) == shas[found[0]]
+    return told(session.exec(select(ExperimentRow).where(nearest)).one(), "likeness")
 
 
-def elsewhere(session: Session, goal: GoalRow, mine: Keys, refused: int) -> Earlier | None:
+_remembered: OrderedDict[str, Change] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _changes(session: Session, shas: Sequence[str]) -> list[Change]:
+    """What experiments changed and said, which never changes: the newest asked for are kept."""
+    with _lock:
+        known = {sha: kept for sha in shas if (kept := _remembered.get(sha))}
+    missing = [sha for sha in shas if sha not in known] if len(known) < len(shas) else []
+    if missing:
+        rows = session.connection().execute(_WORDS, {"shas": missing})
+        known |= {sha: _changed(*said) for sha, *said in rows}
+        with _lock:
+            _remembered.update((sha, known[sha]) for sha in missing)
+            while len(_remembered) > REMEMBERED:
+                _remembered.popitem(last=False)
+    return [known[sha] for sha in shas]
+
+
+def elsewhere(session: Session, goal: str, mine: Keys, refused: int) -> Earlier | None:
     """The newest experiment that made the same change to another parent, if it did not gain."""
-    same = col(ExperimentRow.change) == mine.change
-    newest = _measured(goal.slug, same).order_by(col(ExperimentRow.number).desc())
-    row = session.exec(newest.limit(1)).first()
-    if row is None:
+    sha = _ELSEWHERE.value(session.connection(), goal=goal, change=mine.change)
+    if sha is None:
         return None
-    sign = 1.0 if goal.direction == "max" else -1.0
+    row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
+    sign = 1.0 if session.get_one(GoalRow, goal).direction == "max" else -1.0
     gain = None if row.delta is None else sign * row.delta
     objects = novelty.objects(gain, row.delta_sd or 0.0, refused)
     return told(row, "elsewhere") if objects else None
 
 
-def change(before: Mapping[str, str], changed: Mapping[str, str], said: str) -> Change:
-    """What a proposal adds to its parent's files, line by line, and says of it."""
-    added: list[str] = []
-    for path in sorted(changed):
-        old = Counter(lines(before.get(path, "")))
-        for line in lines(changed[path]):
-            if old[line]:
-                old[line] -= 1
-            else:
-                added.append(line)
-    return Change("".join(added), said)
+_made = SQLModel.metadata.tables["experiments"].c
+_GOAL = sa.bindparam("goal", type_=sa.String)
+_kept = _made.status != Status.ABANDONED.value
+_alike = sa.or_(
+    _made.canonical == sa.bindparam("canonical"), _made.effect == sa.bindparam("effect")
+)
+# By its bare name the goal would have SQLite read all of it: few rows share a hash.
+_here = _made.goal.concat("") == _GOAL
+_SAME = Hot(sa.select(_made.sha).where(_alike, _here, _kept).order_by(_made.number).limit(1))
+_altered = sa.select(_made.sha).where(_made.change == sa.bindparam("change"), _here, _kept)
+_ELSEWHERE = Hot(_altered.order_by(_made.number.desc()).limit(1))
+_children = sa.select(_made.sha).where(
+    _made.goal == _GOAL, _made.parent == sa.bindparam("parent"), _kept
+)
+_SIBLINGS = Hot(_children.order_by(_made.number.desc()).limit(SIBLINGS))
+_WORDS = sa.select(_made.sha, _made.title, _made.hypothesis, _made.patch).where(
+    _made.sha.in_(sa.bindparam("shas", expanding=True))
+)
+
+
+def change(patch: Mapping[str, Any], title: str, hypothesis: str) -> Change:
+    """What a proposal adds to its parent's files, and says of it."""
+    return _changed(title, hypothesis, patch)
 
 
 def added_by(row: ExperimentRow) -> Change:
     """What an experiment added, and what its author said of it."""
-    return _added(row.title, row.hypothesis, row.patch)
+    return _changed(row.title, row.hypothesis, row.patch)
 
 
-def _added(title: str, hypothesis: str, patch: Mapping[str, Any]) -> Change:
+def _changed(title: str, hypothesis: str, patch: Mapping[str, Any]) -> Change:
     added = "".join(text for path in sorted(patch) for _, _, text in patch[path])
     return Change(added, f"{title} {hypothesis}")
 

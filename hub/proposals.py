@@ -1,53 +1,26 @@
 """Proposals: edited files pass every check and become commits of the tree."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, SQLModel
 
-from hub import containment, experiments, goals, leaks, policy_lint, prior, statements
-from hub.db import Database, Work
+from hub import containment, gitobjects, goals, leaks, policy_lint, preflight, prior
+from hub.agents import Speaker
+from hub.db import Database, Rule, Work
 from hub.errors import HubError, NotFound, NotYours
-from hub.experiments import conflict, digest, held
-from hub.gitstore import CommitDraft, GitStore, author_of
+from hub.experiments import StaleLease, conflict, digest
+from hub.gitobjects import Grown
+from hub.gitstore import Edit, GitStore, Patch, author_of, commit_object, edits
+from hub.hot import Hot, HotQuery
 from hub.likeness import Change
-from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow
+from hub.tables import ExperimentRow, blank
 from protocol.events import ExperimentRegistered
 from protocol.experiments import Proposal, Registered, Status
-from protocol.goals import GoalSpec
 from protocol.work import Kind
-
-
-class ProtectedFile(HubError):
-    """Only the goal's editable files may change; leave the others as they are."""
-
-    code, status = "protected_file", 422
-
-
-class FileTooLarge(HubError):
-    """A proposed file is larger than the goal allows; make it smaller."""
-
-    code, status = "file_too_large", 413
-
-
-class UnsafeText(HubError):
-    """A proposed file holds control or invisible direction characters; remove them."""
-
-    code, status = "unsafe_text", 422
-
-
-class SyntaxBroken(HubError):
-    """A proposed Python file does not parse; mend it before it costs anybody's GPU."""
-
-    code, status = "syntax_error", 422
-
-
-class NothingChanged(HubError):
-    """The proposal equals its parent; change something."""
-
-    code, status = "nothing_changed", 422
 
 
 class WrongParent(HubError):
@@ -56,41 +29,76 @@ class WrongParent(HubError):
     code, status = "wrong_parent", 422
 
 
-BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff")
-_UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f{''.join(sorted(BIDI))}]")
-
-MOST_LINES = 5000
-"""Reading code costs by its statements: a file within its bytes could keep the hub busy."""
-
-
 @dataclass(frozen=True)
 class Ready:
     """A proposal that passed every check of its text, and what it comes down to."""
 
-    changed: Mapping[str, str]
+    body: str
+    patch: Patch
+    grown: Grown
     seen: Sequence[policy_lint.Seen]
     keys: prior.Keys
     change: Change
+
+
+class _Known(NamedTuple):
+    """What an earlier proposal of the same id left."""
+
+    id: UUID
+    goal: str
+    sha: str
+    number: int
+    agent: str | None
+    body_digest: str
+
+
+class _Order(NamedTuple):
+    """What a proposal is held against of the order that it answers."""
+
+    id: UUID
+    goal: str
+    kind: str
+    state: str
+    epoch: int
+    agent: str | None
+    parent: str | None
+    second_parent: str | None
+    brought: list[str]
+    refused: int
+
+
+class _Parent(NamedTuple):
+    """What an experiment takes from its parent and its goal."""
+
+    sha: str
+    number: int
+    depth: int
+    goal_version: int
+    next_number: int
 
 
 def propose(
     database: Database,
     git: GitStore,
     identity: UUID,
-    by: AgentRow,
+    who: Callable[[sa.Connection], Speaker],
     proposal: Proposal,
     trusted_after: int = 0,
-) -> Registered:
-    """Check a proposal while others write, then register it in one short transaction.
+) -> Rule[Registered]:
+    """Check a proposal while others write; returns what is left to do in a transaction.
+
+    `who` finds whoever proposes, in the same read as the rest.
 
     Raises:
-        As `prepare` and `register` do.
+        As `prepare` does, and the rule as `register` does.
     """
     with database.read() as session:
-        known = session.get(ExperimentRow, identity) is not None
+        by = who(session.connection())
+        known = _KNOWN.first(session.connection(), identity=identity)
         ready = None if known else prepare(session, git, proposal)
-    with database.work() as work:
-        return register(work, git, identity, by, proposal, ready, trusted_after=trusted_after)
+    return lambda work: register(
+        work, git, identity, by, proposal, ready, trusted_after=trusted_after
+    )
 
 
 def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
@@ -100,31 +108,37 @@ def prepare(session: Session, git: GitStore, proposal: Proposal) -> Ready:
         WrongParent, ProtectedFile, FileTooLarge, UnsafeText, SyntaxBroken, NothingChanged,
         SecretFound: and what each says to do.
     """
-    goal = goals.find(session, proposal.goal)
-    try:
-        parent = experiments.find(session, proposal.parent, goal=goal.slug)
-    except NotFound as error:
-        raise WrongParent from error
-    spec = goals.spec(session, goal)
-    before = git.files(goal.slug, parent.sha)
-    changed = preflight(spec, before, proposal.files)
-    leaks.refuse([*changed.items(), ("title", proposal.title), ("idea", proposal.hypothesis)])
-    said = f"{proposal.title} {proposal.hypothesis}"
+    slug, parent = proposal.goal, proposal.parent
+    spec = goals.rules(session, slug)
+    if _HERE.value(session.connection(), goal=slug, parent=parent) is None:
+        raise WrongParent
+    files = git.tree_of(slug, parent)
+    before = {path: file.text for path, file in files.items()}
+    changed = preflight.check(spec, before, proposal.files)
+    patch = {path: edits(before.get(path, ""), text) for path, text in sorted(changed.items())}
+    leaks.refuse([("title", proposal.title), ("idea", proposal.hypothesis)])
+    leaks.refuse((path, changed[path]) for path in patch if leaks.suspected(_added(patch[path])))
     return Ready(
-        changed,
-        policy_lint.news(before, before | changed),
-        prior.keys(spec, before, before | changed),
-        prior.change(before, changed, said),
+        body=digest(proposal.model_dump_json()),
+        patch=patch,
+        grown=gitobjects.grow(files, changed),
+        seen=policy_lint.news(before, before | changed),
+        keys=prior.keys(spec, before, before | changed),
+        change=prior.change(patch, proposal.title, proposal.hypothesis),
     )
+
+
+def _added(changes: list[Edit]) -> str:
+    return "".join(text for _, _, text in changes)
 
 
 def register(
     work: Work,
     git: GitStore,
     identity: UUID,
-    by: AgentRow,
+    by: Speaker,
     proposal: Proposal,
-    ready: Ready | None = None,
+    ready: Ready | None,
     *,
     trusted_after: int = 0,
 ) -> Registered:
@@ -134,78 +148,45 @@ def register(
         BodyChanged: the id was used with another body.
         StaleLease, NotYours, WrongParent, TriedBefore, PolicyRefused: and what each says to do.
     """
-    body = digest(proposal.model_dump_json())
-    known = work.session.get(ExperimentRow, identity)
+    known = _KNOWN.first(work.connection, identity=identity)
     if known is not None:
-        return _again(work, known, by, body)
-    order = held(work, proposal.lease, proposal.epoch, by)
-    parent = _parents(work.session, order, proposal)
+        return _again(work, known, by, digest(proposal.model_dump_json()))
+    order = _held(work, proposal, by)
+    parent = _placed(work, order, proposal)
     ready = ready or prepare(work.session, git, proposal)
-    held_back = containment.gate(work, by, ready.seen, trusted_after)
-    _refuse_repeats(work, order, ready.keys, parent, ready.change)
-    row = _write(work, git, identity, by, proposal, parent=parent, changed=ready.changed)
-    row.brought = order.brought
-    row.body_digest, keys = body, ready.keys
-    row.canonical, row.effect, row.change = keys.canonical, keys.effect, keys.change
-    order.experiment = row.sha
-    containment.record(work, row, ready.seen, held_back)
-    return Registered(id=row.id, sha=row.sha, number=row.number)
+    held_back = containment.gate(work, by.owner, ready.seen, trusted_after)
+    _refuse_repeats(work, order, ready)
+    sha = _write(work, git, identity, by, proposal, ready, parent=parent, order=order)
+    if ready.seen:
+        containment.record(work, sha, by.owner, ready.seen, held_back)
+    return Registered(id=identity, sha=sha, number=parent.next_number)
 
 
-def _refuse_repeats(
-    work: Work, order: OrderRow, keys: prior.Keys, parent: ExperimentRow, change: Change
-) -> None:
+def _held(work: Work, proposal: Proposal, by: Speaker) -> _Order:
+    order = _ORDER.first(work.connection, lease=proposal.lease)
+    if order is None:
+        raise NotFound("There is no such lease; ask for new work.")
+    if order.epoch != proposal.epoch or order.state != "leased":
+        raise StaleLease
+    if order.agent != by.name:
+        raise NotYours
+    return order
+
+
+def _refuse_repeats(work: Work, order: _Order, ready: Ready) -> None:
     """Answer with the earlier result; how often that happened is kept with the order."""
-    earlier = prior.find(work.session, order.goal, keys)
-    earlier = earlier or prior.alike(work.session, parent, change)
+    earlier = prior.find(work.session, order.goal, ready.keys)
+    earlier = earlier or prior.alike(work.session, order.goal, str(order.parent), ready.change)
     if earlier is None and order.kind == Kind.EXPLORE.value:
-        goal = work.session.get_one(GoalRow, order.goal)
-        earlier = prior.elsewhere(work.session, goal, keys, order.refused)
+        earlier = prior.elsewhere(work.session, order.goal, ready.keys, order.refused)
     if earlier is None:
         return
-    order.refused += 1
+    _REFUSED.run(work.connection, lease=order.id)
     work.keep_on_refusal = True
     raise prior.TriedBefore(earlier.sentence, earlier=earlier.model_dump(mode="json"))
 
 
-def preflight(
-    spec: GoalSpec, parent: Mapping[str, str], files: Mapping[str, str]
-) -> dict[str, str]:
-    """The files that really differ from the parent's, once each has passed every check."""
-    for path, text in files.items():
-        _check_file(spec, path, text)
-    changed = {path: text for path, text in files.items() if parent.get(path) != text}
-    if not changed:
-        raise NothingChanged
-    return changed
-
-
-def _check_file(spec: GoalSpec, path: str, text: str) -> None:
-    if path not in spec.files.editable:
-        allowed = ", ".join(spec.files.editable)
-        raise ProtectedFile(f"{path!r} may not change; this goal's editable files: {allowed}.")
-    if len(text.encode()) > spec.limits.file_bytes:
-        raise FileTooLarge(f"{path!r} is over {spec.limits.file_bytes} bytes; make it smaller.")
-    if text.count("\n") + text.count(";") > MOST_LINES:
-        raise FileTooLarge(f"{path!r} is over {MOST_LINES} lines; make it smaller.")
-    bad = set(_UNSAFE.findall(text))
-    if bad:
-        names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))
-        raise UnsafeText(f"{path!r} holds {names}; remove these characters (lines end in LF).")
-    if path.endswith(".py"):
-        _check_syntax(path, text)
-
-
-def _check_syntax(path: str, text: str) -> None:
-    try:
-        statements.split(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        where = f" line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        what = error.msg if isinstance(error, SyntaxError) else "nested too deeply"
-        raise SyntaxBroken(f"{path}{where}: {what}. Mend it and propose again.") from error
-
-
-def _again(work: Work, known: ExperimentRow, by: AgentRow, body: str) -> Registered:
+def _again(work: Work, known: _Known, by: Speaker, body: str) -> Registered:
     if known.agent != by.name:
         raise NotYours
     if known.body_digest != body:
@@ -213,86 +194,130 @@ def _again(work: Work, known: ExperimentRow, by: AgentRow, body: str) -> Registe
     return Registered(id=known.id, sha=known.sha, number=known.number, duplicate=True)
 
 
-def _parents(session: Session, order: OrderRow, proposal: Proposal) -> ExperimentRow:
+def _placed(work: Work, order: _Order, proposal: Proposal) -> _Parent:
     named = (order.parent, order.second_parent)
     if proposal.goal != order.goal or (proposal.parent, proposal.second_parent) != named:
         raise WrongParent
-    return experiments.find(session, proposal.parent, goal=order.goal)
+    parent = _PARENT.first(work.connection, goal=order.goal, parent=proposal.parent)
+    if parent is None:
+        raise WrongParent
+    return parent
 
 
 def _write(
     work: Work,
     git: GitStore,
     identity: UUID,
-    by: AgentRow,
+    by: Speaker,
     proposal: Proposal,
+    ready: Ready,
     *,
-    parent: ExperimentRow,
-    changed: Mapping[str, str],
-) -> ExperimentRow:
-    goal = work.session.get_one(GoalRow, parent.goal, with_for_update=True)
-    message = commit_message(identity, proposal, by)
-    parents = (parent.sha, *([proposal.second_parent] if proposal.second_parent else []))
-    draft = CommitDraft(parents, changed, *author_of(by.name, by.owner), message, work.now)
-    written = git.write(goal.slug, draft)
-    patch = git.patch(goal.slug, parent.sha, written.sha)
-    added = sum(text.count("\n") for edits in patch.values() for _, _, text in edits)
-    row = ExperimentRow(
-        id=identity,
-        sha=written.sha,
-        goal=goal.slug,
-        goal_version=goal.version,
-        number=goal.next_number,
+    parent: _Parent,
+    order: _Order,
+) -> str:
+    parents = [sha for sha in (proposal.parent, proposal.second_parent) if sha]
+    author, message = author_of(by.name, by.owner), commit_message(identity, proposal, by)
+    commit = commit_object(ready.grown.tree, parents, author, message, work.now)
+    objects = [*ready.grown.objects, commit]
+    git.write_with(work.before_commit, order.goal, parents, objects)
+    event = ExperimentRegistered(
+        goal=order.goal,
+        sha=commit.sha,
+        number=parent.next_number,
         parent=parent.sha,
-        parent_number=parent.number,
-        second_parent=proposal.second_parent,
-        depth=parent.depth + 1,
-        message=message,
         agent=by.name,
-        owner=by.owner,
-        patch=patch,
-        tree=written.tree,
-        lines_added=added,
-        lines_removed=sum(count for edits in patch.values() for _, count, _ in edits),
-        created_at=work.now,
-        status=Status.RUNNING.value,
-        **proposal.model_dump(
-            mode="json",
-            include={
-                "title",
-                "hypothesis",
-                "operator",
-                "mutator",
-                "model",
-                "expected_delta",
-                "tokens_used",
-                "dollars",
-            },
-        ),
+        title=proposal.title,
     )
-    row.lease = proposal.lease
-    goal.next_number += 1
-    parent.n_children += 1
-    work.session.add(row)
-    work.session.flush()
-    row.changed_seq = parent.changed_seq = _announce(work, row)
-    return row
+    seq = work.announce(event)
+    connection = work.connection
+    said = {
+        **_BLANK,
+        **_said(proposal),
+        **vars(ready.keys),
+        "id": identity,
+        "sha": commit.sha,
+        "goal": order.goal,
+        "goal_version": parent.goal_version,
+        "number": parent.next_number,
+        "parent": parent.sha,
+        "parent_number": parent.number,
+        "second_parent": proposal.second_parent,
+        "brought": order.brought,
+        "depth": parent.depth + 1,
+        "message": message,
+        "agent": by.name,
+        "owner": by.owner,
+        "lease": order.id,
+        "body_digest": ready.body,
+        "patch": ready.patch,
+        "tree": ready.grown.tree,
+        "lines_added": _lines(ready.patch, lambda edit: edit[2].count("\n")),
+        "lines_removed": _lines(ready.patch, lambda edit: edit[1]),
+        "created_at": work.now,
+        "status": Status.RUNNING.value,
+        "changed_seq": seq,
+    }
+    _NEW.run(connection, **said)
+    _NUMBERED.run(connection, of=order.goal)
+    _ANOTHER_CHILD.run(connection, above=parent.sha, seq=seq)
+    _TRIED.run(connection, lease=order.id, made=commit.sha)
+    return commit.sha
 
 
-def _announce(work: Work, row: ExperimentRow) -> int:
-    return work.announce(
-        ExperimentRegistered(
-            goal=row.goal,
-            sha=row.sha,
-            number=row.number,
-            parent=row.parent,
-            agent=row.agent,
-            title=row.title,
-        )
-    )
+def _said(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "title": proposal.title,
+        "hypothesis": proposal.hypothesis,
+        "operator": proposal.operator.value,
+        "mutator": proposal.mutator,
+        "model": proposal.model,
+        "expected_delta": proposal.expected_delta,
+        "tokens_used": proposal.tokens_used,
+        "dollars": proposal.dollars,
+    }
 
 
-def commit_message(identity: UUID, proposal: Proposal, by: AgentRow) -> str:
+def _lines(patch: Patch, count: Callable[[Edit], int]) -> int:
+    return sum(count(edit) for changes in patch.values() for edit in changes)
+
+
+_tables = SQLModel.metadata.tables
+_made, _orders, _goals = _tables["experiments"], _tables["orders"], _tables["goals"]
+_this_order = _orders.c.id == sa.bindparam("lease")
+_parent = sa.and_(_made.c.sha == sa.bindparam("parent"), _made.c.goal == sa.bindparam("goal"))
+_HERE = Hot(sa.select(_made.c.number).where(_parent))
+_KNOWN = HotQuery(
+    sa.select(*(_made.c[name] for name in _Known._fields)).where(
+        _made.c.id == sa.bindparam("identity")
+    ),
+    _Known,
+)
+_ORDER = HotQuery(
+    sa.select(*(_orders.c[name] for name in _Order._fields)).where(_this_order), _Order
+)
+_PARENT = HotQuery(
+    sa.select(_made.c.sha, _made.c.number, _made.c.depth, _goals.c.version, _goals.c.next_number)
+    .join(_goals, _made.c.goal == _goals.c.slug)
+    .where(_parent),
+    _Parent,
+)
+_NEW = Hot(sa.insert(_made), columns=_made.c.keys())
+_BLANK = blank(ExperimentRow)
+_NUMBERED = Hot(
+    sa.update(_goals)
+    .where(_goals.c.slug == sa.bindparam("of"))
+    .values(next_number=_goals.c.next_number + 1)
+)
+_ANOTHER_CHILD = Hot(
+    sa.update(_made)
+    .where(_made.c.sha == sa.bindparam("above"))
+    .values(n_children=_made.c.n_children + 1, changed_seq=sa.bindparam("seq"))
+)
+_TRIED = Hot(sa.update(_orders).where(_this_order).values(experiment=sa.bindparam("made")))
+_REFUSED = Hot(sa.update(_orders).where(_this_order).values(refused=_orders.c.refused + 1))
+
+
+def commit_message(identity: UUID, proposal: Proposal, by: Speaker) -> str:
     """Title, hypothesis and machine-readable trailers; the id keeps equal trees apart."""
     trailers = {
         "Experiment": str(identity),

@@ -12,8 +12,8 @@ from sqlmodel import Session, col
 
 from hub import gitobjects
 from hub.db import Database
-from hub.gitobjects import GitObject
-from hub.gitstore import COMMITTER, COMMITTER_EMAIL, GitStore, apply, author_of
+from hub.gitobjects import File, Files, GitObject
+from hub.gitstore import GitStore, apply, author_of, commit_object
 from hub.tables import ExperimentRow
 
 log = logging.getLogger(__name__)
@@ -34,17 +34,6 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file's text and its blob's sha."""
-
-    text: str
-    sha: str
-
-
-Files = Mapping[str, File]
-
-
-@dataclass(frozen=True, slots=True)
 class Rebuilt:
     """A commit made from its row: the name it gets, and the objects it adds to its parent's.
 
@@ -62,17 +51,12 @@ class Rebuilt:
 
 def rebuild(row: Any, parent: Files) -> Rebuilt:
     """Make a commit from its row and its first parent's files (nothing for a root)."""
-    changed = _changed(row.patch, parent)
-    blobs = {path: gitobjects.blob(text) for path, text in changed.items()}
-    files = {**parent, **{path: File(changed[path], made.sha) for path, made in blobs.items()}}
-    folders = gitobjects.trees({path: file.sha for path, file in files.items()})
-    author = "{} <{}>".format(*author_of(row.agent, row.owner))
-    signatures = (author, f"{COMMITTER} <{COMMITTER_EMAIL}>")
+    grown = gitobjects.grow(parent, _changed(row.patch, parent))
     parents = [sha for sha in (row.parent, row.second_parent) if sha]
-    tree = folders[-1].sha
-    commit = gitobjects.commit(tree, parents, signatures, row.message, row.created_at)
-    objects = [*blobs.values(), *folders, commit]
-    return Rebuilt(row.number, row.sha, commit.sha, tree == row.tree, objects, files, parent)
+    author = author_of(row.agent, row.owner)
+    commit = commit_object(grown.tree, parents, author, row.message, row.created_at)
+    objects, agrees = [*grown.objects, commit], grown.tree == row.tree
+    return Rebuilt(row.number, row.sha, commit.sha, agrees, objects, grown.files, parent)
 
 
 def _changed(patch: Mapping[str, Any], parent: Files) -> dict[str, str]:
@@ -126,7 +110,7 @@ class Recall:
             return False
         self.git.create(goal)
         first = missing[-1].parent
-        files = self._files(goal, first) if first else {}
+        files = self.git.tree_of(goal, first) if first else {}
         for row in reversed(missing):
             if row.second_parent and not self.git.holds(goal, row.second_parent):
                 self._make(session, goal, row.second_parent)
@@ -148,7 +132,3 @@ class Recall:
             rows.append(row)
             wanted = row.parent
         return rows
-
-    def _files(self, goal: str, sha: str) -> Files:
-        texts = self.git.files(goal, sha)
-        return {path: File(text, gitobjects.blob(text).sha) for path, text in texts.items()}

@@ -13,7 +13,8 @@ from sqlmodel import Session, col
 
 from hub import goals, prior, rebuild
 from hub.db import Work
-from hub.rebuild import Files, Rebuilt
+from hub.gitobjects import Files
+from hub.rebuild import Rebuilt
 from hub.tables import ExperimentRow, GoalRow
 
 _made = ExperimentRow

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from hub import experiments, goals, minds, trust, trust_records, verification
 from hub.belief import Belief
 from hub.db import Work
+from hub.experiments import Reported
+from hub.hot import Hot
 from hub.minds import Thoughts
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from hub.trust import Record, Suspicion
@@ -64,18 +66,32 @@ _UPDATE = (
 )
 
 
-def after_run(work: Work, goal: GoalRow, experiment: ExperimentRow, run: RunRow) -> None:
-    """Score an experiment whose run has just come; large goals are refitted a moment later."""
-    if run.failure is not None and experiment.score is None:
-        experiment.verdict = f"Failed: {run.failure}. {run.failure_detail}"[:300]
-        return
-    if goal.next_number <= AT_ONCE:
-        refit(work, goal)
-        return
-    if run.metric is not None and experiment.score is None:
-        experiment.score, experiment.score_sd = run.metric, goal.noise_sd
-        experiment.standing = Standing.CLAIMED.value
-        experiment.changed_seq = _announce(work, experiment)
+def claim(work: Work, made: Reported, metric: float, sd: float | None) -> None:
+    """Score an experiment by its first reading until its goal, a large one, is fitted again."""
+    event = ScoreChanged(
+        goal=made.goal,
+        sha=made.sha,
+        number=made.number,
+        score=metric,
+        score_sd=sd,
+        standing=Standing.CLAIMED.value,
+        kept=False,
+    )
+    seq = work.announce(event)
+    _CLAIM.run(work.connection, at_sha=made.sha, score=metric, score_sd=sd, at_seq=seq)
+
+
+_made = SQLModel.metadata.tables["experiments"]
+_CLAIM = Hot(
+    sa.update(_made)
+    .where(_made.c.sha == sa.bindparam("at_sha"))
+    .values(
+        score=sa.bindparam("score"),
+        score_sd=sa.bindparam("score_sd"),
+        standing=Standing.CLAIMED.value,
+        changed_seq=sa.bindparam("at_seq"),
+    )
+)
 
 
 def refit(work: Work, goal: GoalRow) -> "list[SetAside]":

@@ -8,9 +8,14 @@ import ast
 import functools
 import re
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hub import overlap
+
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What the parser says of a source that it will not read."""
 MAX_SOURCE = 512 * 1024
 """Longer sources are not handed to the parser."""
 MAX_DEPTH = 200
@@ -36,23 +41,103 @@ class Statement:
     text: str
 
 
-@functools.lru_cache(maxsize=64)
-def split(source: str) -> tuple[Statement, ...]:
+def split(source: str, like: str | None = None) -> tuple[Statement, ...]:
     """The top-level statements in their order.
+
+    Of a source that is `like` another one, only what lies between their common beginning and their
+    common end is looked at, once the other was split.
 
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: Python would not take it, or it is
             too large or nested too deeply to try.
     """
+    kept = _kept(source)
+    if not kept:
+        between = None if like is None else _between(like, source)
+        kept.append(_whole(source) if between is None else between)
+    return kept[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _kept(_source: str) -> list[tuple[Statement, ...]]:
+    """The place for what is found in a source; what cannot be split leaves it empty."""
+    return []
+
+
+def _whole(source: str) -> tuple[Statement, ...]:
     source = source.removeprefix("\ufeff")
     if len(source) > MAX_SOURCE or _nesting(source) > MAX_DEPTH:
         raise ValueError("too large or nested too deeply")
+    try:
+        return _quietly(source)
+    except SyntaxError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _parsed(source)  # what is no Python is refused with the lines of the whole
+
+
+def _between(like: str, source: str) -> tuple[Statement, ...] | None:
+    """The statements of a source by those of another, or None where that proves nothing.
+
+    Where a statement begins a line in both, behind the same lines, whatever is before it is whole
+    in both; where one begins a line in both, before the same lines, so is whatever follows it.
+    """
+    before = _kept(like)
+    if not before or len(source) > MAX_SOURCE or "\r" in source or "\ufeff" in source:
+        return None
+    head, tail = overlap.lines(like, source)
+    starts, first = _starts(like), like.count("\n", 0, head)
+    above = bisect_left(starts, (first + 1,))
+    line, place = starts[above - 1] if above else (1, 0)
+    last = like.count("\n", 0, len(like) - tail)
+    behind = bisect_left(starts, (last + 1,)) if tail else len(starts)
+    below = before[0][starts[behind][1] :] if behind < len(starts) else ()
+    moved = source.count("\n") - like.count("\n")
+    begin = _back(source, head, first - line + 1)
+    end = _forth(source, len(source) - tail, below[0].line - last - 1) if below else len(source)
+    middle = source[begin:end]
+    if _nesting(middle) > MAX_DEPTH:
+        return None
+    try:
+        found = _quietly(middle)
+    except UNREADABLE:
+        return None
+    return (
+        *before[0][:place],
+        *(Statement(line + each.line - 1, each.text) for each in found),
+        *(Statement(each.line + moved, each.text) if moved else each for each in below),
+    )
+
+
+def _back(text: str, at: int, lines: int) -> int:
+    """The place where so many lines above the line that begins here begin."""
+    for _ in range(lines):
+        at = text.rfind("\n", 0, at - 1) + 1
+    return at
+
+
+def _forth(text: str, at: int, lines: int) -> int:
+    """The place where so many lines below the line that begins here begin."""
+    for _ in range(lines):
+        at = text.find("\n", at) + 1
+    return at
+
+
+@functools.lru_cache(maxsize=64)
+def _starts(source: str) -> list[tuple[int, ...]]:
+    """Lines at whose very beginning a statement begins, and its place."""
+    ended, found = 0, list[tuple[int, ...]]()
+    for place, each in enumerate(_kept(source)[0]):
+        if each.line > ended:
+            found.append((each.line, place))
+        ended = max(ended, each.line + each.text.count("\n"))
+    return found
+
+
+def _quietly(source: str) -> tuple[Statement, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            return tuple(_by_pieces(source))
-        except SyntaxError:
-            return _parsed(source)  # what is no Python is refused with the lines of the whole
+        return tuple(_by_pieces(source))
 
 
 def _by_pieces(source: str) -> Iterator[Statement]:

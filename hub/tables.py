@@ -49,6 +49,16 @@ def _shas() -> Any:
     return sa.Column(sa.JSON, nullable=False, server_default="[]")
 
 
+def blank(row: type[SQLModel]) -> dict[str, Any]:
+    """The columns of a new row that nobody need say anything of, for an insert past the session."""
+    fields = row.model_fields.items()
+    return {
+        name: field.get_default(call_default_factory=True)
+        for name, field in fields
+        if not field.is_required()
+    }
+
+
 class OwnerRow(SQLModel, table=True):
     """A person who volunteers."""
 
@@ -136,7 +146,7 @@ class ExperimentRow(SQLModel, table=True):
     __tablename__ = "experiments"
     __table_args__ = (
         sa.UniqueConstraint("goal", "number"),
-        sa.Index("ix_experiments_goal_parent", "goal", "parent"),
+        sa.Index("ix_experiments_goal_parent", "goal", "parent", "number"),
         sa.Index("ix_experiments_goal_changed_seq", "goal", "changed_seq"),
         sa.Index("ix_experiments_goal_score", "goal", "score"),
     )

@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from sqlmodel import Session, col, select
 
@@ -66,7 +67,34 @@ def recognise(session: Session, token: str, now: datetime, *kinds: str) -> Token
     return vet(session.get(TokenRow, parse(token, *kinds)), token, now, *kinds)
 
 
-def vet(row: TokenRow | None, token: str, now: datetime, *kinds: str) -> TokenRow:
+class Kept(Protocol):
+    """What is kept of a token."""
+
+    @property
+    def id(self) -> str:
+        """Its public part."""
+
+    @property
+    def kind(self) -> str:
+        """What it is for."""
+
+    @property
+    def digest(self) -> str:
+        """Its hash."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it ends by itself."""
+
+    @property
+    def revoked_at(self) -> datetime | None:
+        """When it was ended."""
+
+
+Row = TypeVar("Row", bound=Kept)
+
+
+def vet(row: Row | None, token: str, now: datetime, *kinds: str) -> Row:
     """The row that a token named, if the token is genuine and valid now; raises as `recognise`."""
     if not genuine(row.digest if row else None, token) or row is None:
         raise Unauthorized

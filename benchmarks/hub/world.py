@@ -9,7 +9,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from hub import goals
+from hub import goal_files, goals
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
 from hub.settings import Settings
@@ -17,10 +17,18 @@ from hub.tables import AgentRow, OrderRow, OwnerRow
 from protocol.runs import CurvePoint
 from tests.builders import FILES, a_spec
 
-LINES = 900
-TRAIN = "".join(f"value_{n} = scale * {n}.5  # a line of training code\n" for n in range(LINES))
+_GOALS = Path(goal_files.__file__).parent / "goals_library"
+TRAIN = "\n\n".join((_GOALS / name / "train.py").read_text() for name in ("nanogpt", "tiny_gpt"))
+"""32 KB of real training code: what is measured must read it."""
 LOG = "step 00010 (12.0%) | loss: 3.2100 | tok/s: 13,000\n" * 60
 CURVE = [CurvePoint(step=n, loss=3.0 / (n + 1), seconds=float(n)) for n in range(100)]
+
+
+def variant(number: int) -> str:
+    """The training code with one number changed."""
+    before = "DEPTH = 8 "
+    assert before in TRAIN
+    return TRAIN.replace(before, f"DEPTH = {number + 100} ", 1)
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ def timed(call: Callable[[], object], repeats: int) -> Timed:
 
 @contextmanager
 def a_hub(train: str = TRAIN) -> Iterator[Hub]:
-    """A hub with the goal `toy`, whose training file is 40 KB or this, and the agent `volta`."""
+    """A hub with the goal `toy`, whose training file is 32 KB or this, and the agent `volta`."""
     with a_data_folder(train) as (hub, _):
         yield hub
         hub.database.dispose()

@@ -6,9 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from hub import containment, experiments, leaks, prior, proposals, runs
-from hub.api.deps import ProposingAgent, Read, TheHub
+from hub import containment, experiments, leaks, preflight, prior, proposals, runs
+from hub.api.deps import ACaller, Caller, Read, TheHub
 from hub.api.problems import refusals
+from hub.core import Hub
+from hub.db import Rule
 from hub.errors import Ambiguous, BodyChanged, NotFound, NotYours, Unauthorized
 from protocol.experiments import (
     Diff,
@@ -33,20 +35,25 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
         BodyChanged,
         experiments.StaleLease,
         prior.TriedBefore,
-        proposals.ProtectedFile,
-        proposals.FileTooLarge,
-        proposals.UnsafeText,
-        proposals.SyntaxBroken,
-        proposals.NothingChanged,
+        preflight.ProtectedFile,
+        preflight.FileTooLarge,
+        preflight.UnsafeText,
+        preflight.SyntaxBroken,
+        preflight.NothingChanged,
         proposals.WrongParent,
         leaks.SecretFound,
         containment.PolicyRefused,
     ),
 )
-def propose(identity: UUID, proposal: Proposal, agent: ProposingAgent, hub: TheHub) -> Registered:
+def propose(identity: UUID, proposal: Proposal, caller: ACaller, hub: TheHub) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
-    trusted_after = hub.settings.trusted_after
-    return proposals.propose(hub.database, hub.git, identity, agent, proposal, trusted_after)
+    return hub.database.apply(proposing(identity, proposal, caller, hub))
+
+
+def proposing(identity: UUID, proposal: Proposal, caller: Caller, hub: Hub) -> Rule[Registered]:
+    """What is left of a proposal once its text was checked."""
+    who, trusted_after = caller.proposer, hub.settings.trusted_after
+    return proposals.propose(hub.database, hub.git, identity, who, proposal, trusted_after)
 
 
 @router.get("/{sha}", responses=refusals(NotFound, Ambiguous))

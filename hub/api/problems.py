@@ -43,7 +43,7 @@ def install(app: FastAPI, lost: Callable[[Request], Response]) -> None:
     app.add_exception_handler(HubError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(OSError, disk)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -103,7 +103,7 @@ def _plain(request: Request, error: HTTPException) -> JSONResponse:
     return answer(request, refused)
 
 
-async def _disk(request: Request, error: Exception) -> JSONResponse:
+async def disk(request: Request, error: Exception) -> JSONResponse:
     """A log or curve that found no room; anything else that a file says is a bug."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return answer(request, StorageFull())

@@ -1,38 +1,20 @@
 """Runs: reported exactly once, read as metrics, curve and log."""
 
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from hub import runs
-from hub.api.deps import CurrentAgent, Read, TheHub, Work
+from hub import reports, runs
+from hub.api.deps import ACaller, Caller, Read, TheHub
 from hub.api.problems import refusals
+from hub.core import Hub
+from hub.db import Rule
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
-from hub.tables import RunRow
 from protocol.runs import Curve, Receipt, Run, RunReport
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """A report whose log and curve are on disk."""
-
-    said: RunReport
-    stored: runs.Stored
-
-
-# Solved before `Work` opens its transaction: no other writer waits for these files.
-# What answers no order is refused before anything of it lies on disk.
-def _delivered(
-    identity: UUID, said: RunReport, agent: CurrentAgent, session: Read, hub: TheHub
-) -> Delivered:
-    if session.get(RunRow, identity) is None:
-        runs.due(session, identity, agent, said)
-    return Delivered(said, runs.store(hub.blobs, said))
 
 
 @router.put(
@@ -42,20 +24,20 @@ def _delivered(
         NotYours,
         NotFound,
         BodyChanged,
-        runs.WrongExperiment,
-        runs.WrongNonce,
-        runs.AlreadyReported,
-        runs.Implausible,
+        reports.WrongExperiment,
+        reports.WrongNonce,
+        reports.AlreadyReported,
+        reports.Implausible,
     ),
 )
-def report(
-    identity: UUID,
-    agent: CurrentAgent,
-    delivered: Annotated[Delivered, Depends(_delivered)],
-    work: Work,
-) -> Receipt:
+def report(identity: UUID, said: RunReport, caller: ACaller, hub: TheHub) -> Receipt:
     """Report a run under an id that the client minted. Safe to send again."""
-    return runs.report(work, identity, agent, delivered.said, delivered.stored)
+    return hub.database.apply(reporting(identity, said, caller, hub))
+
+
+def reporting(identity: UUID, said: RunReport, caller: Caller, hub: Hub) -> Rule[Receipt]:
+    """What is left of a report once its large parts are kept."""
+    return reports.deliver(hub.database, hub.blobs, identity, caller.agent, said)
 
 
 @router.get("/{identity}", responses=refusals(NotFound))

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from hub import rebuild
 from hub.core import Hub
-from hub.rebuild import Files
+from hub.gitobjects import Files
 from hub.tables import AgentRow, ExperimentRow, GoalRow, OwnerRow
 from tests.builders import NOON
 

@@ -1,9 +1,12 @@
 """A source falls apart into its statements, and what is found in them is what is found in all."""
 
 import ast
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from hub import policy_lint, statements
 
@@ -111,3 +114,40 @@ def test_a_new_import_changes_what_old_statements_do() -> None:
     found = policy_lint.news({"train.py": before}, {"train.py": after})
 
     assert (6, "process") in [(one.line, one.rule) for one in found]
+
+
+WHOLE = [source.removesuffix("\n") for source in ODD.values()]
+WHOLE += ["x = '''\nz = 2'''; z = 2", "y = (1,\n2); z = 2", "z = 2", "z = 2; z = 2", "if x: y"]
+PIECES = ["@a", "\\", "a = 1 \\", '"""', "'''", "x = 1; y = '''", "'''; z = 2", "    return"]
+piece = some.one_of(*[some.sampled_from(WHOLE)] * 4, some.sampled_from([*PIECES, "else: z"]))
+
+
+def outcome(source: str, like: str | None) -> object:
+    statements._kept.cache_clear()
+    if like is not None:
+        with contextlib.suppress(*statements.UNREADABLE):
+            statements.split(like)
+    try:
+        return statements.split(source, like)
+    except statements.UNREADABLE as error:
+        return type(error), str(error)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(*[some.lists(piece, max_size=3)] * 4)
+def test_what_lies_between_gives_what_the_whole_gives(
+    head: list[str], old: list[str], new: list[str], tail: list[str]
+) -> None:
+    before, after = ("\n".join([*head, *middle, *tail]) for middle in (old, new))
+
+    assert outcome(after, before) == outcome(after, None)
+
+
+@pytest.mark.parametrize("path", sorted(GOALS.glob("*/*.py")), ids=lambda path: path.parent.name)
+def test_real_code_with_any_line_gone_gives_what_the_whole_gives(path: Path) -> None:
+    before = path.read_text()
+    lines = before.split("\n")
+
+    for place in range(0, len(lines), 7):
+        after = "\n".join(lines[:place] + lines[place + 1 :])
+        assert outcome(after, before) == outcome(after, None)

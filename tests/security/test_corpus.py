@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from hub import proposals, tokens
+from hub import preflight, tokens
 from hub.app import create_app
 from hub.core import Hub
 from protocol.board import ChannelDraft
@@ -167,7 +167,7 @@ def test_a_file_of_very_many_statements_is_refused_before_it_is_read(volta: Volu
     order = volta.exploring()
 
     for line in ("x = 1\n", "x = 1;"):
-        many = {"train.py": TRAIN + line * (proposals.MOST_LINES + 1)}
+        many = {"train.py": TRAIN + line * (preflight.MOST_LINES + 1)}
         answer = volta.propose(order, files=many)
         assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
 

@@ -1,0 +1,87 @@
+"""Preflight: what a proposed file may hold, checked before it costs anything else."""
+
+import re
+from collections.abc import Mapping
+
+from hub import statements
+from hub.errors import HubError
+from protocol.goals import GoalSpec
+
+
+class ProtectedFile(HubError):
+    """Only the goal's editable files may change; leave the others as they are."""
+
+    code, status = "protected_file", 422
+
+
+class FileTooLarge(HubError):
+    """A proposed file is larger than the goal allows; make it smaller."""
+
+    code, status = "file_too_large", 413
+
+
+class UnsafeText(HubError):
+    """A proposed file holds control or invisible direction characters; remove them."""
+
+    code, status = "unsafe_text", 422
+
+
+class SyntaxBroken(HubError):
+    """A proposed Python file does not parse; mend it before it costs anybody's GPU."""
+
+    code, status = "syntax_error", 422
+
+
+class NothingChanged(HubError):
+    """The proposal equals its parent; change something."""
+
+    code, status = "nothing_changed", 422
+
+
+BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff")
+_UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f{''.join(sorted(BIDI))}]")
+
+_SAFE = bytes({*b"\t\n", *range(0x20, 0x80)})
+
+MOST_LINES = 5000
+"""Reading code costs by its statements: a file within its bytes could keep the hub busy."""
+
+
+def check(spec: GoalSpec, parent: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+    """The files that really differ from the parent's, once each has passed every check."""
+    for path, text in files.items():
+        _check_file(spec, path, text, parent.get(path))
+    changed = {path: text for path, text in files.items() if parent.get(path) != text}
+    if not changed:
+        raise NothingChanged
+    return changed
+
+
+def _check_file(spec: GoalSpec, path: str, text: str, before: str | None) -> None:
+    if path not in spec.files.editable:
+        allowed = ", ".join(spec.files.editable)
+        raise ProtectedFile(f"{path!r} may not change; this goal's editable files: {allowed}.")
+    if len(text.encode()) > spec.limits.file_bytes:
+        raise FileTooLarge(f"{path!r} is over {spec.limits.file_bytes} bytes; make it smaller.")
+    if text.count("\n") + text.count(";") > MOST_LINES:
+        raise FileTooLarge(f"{path!r} is over {MOST_LINES} lines; make it smaller.")
+    if bad := _unsafe(text):
+        names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))
+        raise UnsafeText(f"{path!r} holds {names}; remove these characters (lines end in LF).")
+    if path.endswith(".py"):
+        _check_syntax(path, text, before)
+
+
+def _unsafe(text: str) -> set[str]:
+    if text.isascii() and not text.encode().translate(None, _SAFE):
+        return set()  # nearly every text, at a tenth of the cost
+    return set(_UNSAFE.findall(text))
+
+
+def _check_syntax(path: str, text: str, before: str | None) -> None:
+    try:
+        statements.split(text, like=before)
+    except statements.UNREADABLE as error:
+        where = f" line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        what = error.msg if isinstance(error, SyntaxError) else "nested too deeply"
+        raise SyntaxBroken(f"{path}{where}: {what}. Mend it and propose again.") from error
