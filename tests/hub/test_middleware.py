@@ -1,0 +1,205 @@
+"""What surrounds every request: clocks that are set only when something waits, and strict JSON."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.guards import BadJson, check_json
+from hub.middleware import in_time
+from hub.server import PatientProtocol
+from tests.services.ports import free_port
+
+T = TypeVar("T")
+
+
+def in_a_loop(asked: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: Playwright leaves a loop running in the tests' thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asyncio.wait_for(asked, 30)).result()
+
+
+async def slowly(answer: T, *pauses: float) -> T:
+    for pause in pauses:
+        await asyncio.sleep(pause)
+    return answer
+
+
+@pytest.mark.parametrize("pauses", [(), (0,), (0.01, 0, 0.01)], ids=["none", "a turn", "several"])
+def test_what_comes_in_time_is_handed_on(pauses: tuple[float, ...]) -> None:
+    assert in_a_loop(in_time(slowly("it", *pauses), 10)) == "it"
+
+
+def test_what_does_not_come_in_time_is_ended() -> None:
+    ended: list[str] = []
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("it")
+
+    async def asked() -> None:
+        await asyncio.sleep(0)
+        await in_time(stubborn(), 0.05)
+
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        in_a_loop(asked())
+    assert ended == ["it"]
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("pauses", [(), (0.01,)], ids=["at once", "later"])
+def test_what_breaks_breaks_for_who_waits(pauses: tuple[float, ...]) -> None:
+    async def broken() -> None:
+        await slowly(None, *pauses)
+        raise LookupError("it")
+
+    with pytest.raises(LookupError, match="it"):
+        in_a_loop(in_time(broken(), 10))
+
+
+def test_who_is_cancelled_takes_along_what_it_waits_for() -> None:
+    ended: list[str] = []
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("it")
+            raise
+
+    async def asked() -> None:
+        task = asyncio.create_task(in_time(endless(), 60))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    in_a_loop(asked())
+    assert ended == ["it"]
+
+
+def plainly(body: bytes) -> bool:
+    """Whether JSON may pass, by reading it and writing it again."""
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(found)) != len(found):
+            raise ValueError
+        return dict(found)
+
+    try:
+        read = json.loads(body.decode(), object_pairs_hook=pairs) if body else None
+        json.dumps(read, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+PIECES = st.sampled_from(
+    [
+        *("{", "}", "[", "]", '"', ":", ",", " ", "0", "1", "a", '"a":', '"b":', '"\\u0061":'),
+        *("NaN", "-Infinity", "1e999", "null", "\n", "\\n", "é", "\x00", "\ufeff"),
+        *("\\ud83d\\ude00", "\\ud800", "\\uDC00", "\\uD83D", "\\\\ud800"),
+    ]
+)
+TEXTS = st.lists(PIECES).map("".join)
+VALUES = st.recursive(
+    st.none() | st.floats() | st.text(st.characters(exclude_categories=[])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.one_of(TEXTS.map(lambda text: text.encode()), VALUES.map(json.dumps).map(str.encode)))
+def test_json_is_taken_or_refused_as_when_it_is_read_and_written_again(body: bytes) -> None:
+    assert _taken(body) == plainly(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": "\\ud800"}',
+        b'{"\\uDFFF": 1}',
+        b'"\\ud83d \\ude00"',
+        b'{"a": 1, "a": 1}',
+        b'[{"b": {"a": 1, "\\u0061": 2}}]',
+        b'"\xed\xa0\x80"',
+        b'"\xff"',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"1" * 5000,
+    ],
+)
+def test_what_nobody_should_mean_is_refused(body: bytes) -> None:
+    assert not _taken(body)
+
+
+@pytest.mark.parametrize("body", [b"", b'"\\ud83d\\ude00"', b'"\\\\ud800"', b"NaN", b"[[[[1]]]]"])
+def test_what_may_be_meant_is_taken(body: bytes) -> None:
+    assert _taken(body)
+
+
+def _taken(body: bytes) -> bool:
+    try:
+        check_json(body)
+    except BadJson:
+        return False
+    return True
+
+
+class Hasty(PatientProtocol):
+    """Hangs up after half a second instead of ten."""
+
+    header_seconds = 0.5
+
+
+async def _hello(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def test_half_a_further_request_is_waited_for_no_longer_than_the_first() -> None:
+    port = free_port()
+    config = uvicorn.Config(_hello, port=port, http=Hasty, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    whole = b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+        for _ in range(2):
+            wire.sendall(whole)
+            assert wire.recv(4096).endswith(b"ok")
+        time.sleep(0.8)  # nothing is due between requests
+        wire.sendall(whole)
+        assert wire.recv(4096).endswith(b"ok")
+
+        wire.sendall(whole[:20])
+        began, told = time.monotonic(), True
+        with suppress(OSError):
+            while told and time.monotonic() - began < 10:
+                # A byte now and then does not set the clock anew.
+                time.sleep(0.1)
+                wire.sendall(b"x")
+                wire.settimeout(0.01)
+                with suppress(TimeoutError):
+                    told = bool(wire.recv(1))
+    waited = time.monotonic() - began
+    server.should_exit = True
+    thread.join(20)
+
+    assert waited < 5
