@@ -110,7 +110,9 @@ def _readings(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tupl
 
 def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:
     """The goal's open orders and leases, as positions of a snapshot."""
-    query = sa.select(OrderRow).where(
+    # Ten thousand agents hold as many orders: as rows, not as entities.
+    names = ("kind", "owner", "operator", "agent", "parent", "second_parent", "experiment")
+    query = sa.select(*(col(getattr(OrderRow, name)) for name in (*names, "brought"))).where(
         col(OrderRow.goal) == goal.slug, col(OrderRow.state).in_(("open", "leased"))
     )
     return tuple(
@@ -124,5 +126,5 @@ def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[
             agent=order.agent or "",
             brought=tuple(place[each] for each in order.brought if each in place),
         )
-        for order in session.scalars(query)
+        for order in session.execute(query)
     )

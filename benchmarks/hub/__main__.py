@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.hub import events, reads, submits
+from benchmarks.hub import events, load, reads, submits
 
 RESULTS = Path(__file__).parents[1] / "results" / "hub.json"
 
@@ -24,6 +24,7 @@ def main() -> None:
     words.add_argument("--repeats", type=int, default=30)
     words.add_argument("--packs", type=int, default=1000, help="pushes the peer has had before")
     words.add_argument("--experiments", type=int, default=1000, help="the hub has had before")
+    words.add_argument("--submits", type=int, default=2000, help="of each kind, over HTTP")
     said = words.parse_args()
     known = parts(said)
     for name in said.only or known:
@@ -39,6 +40,8 @@ def parts(said: argparse.Namespace) -> Mapping[str, Callable[[], Any]]:
     return {
         "submit": lambda: submits.side_by_side(said.experiments, said.packs, repeats),
         "submit_100000": lambda: submits.submit(said.tree, repeats),
+        "load": lambda: load.submits(said.experiments, said.submits),
+        "load_100000": lambda: load.submits(said.tree, said.submits),
         "lineage": lambda: reads.lineage(850, repeats),
         "heartbeats": lambda: events.heartbeats(10_000, seconds=15.0),
         "written_behind": lambda: events.written_behind(10_000),

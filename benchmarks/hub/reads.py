@@ -69,11 +69,13 @@ def git_reads(size: int, repeats: int) -> dict[str, Any]:
         check.recreate(hub, "toy")
         repack(hub.git.path("toy"))
         sha, parent = shas[-1], _parent(hub, shas[-1])
+        others = iter(shas)
         path = str(hub.git.path("toy"))
         show = ["git", "-C", path, "show", f"{sha}:train.py"]
         compare = ["git", "-C", path, "diff", parent, sha]
         return {
-            "file": timed(lambda: hub.git.files("toy", sha), repeats),
+            # Another commit each time: the files of the last few are kept in memory.
+            "file": timed(lambda: hub.git.files("toy", next(others)), repeats),
             "file_peer": timed(lambda: _run(show), repeats),
             "diff": timed(lambda: hub.git.diff("toy", parent, sha), repeats),
             "diff_peer": timed(lambda: _run(compare), repeats),

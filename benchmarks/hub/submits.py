@@ -1,8 +1,9 @@
-"""A submit: floor, peer and hub, one durable commit each.
+"""A submit: floor, peer and hub, one durable commit each, one after the other and without HTTP.
 
-The floor is one SQLite row of the same 41 KB, synchronous FULL, with no HTTP. The peer is what the
-published hub does: `git bundle unbundle` in a process of its own, and a row. The hub takes the
-proposal (checks, git objects, row, event) and the run (row, blobs, credit, score, event, post).
+The floor is one SQLite row of the same text, synchronous FULL. The peer is what the published hub
+does: `git bundle unbundle` in a process of its own, and a row. The hub takes the proposal (checks,
+git objects, row, event) and the run (row, blobs, credit, score, event, post). `benchmarks.hub.load`
+has the same over HTTP, many at once.
 """
 
 import hashlib
