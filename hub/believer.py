@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -13,6 +14,8 @@ from hub.errors import HubError
 from hub.tables import EventRow, GoalRow
 
 log = logging.getLogger(__name__)
+REST = 4.0
+"""A turn is followed by a rest of so many times as long as it took."""
 
 
 @dataclass
@@ -51,12 +54,19 @@ class Believer:
             self._fitted[goal] = seq
         return list(due)
 
+    def pause(self, took: float) -> float:
+        """Seconds until the next turn: on huge goals most of the processor is left to requests."""
+        return max(self.interval, REST * took)
+
     def _run(self) -> None:
-        while not self._stop.wait(self.interval):
+        took = 0.0
+        while not self._stop.wait(self.pause(took)):
+            started = time.monotonic()
             try:
                 self.turn()
             except HubError as error:
                 log.warning("believer.waits", extra={"reason": error.code})
+            took = time.monotonic() - started
 
     def _due(self) -> dict[str, int]:
         large = select(GoalRow.slug).where(col(GoalRow.next_number) > scores.AT_ONCE)

@@ -56,6 +56,12 @@ def test_on_a_large_goal_the_reading_shows_at_once_and_the_belief_a_moment_later
     assert settled.delta < 0
 
 
+def test_a_huge_goal_is_refitted_less_often_so_that_requests_have_the_processor(hub: Hub) -> None:
+    pauses = [hub.believer.pause(took) for took in (0.0, 0.1, 5.0)]
+
+    assert pauses == [1.0, 1.0, 20.0]
+
+
 def test_a_second_refit_changes_nothing_and_says_nothing(
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
