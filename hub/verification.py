@@ -19,10 +19,6 @@ WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
 REFERENCES = 4
 """How many verified ancestors, besides the root, a claim is held against."""
-CROWN = 2.25
-"""By how many standard deviations of belief a verified experiment must beat the champion."""
-CONFIRMED = 2
-"""So many others must have run what takes over from a champion, where there are so many."""
 DISAGREE = 5.0
 """Two owners this many standard deviations apart on one experiment make it disputed."""
 
@@ -84,44 +80,6 @@ def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
             seen = len(evidence.owners.get(node, ()))
             verdicts.append(_untested(snapshot, belief, node, nearest[node], seen))
     return verdicts
-
-
-def champion(snapshot: Snapshot, belief: Belief, verdicts: Sequence[Verdict]) -> int | None:
-    """The best verified experiment: one tested later takes over when it is surely better.
-
-    Where equals abound, one lucky confirmation beside another's unlucky one looks like a gain:
-    so two others must have run what takes over, in a goal where two others run anything.
-
-    In the order in which others first ran them, so that nothing believed worse takes over because
-    its number is lower.
-    """
-    by = confirmed_by(snapshot)
-    crowned: int | None = None
-    for node in by:
-        known = node < len(verdicts) and verdicts[node].state == "verified"
-        if not known or snapshot.nodes[node].forbidden or not belief.n[node]:
-            continue
-        if crowned is None or _takes_over(snapshot, belief, node, crowned, len(by[node])):
-            crowned = node
-    return crowned
-
-
-def confirmed_by(snapshot: Snapshot) -> dict[int, set[str]]:
-    """Who ran what is not theirs, by experiment, in the order in which each was first run so."""
-    found: dict[int, set[str]] = {}
-    for one in snapshot.readings:
-        if one.owner != snapshot.nodes[one.node].owner:
-            found.setdefault(one.node, set()).add(one.owner)
-    return found
-
-
-def _takes_over(snapshot: Snapshot, belief: Belief, node: int, crowned: int, others: int) -> bool:
-    if not surely_better(belief, node, crowned, CROWN):
-        return False
-    if others >= CONFIRMED:
-        return True
-    author = snapshot.nodes[node].owner
-    return others >= len({one.owner for one in snapshot.readings} - {author})
 
 
 def surely_better(belief: Belief, node: int, than: int, sigmas: float) -> bool:
@@ -313,8 +271,6 @@ def waiting(verdicts: Sequence[Verdict]) -> list[int]:
 __all__ = [
     "Verdict",
     "bounds",
-    "champion",
-    "confirmed_by",
     "judge",
     "posterior_better",
     "surely_better",

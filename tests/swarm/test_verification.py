@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hub import belief, verification
 from hub.snapshot import Node, Rules, Snapshot
+from hub.titles import Referee
 from tests.swarm.states import GAIN, LEVEL, a_claim, a_random_goal, a_reading, two_claims
 
 
@@ -63,7 +64,7 @@ def test_the_champion_is_never_what_only_its_author_measured() -> None:
     snapshot = a_claim()
     believed = belief.fit(snapshot)
 
-    crowned = verification.champion(snapshot, believed, verification.judge(snapshot, believed))
+    crowned = Referee().champion(snapshot, believed, verification.judge(snapshot, believed))
 
     assert crowned is None
 
@@ -78,12 +79,12 @@ def test_the_champion_stays_when_an_equal_is_verified_later_whatever_its_number(
     verdicts = verification.judge(both, believed)
 
     assert [one.state for one in verdicts[1:]] == ["verified", "verified"]
-    assert verification.champion(both, believed, verdicts) == 2
+    assert Referee().champion(both, believed, verdicts) == 2
 
 
 def crowned_of(snapshot: Snapshot) -> int | None:
     believed = belief.fit(snapshot)
-    return verification.champion(snapshot, believed, verification.judge(snapshot, believed))
+    return Referee().champion(snapshot, believed, verification.judge(snapshot, believed))
 
 
 def test_two_others_must_have_run_what_takes_over_from_a_champion() -> None:
