@@ -71,14 +71,15 @@ def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
         _confirmations(snapshot, belief), _claims(snapshot, belief), _owners(snapshot)
     )
     verdicts: list[Verdict] = []
-    nearest: list[int | None] = []
+    references: list[tuple[int, ...]] = []
     for node, made in enumerate(snapshot.nodes):
-        nearest.append(_nearest(made.parent, verdicts, nearest))
-        if node in evidence.runs and nearest[node] is not None:
-            verdicts.append(_one(snapshot, belief, node, evidence, verdicts))
+        references.append(_references(made.parent, verdicts, references))
+        if node in evidence.runs and references[node]:
+            verdicts.append(_one(snapshot, belief, node, evidence, references[node]))
         else:
             seen = len(evidence.owners.get(node, ()))
-            verdicts.append(_untested(snapshot, belief, node, nearest[node], seen))
+            nearest = next(iter(references[node]), None)
+            verdicts.append(_untested(snapshot, belief, node, nearest, seen))
     return verdicts
 
 
@@ -111,9 +112,8 @@ def _one(
     belief: Belief,
     node: int,
     evidence: _Evidence,
-    verdicts: Sequence[Verdict],
+    references: tuple[int, ...],
 ) -> Verdict:
-    references = _references(snapshot, node, verdicts)
     nearest = _against(snapshot, belief, node, references[0], evidence)
     if nearest.state not in ("provisional", "disputed"):
         return nearest
@@ -138,19 +138,22 @@ def _against(
     return Verdict(state, path[-1], low, high, len(runs), seen, reference, gain, gain_sd, said)
 
 
-def _references(snapshot: Snapshot, node: int, verdicts: Sequence[Verdict]) -> list[int]:
+def _references(
+    above: int | None, verdicts: Sequence[Verdict], known: Sequence[tuple[int, ...]]
+) -> tuple[int, ...]:
     """What a claim may be held against: its verified ancestors, the nearest first, and the root.
 
     A claim that was accepted against one of them is not undone by a nearer one being verified.
+    Worked out from the parent's own, because lines of descent are long.
     """
-    found: list[int] = []
-    above = snapshot.nodes[node].parent
-    while above is not None:
-        root = snapshot.nodes[above].parent is None
-        if root or (verdicts[above].state == "verified" and len(found) < REFERENCES):
-            found.append(above)
-        above = snapshot.nodes[above].parent
-    return found
+    if above is None:
+        return ()
+    if not known[above]:
+        return (above,)
+    if verdicts[above].state != "verified":
+        return known[above]
+    *verified, root = known[above]
+    return (above, *verified[: REFERENCES - 1], root)
 
 
 def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:
@@ -163,15 +166,6 @@ def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:
     else:
         state, said = "provisional", "The starting point, measured by one owner so far."
     return Verdict(state, 0.0, low, high, n, owners, None, 0.0, 0.0, said)
-
-
-def _nearest(
-    above: int | None, verdicts: Sequence[Verdict], known: Sequence[int | None]
-) -> int | None:
-    """The nearest verified ancestor or the root, from the parent's own."""
-    if above is None or verdicts[above].state == "verified" or known[above] is None:
-        return above
-    return known[above]
 
 
 def _untested(
