@@ -100,6 +100,34 @@ def test_where_only_one_other_runs_anything_that_one_is_enough() -> None:
     assert crowned_of(replace(alone, readings=kept)) == 2
 
 
+def a_line(*gains: float, unseen: tuple[int, ...] = ()) -> Snapshot:
+    """Ada's experiments on one another, so much ahead of the root; two others ran all but these."""
+    nodes = [Node("root", 0)] + [
+        Node(f"n{place}", place, place - 1, owner="ada") for place in range(1, len(gains) + 1)
+    ]
+    readings = [
+        a_reading(place, LEVEL - gain, who)
+        for place, gain in enumerate((0.0, *gains))
+        for who in ("ada", "bo0", "bo1")
+        if who == "ada" or place not in unseen
+    ]
+    return Snapshot(rules=Rules(noise_sd=2e-4), nodes=tuple(nodes), readings=tuple(readings))
+
+
+def test_a_claim_is_held_against_its_nearest_verified_ancestor() -> None:
+    assert verdict_of(a_line(GAIN, 2 * GAIN), 2).reference == 1
+    assert verdict_of(a_line(GAIN, 2 * GAIN, unseen=(1,)), 2).reference == 0
+    assert verdict_of(a_line(GAIN, 2 * GAIN, 3 * GAIN, unseen=(2,)), 3).reference == 1
+
+
+def test_a_claim_accepted_against_an_older_ancestor_is_not_undone_by_a_nearer_one() -> None:
+    equal = verdict_of(a_line(GAIN, GAIN + 2e-4), 2)
+    far = verdict_of(a_line(GAIN, 2 * GAIN, 2 * GAIN + 2e-4), 3)
+
+    assert (equal.state, equal.reference) == ("verified", 0)
+    assert (far.state, far.reference) == ("verified", 1)
+
+
 def test_a_goal_to_maximise_is_judged_the_same_way() -> None:
     down = a_claim(LEVEL - GAIN)
     mirrored = tuple(replace(one, value=-one.value) for one in down.readings)
