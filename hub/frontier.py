@@ -59,13 +59,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Switches:
-    """Parts of the default that an ablation turns off, and what operators want of operators."""
+    """Parts of the default that an ablation turns off, its tuning, and what operators want."""
 
     merge: bool = True
     replicate: bool = True
     anchor: bool = True
     ablate: bool = True
     weights: dict[str, float] = field(default_factory=dict)
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 def ask(
@@ -74,19 +75,21 @@ def ask(
     verdicts: Sequence[Verdict],
     asker: Asker,
     *,
+    champion: int | None = None,
     policy: str = DEFAULT,
     seed: int = 0,
-    tuning: Tuning | None = None,
     switches: Switches | None = None,
 ) -> Order | None:
     """One order for this agent, or None where there is nothing that it could do.
 
+    `champion` is who holds the title now (`hub.titles`), None where nobody does.
+
     Raises:
         KeyError: there is no such policy; `POLICIES` lists them.
     """
-    view = View(snapshot, belief, tuning or Tuning())
-    random = np.random.default_rng(seed)
     on = switches or Switches()
+    view = View(snapshot, belief, on.tuning, champion)
+    random = np.random.default_rng(seed)
     if policy in PLAIN:
         return (
             _explore(view, asker, policy, random, on)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session
 
-from hub import belief, states, trees, verification
+from hub import belief, states, titles, trees, verification
 from hub.belief import Belief
 from hub.states import State
 from hub.tables import GoalRow
@@ -23,6 +23,7 @@ class Thoughts:
     state: State
     belief: Belief
     verdicts: list[Verdict]
+    champion: int | None = None
 
 
 @dataclass
@@ -55,11 +56,17 @@ class Mind:
         return thoughts
 
 
+_referee = titles.Referee()
+"""Only saves work: what a decision was about is the same in every process and at any time."""
+
+
 def think(session: Session, goal: GoalRow) -> Thoughts:
     """Read the goal's rows, fit its belief and judge its claims."""
     state = states.read(session, goal)
     believed = belief.fit(state.snapshot)
-    return Thoughts(state, believed, verification.judge(state.snapshot, believed))
+    verdicts = verification.judge(state.snapshot, believed)
+    champion = _referee.champion(state.snapshot, believed, verdicts)
+    return Thoughts(state, believed, verdicts, champion)
 
 
 def _with_leases(session: Session, goal: GoalRow, thoughts: Thoughts) -> Thoughts:

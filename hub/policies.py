@@ -35,11 +35,12 @@ class Tuning:
 
 @dataclass(frozen=True)
 class View:
-    """A snapshot with its belief, and what policies ask of the two, worked out once."""
+    """A snapshot with its belief and champion, and what policies ask of them, worked out once."""
 
     snapshot: Snapshot
     belief: Belief
     tuning: Tuning = field(default_factory=Tuning)
+    champion: int | None = None
 
     @cached_property
     def parent(self) -> Ints:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.policies import View
-from hub.verification import Verdict, champion, confirmed_by, posterior_better, surely_better
+from hub.titles import confirmed_by
+from hub.verification import Verdict, posterior_better, surely_better
 
 SURE = 0.95
 """Belief from which a claim of a new best is worth other people's time."""
@@ -75,7 +76,7 @@ def open_to(view: View, node: int, owner: str) -> bool:
 
 
 def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
-    crowned = champion(view.snapshot, view.belief, verdicts)
+    crowned = view.champion
     wishes = _contenders(view, verdicts, crowned) + _half_tested(view, verdicts, crowned)
     best = _claimed_best(view, verdicts, crowned)
     if best is not None:

@@ -118,6 +118,7 @@ def _ask(thoughts: Thoughts, goal: GoalRow, asker: Asker, seed: int) -> frontier
         thoughts.belief,
         thoughts.verdicts,
         asker,
+        champion=thoughts.champion,
         policy=goal.policy or frontier.DEFAULT,
         seed=seed,
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub import experiments, goals, minds, trust, trust_records, verification
+from hub import experiments, goals, minds, trust, trust_records
 from hub.belief import Belief
 from hub.db import Work
 from hub.experiments import Reported
@@ -126,7 +126,7 @@ class Fitted:
 def believe(session: Session, goal: GoalRow) -> Fitted:
     """Fit the goal's belief; only reads, so that it may take its time."""
     thoughts = minds.think(session, goal)
-    crowned = verification.champion(thoughts.state.snapshot, thoughts.belief, thoughts.verdicts)
+    crowned = thoughts.champion
     return Fitted(
         told=tell(thoughts, goals.spec(session, goal)),
         noise_sd=thoughts.belief.noise_sd,

@@ -19,10 +19,6 @@ WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
 REFERENCES = 4
 """How many verified ancestors, besides the root, a claim is held against."""
-CROWN = 2.25
-"""By how many standard deviations of belief a verified experiment must beat the champion."""
-CONFIRMED = 2
-"""So many others must have run what takes over from a champion, where there are so many."""
 DISAGREE = 5.0
 """Two owners this many standard deviations apart on one experiment make it disputed."""
 
@@ -75,53 +71,16 @@ def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
         _confirmations(snapshot, belief), _claims(snapshot, belief), _owners(snapshot)
     )
     verdicts: list[Verdict] = []
-    nearest: list[int | None] = []
+    references: list[tuple[int, ...]] = []
     for node, made in enumerate(snapshot.nodes):
-        nearest.append(_nearest(made.parent, verdicts, nearest))
-        if node in evidence.runs and nearest[node] is not None:
-            verdicts.append(_one(snapshot, belief, node, evidence, verdicts))
+        references.append(_references(made.parent, verdicts, references))
+        if node in evidence.runs and references[node]:
+            verdicts.append(_one(snapshot, belief, node, evidence, references[node]))
         else:
             seen = len(evidence.owners.get(node, ()))
-            verdicts.append(_untested(snapshot, belief, node, nearest[node], seen))
+            nearest = next(iter(references[node]), None)
+            verdicts.append(_untested(snapshot, belief, node, nearest, seen))
     return verdicts
-
-
-def champion(snapshot: Snapshot, belief: Belief, verdicts: Sequence[Verdict]) -> int | None:
-    """The best verified experiment: one tested later takes over when it is surely better.
-
-    Where equals abound, one lucky confirmation beside another's unlucky one looks like a gain:
-    so two others must have run what takes over, in a goal where two others run anything.
-
-    In the order in which others first ran them, so that nothing believed worse takes over because
-    its number is lower.
-    """
-    by = confirmed_by(snapshot)
-    crowned: int | None = None
-    for node in by:
-        known = node < len(verdicts) and verdicts[node].state == "verified"
-        if not known or snapshot.nodes[node].forbidden or not belief.n[node]:
-            continue
-        if crowned is None or _takes_over(snapshot, belief, node, crowned, len(by[node])):
-            crowned = node
-    return crowned
-
-
-def confirmed_by(snapshot: Snapshot) -> dict[int, set[str]]:
-    """Who ran what is not theirs, by experiment, in the order in which each was first run so."""
-    found: dict[int, set[str]] = {}
-    for one in snapshot.readings:
-        if one.owner != snapshot.nodes[one.node].owner:
-            found.setdefault(one.node, set()).add(one.owner)
-    return found
-
-
-def _takes_over(snapshot: Snapshot, belief: Belief, node: int, crowned: int, others: int) -> bool:
-    if not surely_better(belief, node, crowned, CROWN):
-        return False
-    if others >= CONFIRMED:
-        return True
-    author = snapshot.nodes[node].owner
-    return others >= len({one.owner for one in snapshot.readings} - {author})
 
 
 def surely_better(belief: Belief, node: int, than: int, sigmas: float) -> bool:
@@ -153,9 +112,8 @@ def _one(
     belief: Belief,
     node: int,
     evidence: _Evidence,
-    verdicts: Sequence[Verdict],
+    references: tuple[int, ...],
 ) -> Verdict:
-    references = _references(snapshot, node, verdicts)
     nearest = _against(snapshot, belief, node, references[0], evidence)
     if nearest.state not in ("provisional", "disputed"):
         return nearest
@@ -180,19 +138,22 @@ def _against(
     return Verdict(state, path[-1], low, high, len(runs), seen, reference, gain, gain_sd, said)
 
 
-def _references(snapshot: Snapshot, node: int, verdicts: Sequence[Verdict]) -> list[int]:
+def _references(
+    above: int | None, verdicts: Sequence[Verdict], known: Sequence[tuple[int, ...]]
+) -> tuple[int, ...]:
     """What a claim may be held against: its verified ancestors, the nearest first, and the root.
 
     A claim that was accepted against one of them is not undone by a nearer one being verified.
+    Worked out from the parent's own, because lines of descent are long.
     """
-    found: list[int] = []
-    above = snapshot.nodes[node].parent
-    while above is not None:
-        root = snapshot.nodes[above].parent is None
-        if root or (verdicts[above].state == "verified" and len(found) < REFERENCES):
-            found.append(above)
-        above = snapshot.nodes[above].parent
-    return found
+    if above is None:
+        return ()
+    if not known[above]:
+        return (above,)
+    if verdicts[above].state != "verified":
+        return known[above]
+    *verified, root = known[above]
+    return (above, *verified[: REFERENCES - 1], root)
 
 
 def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:
@@ -205,15 +166,6 @@ def _unclaimed(snapshot: Snapshot, owners: int, n: int) -> Verdict:
     else:
         state, said = "provisional", "The starting point, measured by one owner so far."
     return Verdict(state, 0.0, low, high, n, owners, None, 0.0, 0.0, said)
-
-
-def _nearest(
-    above: int | None, verdicts: Sequence[Verdict], known: Sequence[int | None]
-) -> int | None:
-    """The nearest verified ancestor or the root, from the parent's own."""
-    if above is None or verdicts[above].state == "verified" or known[above] is None:
-        return above
-    return known[above]
 
 
 def _untested(
@@ -313,8 +265,6 @@ def waiting(verdicts: Sequence[Verdict]) -> list[int]:
 __all__ = [
     "Verdict",
     "bounds",
-    "champion",
-    "confirmed_by",
     "judge",
     "posterior_better",
     "surely_better",

@@ -5,7 +5,7 @@ Workers live in sessions of 2 to 6 hours whose readings are shifted together (se
 """
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.random import Generator
 
 from benchmarks.swarm.landscapes import Design, Landscape, apply, difference, source
 from hub import belief as beliefs
-from hub import frontier, novelty, verification
+from hub import frontier, novelty, titles, verification
 from hub.belief import Belief
 from hub.frontier import Asker, Order, Switches
 from hub.policies import PLAIN, Tuning
@@ -57,6 +57,7 @@ class Tally:
     promotions: int = 0
     false_promotions: int = 0
     demotions: int = 0
+    false_demotions: int = 0
     raw_promotions: int = 0
     false_raw_promotions: int = 0
 
@@ -115,6 +116,8 @@ class Swarm:
         self.belief = beliefs.fit(Snapshot(nodes=tuple(self.nodes)))
         self.verdicts: list[Verdict] = []
         self.tally = Tally()
+        self.referee = titles.Referee(beliefs.fit if setting.belief else beliefs.raw)
+        self.title: int | None = None
         self.raw_best, self.champion = 0, 0
         self.lowest, self.lowest_truth = np.inf, self.truths[0]
         # A hub thinks again when something came in, but for large swarms some seconds later.
@@ -214,10 +217,10 @@ class Swarm:
             known,
             verdicts,
             asker,
+            champion=self.title,
             policy=self.set.policy,
             seed=int(self.luck.asks.integers(2**31)),
-            tuning=self.set.tuning,
-            switches=self.set.switches,
+            switches=replace(self.set.switches, tuning=self.set.tuning),
         )
 
     def _design(self, order: Order) -> Design:
@@ -334,14 +337,16 @@ class Swarm:
         return beliefs.fit(snapshot) if self.set.belief else beliefs.raw(snapshot)
 
     def _crown(self, snapshot: Snapshot) -> None:
-        crowned = verification.champion(snapshot, self.belief, self.verdicts)
+        crowned = self.title = self.referee.champion(snapshot, self.belief, self.verdicts)
         if crowned is None or crowned == self.champion:
             return
+        false = self.truths[crowned] >= self.truths[self.champion]
         if crowned in self.crowned:
             self.tally.demotions += 1
+            self.tally.false_demotions += false
         else:
             self.tally.promotions += 1
-            self.tally.false_promotions += self.truths[crowned] >= self.truths[self.champion]
+            self.tally.false_promotions += false
         self.crowned.add(crowned)
         self.champion = crowned
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub import belief, novelty, verification
+from hub import belief, novelty, titles, verification
 from hub.snapshot import Node, Reading, Snapshot
 
 RECORD = Path("../shared/data/public-swarm-dag.json.gz")
@@ -84,7 +84,7 @@ def table(results: Sequence[Result]) -> str:
     believed = belief.fit(snapshot)
     seconds = time.perf_counter() - start
     verdicts = verification.judge(snapshot, believed)
-    crowned = verification.champion(snapshot, believed, verdicts)
+    crowned = titles.Referee().champion(snapshot, believed, verdicts)
     lowest = min(range(len(results)), key=lambda place: results[place].value)
     node = snapshot.readings[lowest].node
     most = int(believed.n.argmax())

@@ -26,11 +26,11 @@ def table(land: str, workers: int, runs: Runs, machine: str) -> str:
         "",
         "Differences are paired by seed, in 0.001 bpb, ± half of a 95 % interval.",
         "",
-        "| policy | reported minus true at 300 | promotions | false | taken back |"
+        "| policy | reported minus true at 300 | promotions | false | taken back | false |"
         " raw minima promoted | false | duplicates trained | refused as tried | objected |"
         " explore / replicate / anchor / merge / ablate |"
         " true gains by explore / merge, in 0.001 bpb |",
-        "|" + "---|" * 12,
+        "|" + "---|" * 13,
         *[_checks(name, [told[seed] for seed in seeds]) for name, told in runs.items()],
         "",
     ]
@@ -64,11 +64,11 @@ def _checks(name: str, runs: list[Tally]) -> str:
         for kind in ("explore", "replicate", "anchor", "merge", "ablate")
     ]
     true, raw = sum(run.promotions for run in runs), sum(run.raw_promotions for run in runs)
-    false = sum(run.false_promotions for run in runs)
+    false, back = sum(run.false_promotions for run in runs), sum(run.demotions for run in runs)
     raw_false = sum(run.false_raw_promotions for run in runs)
     return (
         f"| {name} | {bias * 1e3:+.2f}e-3 | {true} | {false} ({_share(false, true)}) | "
-        f"{sum(run.demotions for run in runs)} | {raw} | "
+        f"{back} | {sum(run.false_demotions for run in runs)} | {raw} | "
         f"{raw_false} ({_share(raw_false, raw)}) | {sum(run.duplicates for run in runs)} | "
         f"{np.mean([run.refused for run in runs]):.1f} | "
         f"{np.mean([run.objected for run in runs]):.1f} | {' / '.join(kinds)} | "

@@ -9,6 +9,7 @@ import pytest
 from hub import belief, frontier, trust, verification
 from hub.frontier import Asker
 from hub.snapshot import Node, Pending, Reading, Snapshot
+from hub.titles import Referee
 from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading
 
 BO = Asker(owner="bo", agent="bo-1", device="bo-gpu", device_class="H100")
@@ -98,7 +99,7 @@ def test_a_liar_alone_is_never_the_champion(direction: str) -> None:
     believed = belief.fit(told)
     verdicts = verification.judge(told, believed)
 
-    assert verification.champion(told, believed, verdicts) != 2
+    assert Referee().champion(told, believed, verdicts) != 2
     assert "nobody else has measured it" in verdicts[2].sentence
 
 
@@ -111,7 +112,7 @@ def test_a_lie_that_another_owner_measures_is_refused_in_words() -> None:
     verdict = verification.judge(told, believed)[1]
 
     assert verdict.state in ("rejected", "provisional", "disputed")
-    assert verification.champion(told, believed, verification.judge(told, believed)) != 1
+    assert Referee().champion(told, believed, verification.judge(told, believed)) != 1
 
 
 def test_a_device_that_drifts_from_day_to_day_is_read_by_its_days() -> None:
@@ -135,7 +136,7 @@ def test_one_device_alone_can_be_neither_confirmed_nor_suspected() -> None:
     believed = belief.fit(snapshot)
     verdicts = verification.judge(snapshot, believed)
 
-    assert verification.champion(snapshot, believed, verdicts) is None
+    assert Referee().champion(snapshot, believed, verdicts) is None
     assert trust.suspicions(snapshot, believed) == []
     alone = replace(BO, owner="ada", agent="ada-1", device="ada-gpu")
     order = frontier.ask(snapshot, believed, verdicts, alone)

@@ -11,6 +11,7 @@ from hub import belief, frontier, verification
 from hub.frontier import Asker, Order, Switches
 from hub.policies import POLICIES
 from hub.snapshot import Node, Pending, Snapshot
+from hub.titles import Referee
 from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading, two_claims
 
 BO = Asker(owner="bo", agent="bo-1", device="bo-gpu", device_class="H100")
@@ -21,7 +22,10 @@ def asked(
 ) -> Order | None:
     believed = belief.fit(snapshot)
     verdicts = verification.judge(snapshot, believed)
-    return frontier.ask(snapshot, believed, verdicts, who, policy=policy, seed=seed)
+    crowned = Referee().champion(snapshot, believed, verdicts)
+    return frontier.ask(
+        snapshot, believed, verdicts, who, champion=crowned, policy=policy, seed=seed
+    )
 
 
 def test_a_fresh_goal_starts_with_its_baseline() -> None:

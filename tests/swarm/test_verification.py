@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hub import belief, verification
 from hub.snapshot import Node, Rules, Snapshot
+from hub.titles import Referee
 from tests.swarm.states import GAIN, LEVEL, a_claim, a_random_goal, a_reading, two_claims
 
 
@@ -63,7 +64,7 @@ def test_the_champion_is_never_what_only_its_author_measured() -> None:
     snapshot = a_claim()
     believed = belief.fit(snapshot)
 
-    crowned = verification.champion(snapshot, believed, verification.judge(snapshot, believed))
+    crowned = Referee().champion(snapshot, believed, verification.judge(snapshot, believed))
 
     assert crowned is None
 
@@ -78,12 +79,12 @@ def test_the_champion_stays_when_an_equal_is_verified_later_whatever_its_number(
     verdicts = verification.judge(both, believed)
 
     assert [one.state for one in verdicts[1:]] == ["verified", "verified"]
-    assert verification.champion(both, believed, verdicts) == 2
+    assert Referee().champion(both, believed, verdicts) == 2
 
 
 def crowned_of(snapshot: Snapshot) -> int | None:
     believed = belief.fit(snapshot)
-    return verification.champion(snapshot, believed, verification.judge(snapshot, believed))
+    return Referee().champion(snapshot, believed, verification.judge(snapshot, believed))
 
 
 def test_two_others_must_have_run_what_takes_over_from_a_champion() -> None:
@@ -97,6 +98,34 @@ def test_where_only_one_other_runs_anything_that_one_is_enough() -> None:
     kept = tuple(one for one in alone.readings if one.owner != "bo1")
 
     assert crowned_of(replace(alone, readings=kept)) == 2
+
+
+def a_line(*gains: float, unseen: tuple[int, ...] = ()) -> Snapshot:
+    """Ada's experiments on one another, so much ahead of the root; two others ran all but these."""
+    nodes = [Node("root", 0)] + [
+        Node(f"n{place}", place, place - 1, owner="ada") for place in range(1, len(gains) + 1)
+    ]
+    readings = [
+        a_reading(place, LEVEL - gain, who)
+        for place, gain in enumerate((0.0, *gains))
+        for who in ("ada", "bo0", "bo1")
+        if who == "ada" or place not in unseen
+    ]
+    return Snapshot(rules=Rules(noise_sd=2e-4), nodes=tuple(nodes), readings=tuple(readings))
+
+
+def test_a_claim_is_held_against_its_nearest_verified_ancestor() -> None:
+    assert verdict_of(a_line(GAIN, 2 * GAIN), 2).reference == 1
+    assert verdict_of(a_line(GAIN, 2 * GAIN, unseen=(1,)), 2).reference == 0
+    assert verdict_of(a_line(GAIN, 2 * GAIN, 3 * GAIN, unseen=(2,)), 3).reference == 1
+
+
+def test_a_claim_accepted_against_an_older_ancestor_is_not_undone_by_a_nearer_one() -> None:
+    equal = verdict_of(a_line(GAIN, GAIN + 2e-4), 2)
+    far = verdict_of(a_line(GAIN, 2 * GAIN, 2 * GAIN + 2e-4), 3)
+
+    assert (equal.state, equal.reference) == ("verified", 0)
+    assert (far.state, far.reference) == ("verified", 1)
 
 
 def test_a_goal_to_maximise_is_judged_the_same_way() -> None:
