@@ -2,7 +2,8 @@
 
 `python -m benchmarks.hub.announcer hub|raw PORT`. The raw one is the floor: it writes the same
 bytes to every connection in a loop, and its event is one durable SQLite row as well. Both print
-the moment of their commit (seconds of the machine's monotonic clock).
+the moment of their commit (seconds of the machine's monotonic clock). `bare` is the floor of
+heartbeats: uvicorn, and an application that reads a body and answers as many bytes as a renewal.
 """
 
 import asyncio
@@ -13,9 +14,11 @@ import sqlite3
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -25,9 +28,12 @@ from benchmarks.hub.world import a_hub
 from hub.core import Hub
 from hub.server import Server, configuration
 from protocol.events import GoalChanged
+from protocol.work import Renewal
 
 HANDSHAKE = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """The constant of RFC 6455."""
+RENEWAL = Renewal(deadline=datetime(2026, 1, 1, tzinfo=UTC), lease_seconds=600.0)
+ANSWER = RENEWAL.model_dump_json().encode()
 
 
 def serve_hub(port: int) -> None:
@@ -85,9 +91,24 @@ async def serve_raw(port: int, folder: Path) -> None:
     database.close()
 
 
+def serve_bare(port: int) -> None:
+    """What uvicorn and the kernel cost, with nobody recognised and nothing remembered."""
+    uvicorn.run(_bare, port=port, log_config=None, access_log=False, lifespan="off")
+
+
+async def _bare(_scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": ANSWER})
+
+
 def main() -> None:
     """Serve until stdin ends."""
     kind, port = sys.argv[1], int(sys.argv[2])
+    if kind == "bare":
+        serve_bare(port)
+        return
     if kind == "hub":
         serve_hub(port)
         return

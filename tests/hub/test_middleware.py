@@ -5,9 +5,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -171,24 +171,33 @@ async def _hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-def test_half_a_further_request_is_waited_for_no_longer_than_the_first() -> None:
+@contextmanager
+def connected(protocol: type[PatientProtocol]) -> Iterator[socket.socket]:
+    """A connection to a server that says hello to each request."""
     port = free_port()
-    config = uvicorn.Config(_hello, port=port, http=Hasty, lifespan="off", log_config=None)
+    config = uvicorn.Config(_hello, port=port, http=protocol, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.02)
-    whole = b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
-        for _ in range(2):
-            wire.sendall(whole)
-            assert wire.recv(4096).endswith(b"ok")
-        time.sleep(0.8)  # nothing is due between requests
-        wire.sendall(whole)
-        assert wire.recv(4096).endswith(b"ok")
+        yield wire
+    server.should_exit = True
+    thread.join(20)
 
-        wire.sendall(whole[:20])
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n"
+
+
+def test_half_a_further_request_is_waited_for_no_longer_than_the_first() -> None:
+    with connected(Hasty) as wire:
+        for pause in (0, 0, 0.8):  # nothing is due between requests
+            time.sleep(pause)
+            wire.sendall(REQUEST)
+            assert wire.recv(4096).endswith(b"ok")
+
+        wire.sendall(REQUEST[:20])
         began, told = time.monotonic(), True
         with suppress(OSError):
             while told and time.monotonic() - began < 10:
@@ -198,8 +207,19 @@ def test_half_a_further_request_is_waited_for_no_longer_than_the_first() -> None
                 wire.settimeout(0.01)
                 with suppress(TimeoutError):
                     told = bool(wire.recv(1))
-    waited = time.monotonic() - began
-    server.should_exit = True
-    thread.join(20)
+        waited = time.monotonic() - began
 
     assert waited < 5
+
+
+@pytest.mark.parametrize("start", [b"GET /", REQUEST[:-2] + b"X: ", REQUEST + REQUEST[:-2] + b"X:"])
+def test_headers_that_never_end_are_not_kept(start: bytes) -> None:
+    with connected(PatientProtocol) as wire:
+        wire.sendall(start)
+        sent = 0
+        with suppress(OSError):
+            while sent < 8_000_000:
+                wire.sendall(b"x" * 10_000)
+                sent += 10_000
+
+    assert sent < 8_000_000
