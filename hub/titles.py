@@ -63,13 +63,15 @@ class Referee:
     ) -> int | None:
         """The verified experiment that holds the title, or None where nobody's claim holds.
 
-        What is believed now decides only where the holder's own claim has fallen meanwhile.
+        What is believed now decides only where nobody held it at the last decision, as when the
+        reading that verified the first contender was its author's own, and where the holder's own
+        claim has fallen meanwhile.
         """
         crowned: int | None = None
         able = _Able(snapshot)
         for place, seal in _sealed(snapshot, retraced(snapshot)):
             crowned = _next(self._at(snapshot, place, seal), crowned, able)
-        if crowned is not None and verdicts[crowned].state != "verified":
+        if crowned is None or verdicts[crowned].state != "verified":
             crowned = _next(_contenders(snapshot, believed, verdicts), crowned, able)
         return crowned
 
