@@ -51,15 +51,17 @@ class Meter:
             verdict = count.folders(self._folders)
         except OSError:  # its own folder taken away from us
             return FILES
-        self._headroom = self._limits[DISK] - count.bytes
         self._room = {folder: _room(folder) for folder in self._folders}
+        # A quick disk is full within the second between two looks, long before the run's own limit.
+        left = min((room - RESERVE for room in self._room.values()), default=0)
+        self._headroom = max(0, min(self._limits[DISK] - count.bytes, left))
         with linux.FileUser(self._uid):  # in a container, root may not look at others' descriptors
             verdict = verdict or count.deleted(found)
         self._disk_due = time.monotonic() + max(_DISK_EVERY, 20 * (time.process_time() - spent))
         return verdict
 
     def _writes_fast(self) -> bool:
-        """Whether the disk lost a quarter of what the run may still write since the last look."""
+        """Whether the disk lost a quarter of what may still be written since the last look."""
         lost = sum(before - _room(folder) for folder, before in self._room.items())
         return lost > self._headroom / 4
 
