@@ -1,6 +1,6 @@
 """What endpoints ask for, by name: the hub, a unit of work, a reader, and who is speaking."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -112,11 +112,28 @@ class Caller:
         return found
 
 
-async def _caller(hub: TheHub, bearer: Bearer, address: Address) -> Caller:
-    return Caller(hub, bearer.credentials if bearer else "", address)
+Who = Callable[[sa.Connection], Speaker]
+"""Finds who speaks, once there is a connection to ask on."""
 
 
-ACaller = Annotated[Caller, Depends(_caller)]
+def _reporting(hub: TheHub, session: Read, bearer: Bearer, address: Address) -> Who:
+    return _found(Caller(hub, bearer.credentials if bearer else "", address).agent, session)
+
+
+def _proposing(hub: TheHub, session: Read, bearer: Bearer, address: Address) -> Who:
+    return _found(Caller(hub, bearer.credentials if bearer else "", address).proposer, session)
+
+
+def _found(who: Who, session: Session) -> Who:
+    """Whoever speaks, found before anything of the body is looked at."""
+    speaker = who(session.connection())
+    return lambda _: speaker
+
+
+Reporter = Annotated[Who, Depends(_reporting)]
+"""Whoever holds an agent's or a verifier's token, and reports."""
+Proposing = Annotated[Who, Depends(_proposing)]
+"""Whoever holds an agent's token, and does not propose too often."""
 
 
 def _agent(hub: TheHub, session: Read, bearer: Bearer, address: Address) -> AgentRow:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from hub import containment, experiments, leaks, preflight, prior, proposals, runs
-from hub.api.deps import ACaller, Caller, Read, TheHub
+from hub.api.deps import Proposing, Read, TheHub, Who
 from hub.api.problems import refusals
 from hub.core import Hub
 from hub.db import Rule
@@ -45,14 +45,14 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
         containment.PolicyRefused,
     ),
 )
-def propose(identity: UUID, proposal: Proposal, caller: ACaller, hub: TheHub) -> Registered:
+def propose(identity: UUID, proposal: Proposal, who: Proposing, hub: TheHub) -> Registered:
     """Register a proposal under an id that the client minted. Safe to send again."""
-    return hub.database.apply(proposing(identity, proposal, caller, hub))
+    return hub.database.apply(proposing(identity, proposal, who, hub))
 
 
-def proposing(identity: UUID, proposal: Proposal, caller: Caller, hub: Hub) -> Rule[Registered]:
+def proposing(identity: UUID, proposal: Proposal, who: Who, hub: Hub) -> Rule[Registered]:
     """What is left of a proposal once its text was checked."""
-    who, trusted_after = caller.proposer, hub.settings.trusted_after
+    trusted_after = hub.settings.trusted_after
     return proposals.propose(
         hub.database, hub.git, hub.families, identity, who, proposal, trusted_after=trusted_after
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
 from hub import reports, runs
-from hub.api.deps import ACaller, Caller, Read, TheHub
+from hub.api.deps import Read, Reporter, TheHub, Who
 from hub.api.problems import refusals
 from hub.core import Hub
 from hub.db import Rule
@@ -30,14 +30,14 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
         reports.Implausible,
     ),
 )
-def report(identity: UUID, said: RunReport, caller: ACaller, hub: TheHub) -> Receipt:
+def report(identity: UUID, said: RunReport, who: Reporter, hub: TheHub) -> Receipt:
     """Report a run under an id that the client minted. Safe to send again."""
-    return hub.database.apply(reporting(identity, said, caller, hub))
+    return hub.database.apply(reporting(identity, said, who, hub))
 
 
-def reporting(identity: UUID, said: RunReport, caller: Caller, hub: Hub) -> Rule[Receipt]:
+def reporting(identity: UUID, said: RunReport, who: Who, hub: Hub) -> Rule[Receipt]:
     """What is left of a report once its large parts are kept."""
-    return reports.deliver(hub.database, hub.blobs, identity, caller.agent, said)
+    return reports.deliver(hub.database, hub.blobs, identity, who, said)
 
 
 @router.get("/{identity}", responses=refusals(NotFound))

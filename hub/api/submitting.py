@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub import guards
 from hub.api import experiments, quick, runs
-from hub.api.deps import Caller
+from hub.api.deps import Caller, Who
 from hub.core import Hub
 from hub.db import Rule
 from hub.errors import HubError
@@ -32,7 +32,7 @@ from protocol.runs import RunReport
 THREADS = 8
 """Submits prepared at once; other requests have other threads, so neither can starve the other."""
 _ADDRESS = re.compile(r"/v1/(experiments|runs)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-Prepare = Callable[[UUID, Any, Caller, Hub], Rule[BaseModel]]
+Prepare = Callable[[UUID, Any, Who, Hub], Rule[BaseModel]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Submit:
     """How one kind of submit is read, prepared and answered."""
 
     model: type[BaseModel]
+    who: Callable[[Caller], Who]
     prepare: Prepare
     road: quick.Road
 
@@ -56,8 +57,10 @@ class Submitting:
         reported = quick.route_of(runs.router, runs.report)
         roads = [quick.Road(hub, metrics, identities, each, "PUT") for each in (proposed, reported)]
         self._submits = {
-            "experiments": Submit(Proposal, experiments.proposing, roads[0]),
-            "runs": Submit(RunReport, runs.reporting, roads[1]),
+            "experiments": Submit(
+                Proposal, lambda caller: caller.proposer, experiments.proposing, roads[0]
+            ),
+            "runs": Submit(RunReport, lambda caller: caller.agent, runs.reporting, roads[1]),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,9 +76,9 @@ class Submitting:
         except (ValueError, TimeoutError, HubError):
             await self.app(scope, body.again(receive), send)
             return
-        caller = Caller(self.hub, token, guards.caller(scope))
+        who = submit.who(Caller(self.hub, token, guards.caller(scope)))
         try:
-            taken = await self._take(submit, UUID(found[2]), said, caller)
+            taken = await self._take(submit, UUID(found[2]), said, who)
         except Exception as error:
             await submit.road.refuse(scope, receive, send, error)
             return
@@ -89,11 +92,9 @@ class Submitting:
         token = quick.token(scope["headers"], self.hub.settings.body_limit) if found else ""
         return (found, token) if token and self.hub.limits.vouched(token) else (None, "")
 
-    async def _take(
-        self, submit: Submit, identity: UUID, said: BaseModel, caller: Caller
-    ) -> BaseModel:
+    async def _take(self, submit: Submit, identity: UUID, said: BaseModel, who: Who) -> BaseModel:
         run, loop = contextvars.copy_context().run, asyncio.get_running_loop()
-        asked = (submit.prepare, identity, said, caller, self.hub)
+        asked = (submit.prepare, identity, said, who, self.hub)
         return await self._written.ask(await loop.run_in_executor(self._threads, run, *asked))
 
 
