@@ -6,11 +6,11 @@ address, which stays what the API says of itself.
 """
 
 import asyncio
-import contextvars
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,10 +29,12 @@ from hub.middleware import SLOW_SECONDS, Identities, begun
 from protocol.experiments import Proposal
 from protocol.runs import RunReport
 
-THREADS = 8
-"""Submits prepared at once; other requests have other threads, so neither can starve the other."""
+BUCKET_THREADS = 8
+"""Reports whose files go to a bucket at once: those threads wait. Threads that compute take turns
+at a cost (eight prepared proposals at twice the processor time of one), so a folder has one."""
 _ADDRESS = re.compile(r"/v1/(experiments|runs)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 Prepare = Callable[[UUID, Any, Who, Hub], Rule[BaseModel]]
+Ask = Callable[[], Rule[BaseModel]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Submit:
     who: Callable[[Caller], Who]
     prepare: Prepare
     road: quick.Road
+    keeps_files: bool = False
 
 
 class Submitting:
@@ -51,8 +54,8 @@ class Submitting:
     def __init__(self, app: ASGIApp, hub: Hub, metrics: Metrics, identities: Identities) -> None:
         self.app = app
         self.hub = hub
-        self._threads = ThreadPoolExecutor(THREADS, "submit")
-        self._written = Gathering[Rule[BaseModel], BaseModel](hub.database.apply_all, pause=0.0)
+        self._threads = ThreadPoolExecutor(BUCKET_THREADS if hub.settings.blob_url else 1)
+        self._submitted = Gathering[Ask, BaseModel](self._all, pause=0.0)
         proposed = quick.route_of(experiments.router, experiments.propose)
         reported = quick.route_of(runs.router, runs.report)
         roads = [quick.Road(hub, metrics, identities, each, "PUT") for each in (proposed, reported)]
@@ -78,7 +81,9 @@ class Submitting:
             return
         who = submit.who(Caller(self.hub, token, guards.caller(scope)))
         try:
-            taken = await self._take(submit, UUID(found[2]), said, who)
+            taken = await self._take(
+                submit, partial(submit.prepare, UUID(found[2]), said, who, self.hub)
+            )
         except Exception as error:
             await submit.road.refuse(scope, receive, send, error)
             return
@@ -92,10 +97,25 @@ class Submitting:
         token = quick.token(scope["headers"], self.hub.settings.body_limit) if found else ""
         return (found, token) if token and self.hub.limits.vouched(token) else (None, "")
 
-    async def _take(self, submit: Submit, identity: UUID, said: BaseModel, who: Who) -> BaseModel:
-        run, loop = contextvars.copy_context().run, asyncio.get_running_loop()
-        asked = (submit.prepare, identity, said, who, self.hub)
-        return await self._written.ask(await loop.run_in_executor(self._threads, run, *asked))
+    async def _take(self, submit: Submit, prepare: Ask) -> BaseModel:
+        if submit.keeps_files:  # nobody else should wait for a disk or a bucket
+            rule = await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
+            return await self._submitted.ask(lambda: rule)
+        return await self._submitted.ask(prepare)
+
+    def _all(self, asked: Sequence[Ask]) -> list[BaseModel | Exception]:
+        """Prepare each, then write what can be written in one transaction."""
+        ready = [_prepared(each) for each in asked]
+        rules = [each for each in ready if not isinstance(each, Exception)]
+        written = iter(self.hub.database.apply_all(rules) if rules else [])
+        return [each if isinstance(each, Exception) else next(written) for each in ready]
+
+
+def _prepared(ask: Ask) -> Rule[BaseModel] | Exception:
+    try:
+        return ask()
+    except Exception as error:
+        return error
 
 
 class _Body:
