@@ -184,9 +184,11 @@ class Run:
         if self._reason not in (None, FULL):
             return self._reason
         left = self._meter.at_the_end()
+        if left == FULL and succeeded:
+            return None  # it had come to its end before it could be ended
         if self._reason == FULL:
             return left or DISK  # there is room now: what filled the disk died with the run
-        return None if left == FULL and succeeded else left
+        return left
 
     def _check_bubblewrap(self, code: int) -> None:
         """Bubblewrap says how the program ended; if it says nothing, it never started it."""
