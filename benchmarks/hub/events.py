@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.hub.load import connected, cpu_seconds
 from benchmarks.hub.world import Timed, a_data_folder, a_hub, leased, timed
 from hub import tokens
 from hub.core import Hub
@@ -25,7 +26,6 @@ from tests.services.ports import free_port
 
 EVENT = b"goal.changed"
 NO_LIMITS = {f"AGENTHUB_RATE_{of}": "1e9" for of in ("TOKEN", "OWNER", "ANONYMOUS")}
-TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
 
 
@@ -66,7 +66,7 @@ def heartbeats(agents: int, seconds: float, period: float = 30.0) -> dict[str, f
         finally:
             served.stop()
     with _announcer("bare") as (bare, port):
-        asyncio.run(_up(port))
+        asyncio.run(connected(port))
         floor, _ = _renewed(bare.pid, port, asks, agents / period, seconds)
     return {
         "asked_per_second": round(agents / period, 1),
@@ -81,9 +81,9 @@ def _renewed(
     pid: int, port: int, asks: list[bytes], rate: float, seconds: float
 ) -> tuple[float, float]:
     """Milliseconds of a process's time for each ask that it answered, and how many a second."""
-    before, started = _cpu(pid), time.perf_counter()
+    before, started = cpu_seconds(pid), time.perf_counter()
     sent = asyncio.run(_renew(port, asks, rate, seconds))
-    return (_cpu(pid) - before) / sent * 1000, sent / (time.perf_counter() - started)
+    return (cpu_seconds(pid) - before) / sent * 1000, sent / (time.perf_counter() - started)
 
 
 def _renewals(hub: Hub, orders: list[OrderRow]) -> list[bytes]:
@@ -132,12 +132,6 @@ async def _renew(port: int, asks: list[bytes], rate: float, seconds: float) -> i
         return done
 
     return sum(await asyncio.gather(*(one(place) for place in range(connections))))
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of processor that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @dataclass(frozen=True)
@@ -195,14 +189,14 @@ async def _listen(server: subprocess.Popen[str], port: int, readers: int, times:
     small = await _resident(server.pid)
     pairs += [await _connected(port) for _ in range(readers - 1)]
     large = await _resident(server.pid)
-    lasts, before = [], _cpu(server.pid)
+    lasts, before = [], cpu_seconds(server.pid)
     for _ in range(times):
         heard = [asyncio.create_task(_hear(reader)) for reader, _ in pairs]
         await asyncio.sleep(0.3)
         print(file=server.stdin, flush=True)
         committed = float(await asyncio.to_thread(server.stdout.readline))
         lasts.append((max(await asyncio.gather(*heard)) - committed) * 1000)
-    used = _cpu(server.pid) - before
+    used = cpu_seconds(server.pid) - before
     for _, writer in pairs:
         writer.close()
     return Told(
@@ -225,20 +219,10 @@ async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWri
         "GET /v1/live HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
     )
-    reader, writer = await _up(port)
+    reader, writer = await connected(port)
     writer.write(ask.encode())
     await reader.readuntil(b"\r\n\r\n")
     return reader, writer
-
-
-async def _up(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection, as soon as the server takes any."""
-    for _ in range(400):
-        try:
-            return await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-    raise TimeoutError("the server does not come up")
 
 
 async def _hear(reader: asyncio.StreamReader) -> float:

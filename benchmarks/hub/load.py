@@ -126,7 +126,7 @@ async def _send(port: int, requests: Sequence[bytes]) -> list[bytes]:
     turns, answers = iter(enumerate(requests)), [b""] * len(requests)
 
     async def one() -> None:
-        reader, writer = await _connected(port)
+        reader, writer = await connected(port)
         for place, request in turns:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -139,7 +139,8 @@ async def _send(port: int, requests: Sequence[bytes]) -> list[bytes]:
     return answers
 
 
-async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection, as soon as the server takes any."""
     for _ in range(400):
         try:
             return await asyncio.open_connection("127.0.0.1", port)
