@@ -8,11 +8,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import col
 
 from hub.db import Database
 from hub.errors import HubError
-from hub.tables import AgentRow, OrderRow, TokenRow
+from hub.hot import Hot
+from hub.tables import OrderRow
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Beat(NamedTuple):
 
     deadline: datetime
     renewed_at: datetime
-    epoch: int
+    at_epoch: int
     phase: str
     fraction: float
     step: int
@@ -95,52 +95,32 @@ class Heartbeats:
         self, beats: dict[UUID, Beat], seen: dict[str, datetime], used: dict[str, datetime]
     ) -> None:
         with self.database.work() as work:
-            connection = work.session.connection()
-            if beats:
-                connection.execute(_RENEW, [_values(lease, beat) for lease, beat in beats.items()])
-            if seen:
-                connection.execute(_SEE, [{"who": name, "at": at} for name, at in seen.items()])
-            if used:
-                connection.execute(_USE, [{"which": key, "at": at} for key, at in used.items()])
+            beaten = ({"lease": lease, **beat._asdict()} for lease, beat in beats.items())
+            _RENEW.run_each(work.connection, beaten)
+            _SEE.run_each(work.connection, ({"who": name, "at": at} for name, at in seen.items()))
+            _USE.run_each(work.connection, ({"which": key, "at": at} for key, at in used.items()))
 
 
 # An old beat must neither revive a finished lease nor move one that went to somebody else.
-_RENEW = (
-    sa.update(OrderRow)
-    .where(
-        col(OrderRow.id) == sa.bindparam("lease"),
-        col(OrderRow.epoch) == sa.bindparam("at_epoch"),
-        col(OrderRow.state) == "leased",
-    )
-    .values(
-        deadline=sa.bindparam("until"),
-        renewed_at=sa.bindparam("at"),
-        phase=sa.bindparam("in_phase"),
-        fraction=sa.bindparam("done"),
-        step=sa.bindparam("at_step"),
-        loss=sa.bindparam("with_loss"),
-    )
+_orders, _agents, _tokens = (
+    OrderRow.metadata.tables[name] for name in ("orders", "agents", "tokens")
 )
-_SEE = (
-    sa.update(AgentRow)
-    .where(col(AgentRow.name) == sa.bindparam("who"))
+_RENEW = Hot(
+    sa.update(_orders)
+    .where(
+        _orders.c.id == sa.bindparam("lease"),
+        _orders.c.epoch == sa.bindparam("at_epoch"),
+        _orders.c.state == "leased",
+    )
+    .values({name: sa.bindparam(name) for name in Beat._fields if name != "at_epoch"})
+)
+_SEE = Hot(
+    sa.update(_agents)
+    .where(_agents.c.name == sa.bindparam("who"))
     .values(last_seen_at=sa.bindparam("at"))
 )
-_USE = (
-    sa.update(TokenRow)
-    .where(col(TokenRow.id) == sa.bindparam("which"))
+_USE = Hot(
+    sa.update(_tokens)
+    .where(_tokens.c.id == sa.bindparam("which"))
     .values(last_used_at=sa.bindparam("at"))
 )
-
-
-def _values(lease: UUID, beat: Beat) -> dict[str, object]:
-    return {
-        "lease": lease,
-        "at_epoch": beat.epoch,
-        "until": beat.deadline,
-        "at": beat.renewed_at,
-        "in_phase": beat.phase,
-        "done": beat.fraction,
-        "at_step": beat.step,
-        "with_loss": beat.loss,
-    }

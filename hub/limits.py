@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from hub.errors import TooMany
 from hub.settings import Settings
-from hub.tokens import digest
 
 MOST_BUCKETS = 50_000
 VOUCHED_SECONDS = 60.0
@@ -43,21 +42,21 @@ class Limits:
         self.settings = settings
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
-        self._vouched: OrderedDict[str, float] = OrderedDict()
+        self._vouched: OrderedDict[int, float] = OrderedDict()
         self._sockets: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def vouch(self, token: str) -> None:
-        """Remember for a minute that a token was genuine."""
+        """Remember for a minute that a token was genuine: not the token, but its keyed hash."""
         with self._lock:
-            self._vouched[digest(token)] = self._clock() + VOUCHED_SECONDS
+            self._vouched[hash(token)] = self._clock() + VOUCHED_SECONDS
             while len(self._vouched) > MOST_BUCKETS:
                 self._vouched.popitem(last=False)
 
     def vouched(self, token: str) -> bool:
         """Whether a token was found genuine within the last minute."""
         with self._lock:
-            return self._vouched.get(digest(token), 0.0) > self._clock()
+            return self._vouched.get(hash(token), 0.0) > self._clock()
 
     def spend(self, key: str, rate: Rate) -> None:
         """Take one from a bucket; raises TooMany with the time until there is one again."""

@@ -26,6 +26,8 @@ from tests.services.ports import free_port
 
 EVENT = b"goal.changed"
 NO_LIMITS = {f"AGENTHUB_RATE_{of}": "1e9" for of in ("TOKEN", "OWNER", "ANONYMOUS")}
+AGENTS = 100
+"""Who renews all those leases, each by its own token."""
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
 
 
@@ -51,8 +53,9 @@ def _root(hub: Hub) -> str:
 def heartbeats(agents: int, seconds: float, period: float = 30.0) -> dict[str, float]:
     """A hub process's share of one core while so many agents renew once a period, over HTTP.
 
-    The floor is what the same asks cost a bare application on uvicorn: a busy machine makes both
-    dearer. Each ask is one packet here; clients that send head and body apart cost a little more.
+    Each agent's token was heard within the last minute, as it is of whoever claimed or renewed
+    anything. The floor is what the same asks cost a bare application on uvicorn: a busy machine
+    makes both dearer. Each ask is one packet; clients that send head and body apart cost more.
     """
     with a_data_folder() as (hub, folder):
         asks = _renewals(hub, leased(hub, _root(hub), agents))
@@ -62,6 +65,7 @@ def heartbeats(agents: int, seconds: float, period: float = 30.0) -> dict[str, f
         try:
             assert served.process is not None
             pid, port = served.process.pid, served.port
+            _renewed(pid, port, asks[:AGENTS], AGENTS, 1.0)
             ours, per_second = _renewed(pid, port, asks, agents / period, seconds)
         finally:
             served.stop()
@@ -87,8 +91,8 @@ def _renewed(
 
 
 def _renewals(hub: Hub, orders: list[OrderRow]) -> list[bytes]:
-    """Each lease's request, by one of a hundred agents."""
-    names = [f"agent-{number}" for number in range(100)]
+    """Each lease's request, by one of the agents."""
+    names = [f"agent-{number}" for number in range(AGENTS)]
     with hub.database.work() as work:
         volta = work.session.get_one(AgentRow, "volta")
         rows = [AgentRow(**volta.model_dump() | {"name": name}) for name in names]

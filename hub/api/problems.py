@@ -44,7 +44,7 @@ def install(app: FastAPI, lost: Callable[[Request], Response]) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OSError, disk)
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(Exception, bug)
 
 
 def answer(request: Request, error: HubError, data: dict[str, Any] | None = None) -> JSONResponse:
@@ -107,10 +107,11 @@ async def disk(request: Request, error: Exception) -> JSONResponse:
     """A log or curve that found no room; anything else that a file says is a bug."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return answer(request, StorageFull())
-    return await _bug(request, error)
+    return await bug(request, error)
 
 
-async def _bug(request: Request, error: Exception) -> JSONResponse:
+async def bug(request: Request, error: Exception) -> JSONResponse:
+    """What nobody thought of: the log says all, the answer only where to look."""
     log.error("request.failed", exc_info=error, extra={"path": request.url.path})
     return answer(request, InternalError())
 

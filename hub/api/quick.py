@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, TypeGuard
 
 from fastapi import APIRouter, Request
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -35,7 +36,8 @@ class Road:
         self.hub = hub
         self.identities = identities
         self.route = route
-        self._failing = RequestIds(Measured(guards.Telling(_fail, hub), metrics), identities)
+        failing = RequestIds(Measured(guards.Telling(_fail, hub), metrics), identities)
+        self._failing = ServerErrorMiddleware(failing, handler=problems.bug)
         self._counted = metrics.requests.labels(method, route.path, "200")
         self._timed = metrics.seconds.labels(route.path)
 
