@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
+from hub import hot
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
@@ -94,7 +95,7 @@ class Work:
         """Undo what is done within if it fails, and nothing else; what a refusal keeps is kept."""
         before, seq = (len(self.announced), len(self.after_commit)), self._seq
         self.session.flush()
-        self.connection.exec_driver_sql("SAVEPOINT apart")
+        hot.say(self.connection, "SAVEPOINT apart")
         try:
             yield
             self.session.flush()
@@ -102,14 +103,14 @@ class Work:
             if isinstance(error, HubError) and self.keep_on_refusal:
                 self.session.flush()
                 raise
-            self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT apart")
+            hot.say(self.connection, "ROLLBACK TO SAVEPOINT apart")
             self.session.expunge_all()
             self.session.events, self._seq = [], seq
             del self.announced[before[0] :], self.after_commit[before[1] :]
             raise
         finally:
             self.keep_on_refusal = False
-            self.connection.exec_driver_sql("RELEASE SAVEPOINT apart")
+            hot.say(self.connection, "RELEASE SAVEPOINT apart")
 
 
 _events = EventRow.metadata.tables["events"]
@@ -294,7 +295,7 @@ def _sqlite(url: str, pool: int, immediate: bool) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        hot.say(connection, "BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
 

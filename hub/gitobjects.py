@@ -5,6 +5,7 @@ computed from the database alone, without a repository and without trusting one.
 """
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +22,17 @@ class GitObject:
     @classmethod
     def of(cls, kind: str, body: bytes) -> "GitObject":
         """Name a body."""
-        header = f"{kind} {len(body)}\0".encode()
-        return cls(kind, body, hashlib.sha1(header + body, usedforsecurity=False).hexdigest())
+        named = _headed(kind, body)
+        return cls(kind, body, hashlib.sha1(named, usedforsecurity=False).hexdigest())
+
+
+def loose(each: GitObject) -> bytes:
+    """What a file of its own holds of an object: zlib's format, nothing made smaller."""
+    return zlib.compress(_headed(each.kind, each.body), 0)
+
+
+def _headed(kind: str, body: bytes) -> bytes:
+    return f"{kind} {len(body)}\0".encode() + body
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Git as a projection: commits written from text, read back fast, rebuilt bit for bit from rows."""
 
 import errno
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -10,6 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import pygit2
 from pygit2.enums import DiffOption, ObjectType
@@ -24,7 +26,7 @@ COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
 MAX_DIFF_LINES = 5000
 PACKED = 4
-"""So many commits at once are worth a pack; three loose files each take 25 KB of disk."""
+"""So many commits at once are worth a pack, which says only once what they share."""
 MOST_TREES = 64
 """Commits whose files are kept in memory."""
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -125,20 +127,20 @@ class GitStore:
         return [each.sha for each in objects if not _intact(odb, each)]
 
     def add(self, goal: str, objects: Iterable[GitObject]) -> None:
-        """Write objects one by one."""
-        odb = self._repo(goal).odb
+        """Write objects one by one, as they are: maintenance compresses them better soon."""
+        folder = self.path(goal) / "objects"
         for each in objects:
-            odb.write(_TYPES[each.kind], each.body)
+            file = folder / each.sha[:2] / each.sha[2:]
+            if not file.exists():
+                file.parent.mkdir(exist_ok=True)
+                _put(file, gitobjects.loose(each))
 
     def add_pack(self, goal: str, objects: Iterable[GitObject]) -> None:
         """Write many objects as one pack."""
         made, folder = pack(objects), self.path(goal) / "objects" / "pack"
         # The index last: who finds it finds the pack.
         for ending, content in ((".pack", made.data), (".idx", made.index)):
-            written = folder / f"tmp_{made.name}_{threading.get_ident()}{ending}"
-            written.write_bytes(content)
-            written.chmod(0o444)
-            written.replace(folder / f"pack-{made.name}{ending}")
+            _put(folder / f"pack-{made.name}{ending}", content)
 
     def forget(self) -> None:
         """Open the repositories anew on this thread's next read."""
@@ -272,8 +274,20 @@ class Batch:
             raise
 
 
+def _put(file: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, and never changes."""
+    written = file.with_name(f"tmp_{uuid4().hex}")
+    try:
+        handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+        written.replace(file)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
+
+
 _FULL = ("no space left", "quota exceeded")
-_TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE, "commit": ObjectType.COMMIT}
 
 
 def _refuse_full_disk(error: Exception) -> None:

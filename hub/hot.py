@@ -108,6 +108,12 @@ class HotQuery(Hot, Generic[Row]):
         return [self._row._make(row) for row in self._ask(connection, said)]
 
 
+def say(connection: sa.Connection, text: str) -> None:
+    """Run a plain statement without parameters, such as BEGIN."""
+    with _driver(connection, text) as driver:
+        driver.execute(text)
+
+
 def _compile(statement: Any, columns: list[str] | None, dialect: sa.Dialect) -> _Compiled:
     done: Any = statement.compile(dialect=dialect, column_keys=columns)
     types = {name: bind.type for bind, name in done.bind_names.items()}

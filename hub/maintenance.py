@@ -10,8 +10,9 @@ from hub.gitstore import GitStore
 
 log = logging.getLogger(__name__)
 
-LOOSE = 6000
-"""Loose objects (three a commit) that are worth a pack; a commit so written takes 25 KB of disk."""
+LOOSE = 3000
+"""Loose objects (three a commit) that are worth a pack; a commit so written takes as much disk as
+its changed files."""
 PACKS = 40
 """Packs beyond which a read has to look in too many places."""
 

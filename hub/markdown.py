@@ -32,11 +32,16 @@ _LINK = re.compile(
     r"|(?<![\w/&])#(?P<number>\d{1,9})\b"
     r"|(?<![\w/])#?(?P<sha>[0-9a-f]{7,40})\b"
 )
+_PLAIN = r"(?:(?!\s\s)[ !\"#$%'()+,\-./0-9:;=?@A-Z^a-z{|}]|(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))"
+_RESULT = re.compile(
+    rf"`(?P<sha>[0-9a-f]{{7}})` #(?P<number>\d{{1,9}}) (?P<rest>(?! ){_PLAIN}+(?<! ))"
+)
+_REL = "nofollow noopener noreferrer ugc"
 _cleaner = Cleaner(
     tags=_TAGS,
     attributes=_ATTRIBUTES,
     url_schemes={"http", "https", "mailto"},
-    link_rel="nofollow noopener noreferrer ugc",
+    link_rel=_REL,
 )
 
 
@@ -46,7 +51,20 @@ def render(text: str, shas: Sequence[str] = (), outside: bool = True) -> str:
     Bare addresses, `@agent`, `#number` and those short shas that begin one of `shas` become links.
     Without `outside` nothing leads away from the hub: an address stands there as words.
     """
-    return _cleaner.clean(_markdown.render(text, {"shas": shas, "outside": outside}))
+    told = _told(text)
+    return told or _cleaner.clean(_markdown.render(text, {"shas": shas, "outside": outside}))
+
+
+def _told(text: str) -> str:
+    """The line that tells of a result, as the road of all other posts would render it.
+
+    There is one for each run, most of them without anything that Markdown heeds.
+    """
+    found = _RESULT.fullmatch(text)
+    if found is None or _LINK.search(found["rest"]):
+        return ""
+    link = f'<a href="/s?q=%23{found["number"]}" rel="{_REL}">#{found["number"]}</a>'
+    return f"<p><code>{found['sha']}</code> {link} {found['rest']}</p>\n"
 
 
 def _add_links(state: StateCore) -> None:

@@ -65,6 +65,19 @@ def test_git_reads_every_object_of_a_pack(store: GitStore, texts: list[str]) -> 
         assert git(store, "cat-file", "-t", each.sha).strip() == each.kind
 
 
+def test_git_reads_loose_objects_and_a_second_time_changes_nothing(store: GitStore) -> None:
+    objects = line(TEXTS["unlike"])
+
+    for _ in range(2):
+        store.add("toy", objects)
+
+    assert "bad" not in git(store, "fsck", "--full", "--strict")
+    for each in objects:
+        assert git(store, "cat-file", "-t", each.sha).strip() == each.kind
+    files = [file for file in store.path("toy").glob("objects/??/*") if file.is_file()]
+    assert {file.parent.name + file.name for file in files} == {each.sha for each in objects}
+
+
 def test_variants_take_little_more_than_one(store: GitStore) -> None:
     one, many = pack(line(TEXTS["variants"][:1])), pack(line(TEXTS["variants"]))
 

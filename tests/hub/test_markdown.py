@@ -1,7 +1,12 @@
 """Posts are rendered inert: nothing runs, nothing loads, links go where they say."""
 
-import pytest
+import string
 
+import pytest
+from hypothesis import given, strategies
+from hypothesis.strategies import SearchStrategy
+
+from hub import markdown
 from hub.markdown import render
 
 SHA = "abcdef1" + "0" * 33
@@ -57,3 +62,25 @@ def test_nothing_active_survives(hostile: str) -> None:
 def test_hostile_repetition_is_rendered_in_a_moment(piece: str) -> None:
     # The test's own timeout is the guard: markdown-it's linkify needed a second for the first.
     assert render(piece * (16 * 1024 // len(piece)), [SHA])
+
+
+def _titles() -> SearchStrategy[str]:
+    words = strategies.text(string.ascii_letters + "_0.", min_size=1, max_size=8)
+    signs = strategies.sampled_from(
+        [*string.punctuation, " ", "  ", "#4", "@volta", "https://a.b", "é"]
+    )
+    return strategies.lists(words | signs, max_size=8).map("".join)
+
+
+@given(_titles())
+def test_the_line_of_a_result_is_rendered_as_any_other_post(title: str) -> None:
+    line = f"`{SHA[:7]}` #12 explore on cpu: val_bpb: 0.987654 | {title}"
+    told = markdown._told(line)
+
+    assert told in ("", markdown._cleaner.clean(markdown._markdown.render(line, {"shas": [SHA]})))
+
+
+def test_most_titles_take_the_short_road() -> None:
+    assert markdown._told(
+        "`abcdef1` #12 explore on cpu: val_bpb: 0.9 | Widen n_embd to 768 (1.5x)!"
+    )
