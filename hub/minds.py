@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session
@@ -12,8 +13,10 @@ from hub.states import State
 from hub.tables import GoalRow
 from hub.verification import Verdict
 
+LONG = 0.1
+"""Seconds of thinking that are long."""
 PATIENCE = 10.0
-"""A thought is used for up to this many times as long as it took to think it."""
+"""A long thought is used for up to this many times as long as it took to think it."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,17 @@ class Thoughts:
     champion: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Kept:
     thoughts: Thoughts
     seq: int
-    until: float
+    at: float
+    took: float
+
+    @property
+    def long(self) -> bool:
+        """Whether nobody should wait for it."""
+        return self.took > LONG
 
 
 @dataclass
@@ -38,21 +47,38 @@ class Mind:
     """Keeps one thought a goal; on large goals it may be some seconds old, its leases never are."""
 
     _kept: dict[str, _Kept] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turns: defaultdict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
 
     def of(self, session: Session, goal: GoalRow) -> Thoughts:
         """The goal's state, belief and verdicts, with its open leases as they stand now."""
-        seq = trees.newest(session, goal.slug)
-        with self._lock:
-            kept = self._kept.get(goal.slug)
-        if kept is not None and (kept.seq == seq or time.monotonic() < kept.until):
-            return _with_leases(session, goal, kept.thoughts)
-        started = time.monotonic()
+        found = self._known(session, goal)
+        if found is None:
+            with self._turns[goal.slug]:  # who comes meanwhile waits, instead of thinking the same
+                found = self._known(session, goal) or self._think(session, goal)
+        return found
+
+    def ponder(self, session: Session, goal: GoalRow) -> None:
+        """Think now what would take long, before a transaction that keeps others waiting."""
+        kept = self._kept.get(goal.slug)
+        if kept is None or kept.long:
+            self.of(session, goal)
+
+    def _known(self, session: Session, goal: GoalRow) -> Thoughts | None:
+        kept = self._kept.get(goal.slug)
+        if kept is None:
+            return None
+        lasts = kept.long and time.monotonic() < kept.at + PATIENCE * kept.took
+        if not lasts and kept.seq != trees.newest(session, goal.slug):
+            return None
+        return _with_leases(session, goal, kept.thoughts)
+
+    def _think(self, session: Session, goal: GoalRow) -> Thoughts:
+        seq, started = trees.newest(session, goal.slug), time.monotonic()
         thoughts = think(session, goal)
-        took = time.monotonic() - started
-        with self._lock:
-            until = time.monotonic() + PATIENCE * took if took > 0.1 else 0.0
-            self._kept[goal.slug] = _Kept(thoughts, seq, until)
+        ended = time.monotonic()
+        self._kept[goal.slug] = _Kept(thoughts, seq, ended, ended - started)
         return thoughts
 
 

@@ -65,6 +65,12 @@ def _held(session: Session) -> dict[str, int]:
     return dict(session.execute(query.group_by(col(OrderRow.goal))).all())
 
 
+def ponder(session: Session, mind: Mind, request: WorkRequest) -> None:
+    """Think ahead what a claim by this device may need to know of large goals."""
+    for goal in open_goals(session, request):
+        mind.ponder(session, goal)
+
+
 def choose(
     work: Work, mind: Mind, agent: AgentRow, request: WorkRequest, open_goals: Sequence[GoalRow]
 ) -> OrderRow | None:

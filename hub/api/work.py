@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from hub import experiments, work
+from hub import experiments, scheduling, work
 from hub.agents import NotActive
 from hub.api.deps import CurrentAgent, Holder, Read, TheHub, Work
 from hub.api.problems import refusals
@@ -68,9 +68,12 @@ def tell(said: Output, holder: Holder, hub: TheHub) -> Heard:
     dependencies=[Depends(_slot)],
     responses=refusals(Unauthorized, NotActive, Busy),
 )
-def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, unit: Work) -> WorkReply:
+def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, session: Read) -> WorkReply:
     """Ask for work; the reply is an order, or the reason why there is none."""
-    return work.reply(unit, hub.settings, hub.mind, hub.git, agent, request)
+    scheduling.ponder(session, hub.mind, request)  # first: whoever writes keeps results waiting
+    return hub.database.apply(
+        lambda unit: work.reply(unit, hub.settings, hub.mind, hub.git, agent, request)
+    )
 
 
 @router.get("/leases/{lease}/output")

@@ -1,15 +1,20 @@
 """When too many ask for work, results and heartbeats still get through."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import Session
 
+from hub import minds
 from hub.app import create_app
 from hub.blobs import Blobs
 from hub.core import Hub
 from hub.db import Database
+from hub.tables import GoalRow
 from tests.builders import a_work_request
 from tests.hub.volunteer import Volunteer
 
@@ -58,6 +63,25 @@ def test_writers_do_not_wait_for_the_log_of_a_result(hub: Hub) -> None:
 
     assert answer.status_code == 200
     assert blobs.others >= 1
+
+
+def test_writers_do_not_wait_while_a_claim_thinks_about_a_large_goal(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thoughts = list[int]()
+
+    def think(session: Session, goal: GoalRow) -> minds.Thoughts:
+        with hub.database.work() as work:
+            thoughts.append(work.next_seq)
+        threading.Event().wait(2 * minds.LONG)
+        return really(session, goal)
+
+    really = minds.think
+    monkeypatch.setattr(minds, "think", think)
+    volta.claim()
+    tesla.claim()
+
+    assert len(thoughts) == 1
 
 
 REFS = "/git/toy.git/info/refs?service=git-upload-pack"
