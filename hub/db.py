@@ -244,7 +244,8 @@ def translated() -> Iterator[None]:
         raise Busy("The database is locked or away; try again in a moment.") from error
     except (OverflowError, sa.exc.DataError) as error:
         raise Invalid("A number in this request is larger than the hub can hold.") from error
-    except sa.exc.TimeoutError as error:
+    except (sa.exc.TimeoutError, sa.exc.PendingRollbackError) as error:
+        # The second: what broke the transaction was told to one of those who share it.
         raise Busy from error
     except DBAPIError as error:
         if error.connection_invalidated:

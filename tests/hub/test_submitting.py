@@ -199,6 +199,31 @@ def test_nobody_is_answered_when_the_transaction_as_a_whole_fails(
     assert _titles(hub) == []
 
 
+@pytest.mark.parametrize("past_the_session", [True, False])
+def test_a_connection_that_is_lost_among_many_is_everybodys_trouble(
+    hub: Hub, volta: Volunteer, past_the_session: bool
+) -> None:
+    if hub.database.is_sqlite:
+        pytest.skip("SQLite has no connections to lose")
+    (first, last), _ = _rules(hub, [0.2, 0.3])
+
+    def cut(work: Work) -> Registered:
+        pid = work.session.execute(sa.text("select pg_backend_pid()")).scalar_one()
+        with hub.database.reader.connect() as other:
+            other.execute(sa.text("select pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        if past_the_session:
+            return first(work)
+        _rules_title(work)
+        raise AssertionError("nothing is written by a connection that was cut")
+
+    found = hub.database.apply_all([first, cut, last])
+
+    assert [type(each).__name__ for each in found] == ["Busy"] * 3
+    assert _titles(hub) == []
+    again = hub.database.apply_all([first, last])
+    assert [type(each).__name__ for each in again] == ["Registered"] * 2
+
+
 def test_commits_of_one_transaction_share_a_pack_that_git_reads(hub: Hub, volta: Volunteer) -> None:
     rules, _ = _rules(hub, [0.2, 0.3, 0.4, 0.5, 0.6])
 
