@@ -84,6 +84,7 @@ def test_large_goals_are_solved_sparsely_to_the_same_means(
     found = solve(problem, spreads)
 
     assert found.mean == pytest.approx(exact.mean, abs=1e-3)
+    assert found.drift == pytest.approx(exact.drift, abs=1e-3)
     assert np.median(found.sd / exact.sd) == pytest.approx(1, abs=0.15)
 
 
