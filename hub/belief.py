@@ -1,10 +1,11 @@
 """What the hub believes of each experiment: one hierarchical model over all of a goal's readings.
 
-reading = experiment + device class + device + working period + noise, with each child near its
-parent by a heavy-tailed step (Student t, as a scale mixture). Given the mixture's weights all of
-it is Gaussian and exact: the tree is eliminated leaf by leaf without fill, the offsets by their
-Schur complement. A few rounds of expectation maximisation learn the spreads from the goal's own
-replicates. Nothing is carried over between fits, so the same readings always give the same belief.
+reading = experiment + device class + device + working period + noise, with each child at its
+parent plus the usual step plus a heavy-tailed one of its own (Student t, as a scale mixture). Given
+the mixture's weights all of it is Gaussian and exact: the tree is eliminated leaf by leaf without
+fill, the offsets and the usual step by their Schur complement. A few rounds of expectation
+maximisation learn the spreads from the goal's own replicates. Nothing is carried over between fits,
+so the same readings always give the same belief.
 
 Sources: search.md 7 and 11; Lange, Little & Taylor 1989 (t errors by EM); Rue & Held 2005, ch. 2.
 """
@@ -94,9 +95,9 @@ def fit(snapshot: Snapshot, rounds: int = ROUNDS) -> Belief:
     start = spreads = _start(table)
     steps = _Steps(np.ones(len(table.parent)), np.zeros(len(table.parent)))
     for _ in range(rounds - 1):
-        found = solve(table.problem(steps.weight, steps.extra + spreads.drift), spreads)
+        found = solve(table.problem(steps.weight, steps.extra), spreads)
         spreads, steps = _learn(table, found, start, spreads, steps)
-    found = solve(table.problem(steps.weight, steps.extra + spreads.drift), spreads)
+    found = solve(table.problem(steps.weight, steps.extra), spreads)
     return _told(table, found, spreads)
 
 
@@ -182,7 +183,7 @@ def _start(table: Table) -> Spreads:
     steps = _typical_step(table)
     together = PERIOD_OF_NOISE if (table.kind == 1).any() else SESSION_OF_NOISE
     offsets = (max(CLASS_OF_NOISE, wide), DEVICE_OF_NOISE, together)
-    return Spreads(noise=1.0, step=steps, drift=0.0, root=wide, offsets=offsets)
+    return Spreads(noise=1.0, step=steps, drift=steps, root=wide, offsets=offsets)
 
 
 def _typical_step(table: Table) -> float:
@@ -217,16 +218,14 @@ def _learn(
     noise = _pooled(1.0, missed, 4 * PSEUDO if table.known_noise else PSEUDO)
     measured = (table.parent >= 0) & (table.n > 0)
     step = found.mean[measured] - found.mean[table.parent[measured]] - steps.extra[measured]
-    weight = steps.weight[measured]
-    drift = float(weight @ step / (weight.sum() + PSEUDO))
-    square = (step - drift) ** 2 + found.step_sd[measured] ** 2
+    square = (step - found.drift) ** 2 + found.surprise_sd[measured] ** 2
     share = (TAIL + 1) / (TAIL + square / old.step**2)
     new = np.ones(len(table.parent))
     new[measured] = share
     spreads = Spreads(
         noise=noise,
         step=_pooled(start.step, share * square, PSEUDO),
-        drift=drift,
+        drift=old.drift,
         root=old.root,
         offsets=_offset_spreads(table, found, start),
     )
@@ -272,7 +271,7 @@ def _told(table: Table, found: Posterior, spreads: Spreads) -> Belief:
         noise_sd=spreads.noise * unit,
         period_sd=spreads.offsets[2] * unit,
         device_sd=spreads.offsets[1] * unit,
-        step_mean=table.sign * spreads.drift * unit,
+        step_mean=table.sign * found.drift * unit,
         step_sd=spreads.step * unit,
         z=(table.value - found.fitted) / np.sqrt(variance),
         rest=found.rest * unit,

@@ -1,10 +1,11 @@
 """Solves one Gaussian tree with shared offsets exactly: means, spreads and what moves together.
 
-Unknowns are the nodes x and the offsets b. Eliminating children before parents leaves a tree's
-matrix without fill, so its factor, its solves and the variances on it are linear in its size; the
-offsets remain as a dense Schur complement. Where nodes times offsets is too much for that, the
-means still come exactly (conjugate gradients on the Schur complement) and the spreads keep only
-what each node's own readings say of its offsets.
+Unknowns are the nodes x, the offsets b and, as the last of those, the usual step from a parent to a
+child. Eliminating children before parents leaves a tree's matrix without fill, so its factor, its
+solves and the variances on it are linear in its size; the offsets remain as a dense Schur
+complement. Where nodes times offsets is too much for that, the means still come exactly (conjugate
+gradients on the Schur complement) and the spreads keep only what each node's own readings say of
+its offsets, and what all of them say of the usual step.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ DENSE = 8_000_000
 
 @dataclass(frozen=True)
 class Spreads:
-    """Standard deviations, in the same unit as the readings, and the usual step."""
+    """Standard deviations, in the readings' unit; `drift` is that of the usual step around 0."""
 
     noise: float
     step: float
@@ -43,8 +44,9 @@ class Spreads:
 
 @dataclass(frozen=True)
 class Problem:
-    """`parent` is -1 at roots; a node is expected at its parent plus `shift` (roots: at `shift`).
+    """`parent` is -1 at roots, which are expected at `shift`.
 
+    Any other node is expected at its parent plus `shift` plus the usual step, which is unknown.
     `weight` multiplies a step's precision. `columns` says per reading which offsets it carries
     (-1: none), `kind` per offset which of the three spreads it has.
     """
@@ -62,12 +64,15 @@ class Problem:
 class Posterior:
     """Means and standard deviations of nodes, steps to the parent, offsets and fitted readings.
 
+    `drift` is the usual step, `surprise_sd` how surely each step's distance from it is known;
     `rest` and `rest_sd` are each reading's summed offset as all the other readings tell it.
     """
 
     mean: Floats
     sd: Floats
     step_sd: Floats
+    drift: float
+    surprise_sd: Floats
     offset: Floats
     offset_sd: Floats
     fitted: Floats
@@ -126,12 +131,22 @@ class _Tree:
         return answer
 
     def right_side(self, problem: Problem, spreads: Spreads) -> Floats:
-        size = len(problem.parent)
-        pushed = self.edge * problem.shift
-        read = np.bincount(problem.node, problem.value, size) / spreads.noise**2
-        back = np.bincount(self.up, pushed[self.inner], size)
-        right: Floats = pushed + read - back
+        read = np.bincount(problem.node, problem.value, len(problem.parent)) / spreads.noise**2
+        right: Floats = self.pushed(problem.shift) + read
         return right
+
+    def pushed(self, shift: Floats) -> Floats:
+        """How expected steps push each child one way and its parent the other."""
+        push = self.edge * shift
+        pushed: Floats = push - np.bincount(self.up, push[self.inner], len(push))
+        return pushed
+
+    @property
+    def coupled_drift(self) -> Floats:
+        """How each node is coupled with the usual step."""
+        steps = np.zeros(len(self.edge))
+        steps[self.inner] = 1.0
+        return -self.pushed(steps)
 
     def step_variance(self) -> Floats:
         """Variance of node minus parent, given the offsets; a root's own variance at roots."""
@@ -145,7 +160,7 @@ class _Tree:
 class _Offsets:
     """The offsets' covariance (a matrix, or a vector where only its diagonal is kept) and means.
 
-    `load` says how each node's mean moves with each offset.
+    The usual step is the last of them. `load` says how each node's mean moves with each offset.
     """
 
     mean: Floats
@@ -166,11 +181,11 @@ class _Offsets:
 
 
 def solve(problem: Problem, spreads: Spreads) -> Posterior:
-    """The posterior of every node and offset."""
+    """The posterior of every node and offset, and of the usual step."""
     tree = _Tree(problem, spreads)
     dense = len(problem.parent) * len(problem.kind) <= DENSE
     carried = _carried_densely(problem) if dense else _carried(problem)
-    couple = (_coupled_densely if dense else _coupling)(problem, spreads, carried)
+    couple = (_coupled_densely if dense else _coupling)(problem, spreads, tree, carried)
     right = tree.right_side(problem, spreads)
     offsets = (_dense if dense else _sparse)(problem, spreads, tree, carried, couple, right)
     mean = tree.solve(right - couple @ offsets.mean)
@@ -179,38 +194,55 @@ def solve(problem: Problem, spreads: Spreads) -> Posterior:
 
 def _carried_densely(problem: Problem) -> Floats:
     rows, places = np.nonzero(problem.columns >= 0)
-    carried = np.zeros((len(problem.value), len(problem.kind)))
+    carried = np.zeros((len(problem.value), len(problem.kind) + 1))
     carried[rows, problem.columns[rows, places]] = 1.0
     return carried
 
 
-def _coupled_densely(problem: Problem, spreads: Spreads, carried: Floats) -> Floats:
+def _coupled_densely(problem: Problem, spreads: Spreads, tree: _Tree, carried: Floats) -> Floats:
     size, width = len(problem.parent), carried.shape[1]
     rows, columns = np.nonzero(carried)
     flat = np.bincount(problem.node[rows] * width + columns, minlength=size * width)
     couple: Floats = flat.reshape(size, width) / spreads.noise**2
+    couple[:, -1] = tree.coupled_drift
     return couple
 
 
 def _carried(problem: Problem) -> sparse.csr_matrix:
-    """Readings x offsets: ones where a reading carries an offset."""
+    """Readings x offsets: ones where a reading carries an offset; none carries the usual step."""
     rows, places = np.nonzero(problem.columns >= 0)
     columns = problem.columns[rows, places]
-    shape = (len(problem.value), len(problem.kind))
+    shape = (len(problem.value), len(problem.kind) + 1)
     return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
 
 
-def _coupling(problem: Problem, spreads: Spreads, carried: sparse.csr_matrix) -> sparse.csr_matrix:
+def _coupling(
+    problem: Problem, spreads: Spreads, tree: _Tree, carried: sparse.csr_matrix
+) -> sparse.csr_matrix:
     reads = sparse.csr_matrix(
         (np.ones(len(problem.node)), (problem.node, np.arange(len(problem.node)))),
         shape=(len(problem.parent), len(problem.node)),
     )
-    return (reads @ carried) / spreads.noise**2
+    return _with_drift((reads @ carried) / spreads.noise**2, tree.coupled_drift)
 
 
-def _prior(problem: Problem, spreads: Spreads) -> Floats:
-    precision: Floats = 1 / np.array(spreads.offsets)[problem.kind] ** 2
-    return precision
+def _with_drift(offsets: sparse.csr_matrix, drift: Floats) -> sparse.csr_matrix:
+    """The same columns with the last one, the usual step's, filled in."""
+    return sparse.hstack([offsets[:, :-1], drift[:, None]], format="csr")
+
+
+def _own(problem: Problem, spreads: Spreads, tree: _Tree) -> Floats:
+    """What the priors, and for the usual step all steps, say of each offset by itself."""
+    prior = 1 / np.array(spreads.offsets)[problem.kind] ** 2
+    steps = tree.edge[tree.inner].sum() + 1 / spreads.drift**2
+    return np.append(prior, steps)
+
+
+def _pushed(problem: Problem, spreads: Spreads, tree: _Tree, carried: Rows) -> Floats:
+    """The offsets' right side: what readings say of them, and expected steps of the usual one."""
+    pushed: Floats = carried.T @ problem.value / spreads.noise**2
+    pushed[-1] = -(tree.edge[tree.inner] @ problem.shift[tree.inner])
+    return pushed
 
 
 def _dense(
@@ -222,9 +254,9 @@ def _dense(
     right: Floats,
 ) -> _Offsets:
     load = tree.solve(couple)
-    own = carried.T @ carried / spreads.noise**2 + np.diag(_prior(problem, spreads))
+    own = carried.T @ carried / spreads.noise**2 + np.diag(_own(problem, spreads, tree))
     covariance: Floats = np.asarray(np.linalg.inv(own - couple.T @ load), dtype=np.float64)
-    pushed = carried.T @ problem.value / spreads.noise**2
+    pushed = _pushed(problem, spreads, tree, carried)
     return _Offsets(covariance @ (pushed - load.T @ right), covariance, load)
 
 
@@ -237,13 +269,15 @@ def _sparse(
     right: Floats,
 ) -> _Offsets:
     back = couple.T.tocsr()
-    own = (carried.T @ carried).tocsr() / spreads.noise**2 + sparse.diags(_prior(problem, spreads))
-    width = len(problem.kind)
+    alone = sparse.diags(_own(problem, spreads, tree))
+    own = (carried.T @ carried).tocsr() / spreads.noise**2 + alone
+    width = len(problem.kind) + 1
     schur = linalg.LinearOperator(
         (width, width), matvec=lambda b: own @ b - back @ tree.solve(couple @ b), dtype=float
     )
-    pushed = carried.T @ problem.value / spreads.noise**2 - back @ tree.solve(right)
-    load = (sparse.diags(tree.variance) @ couple).tocsr()
+    pushed = _pushed(problem, spreads, tree, carried) - back @ tree.solve(right)
+    near = (sparse.diags(tree.variance) @ couple).tocsr()
+    load = _with_drift(near, tree.solve(tree.coupled_drift))
     left = own.diagonal() - np.asarray(couple.multiply(load).sum(axis=0)).ravel()
     start = sparse.diags(1 / left)
     mean, _ = linalg.cg(schur, pushed, rtol=1e-6, maxiter=200, M=start)
@@ -263,6 +297,8 @@ def _posterior(
     nodes = _rowwise(load, pulled)
     steps = tree.step_variance() + nodes
     steps[inner] += nodes[up] - 2 * _rowwise(load[inner], pulled[up])
+    surprise, drift = steps.copy(), _column(pulled)
+    surprise[inner] += offsets.variance[-1] + 2 * (drift[inner] - drift[up])
     own = _rowwise(carried, offsets.spread(carried))
     shared = _rowwise(carried, pulled[problem.node])
     fitted = np.maximum((tree.variance + nodes)[problem.node] + own - 2 * shared, 0.0)
@@ -274,8 +310,10 @@ def _posterior(
         mean=mean,
         sd=np.sqrt(tree.variance + nodes),
         step_sd=np.sqrt(np.maximum(steps, 0.0)),
-        offset=offsets.mean,
-        offset_sd=np.sqrt(offsets.variance),
+        drift=float(offsets.mean[-1]),
+        surprise_sd=np.sqrt(np.maximum(surprise, 0.0)),
+        offset=offsets.mean[:-1],
+        offset_sd=np.sqrt(offsets.variance[:-1]),
         fitted=guess,
         fitted_sd=np.sqrt(fitted),
         rest=summed - gain * (problem.value - guess),
@@ -289,3 +327,9 @@ def _rowwise(left: Rows, right: Rows) -> Floats:
         return np.asarray(left.multiply(right).sum(axis=1)).ravel()
     summed: Floats = np.einsum("ij,ij->i", left, right)
     return summed
+
+
+def _column(rows: Rows) -> Floats:
+    """The last column, the usual step's."""
+    last = rows[:, -1]
+    return np.asarray(last.toarray() if sparse.issparse(last) else last).ravel()

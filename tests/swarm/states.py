@@ -67,6 +67,16 @@ def a_random_goal(size: int, periods: int, seed: int = 0) -> tuple[Snapshot, np.
     return Snapshot(nodes=tuple(nodes), readings=tuple(readings)), np.array(truth)
 
 
+def a_crowd(seed: int, size: int = 150) -> Snapshot:
+    """A starting point and its children, mostly a little worse; each was run once, elsewhere."""
+    random = np.random.default_rng(seed)
+    truth = LEVEL + np.append(0.0, 8e-4 + STEP * random.standard_t(3, size))
+    value = truth + random.normal(0, np.hypot(PERIOD, NOISE), len(truth))
+    nodes = [Node("root", 0), *(Node(f"n{one}", one, 0) for one in range(1, len(truth)))]
+    readings = [a_reading(node, float(one), f"owner{node}") for node, one in enumerate(value)]
+    return Snapshot(nodes=tuple(nodes), readings=tuple(readings))
+
+
 __all__ = [
     "GAIN",
     "Node",
@@ -75,6 +85,7 @@ __all__ = [
     "Rules",
     "Snapshot",
     "a_claim",
+    "a_crowd",
     "a_goal",
     "a_random_goal",
     "a_reading",

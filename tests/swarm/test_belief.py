@@ -10,7 +10,7 @@ from hub import belief
 from hub.belief_solver import Problem, Spreads, solve
 from hub.belief_table import Table
 from hub.snapshot import Node, Reading, Snapshot
-from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading
+from tests.swarm.states import LEVEL, a_crowd, a_goal, a_random_goal, a_reading
 
 
 def test_no_run_at_all_is_no_score() -> None:
@@ -33,26 +33,29 @@ def test_the_solver_agrees_with_dense_algebra() -> None:
     snapshot, _ = a_random_goal(40, 5, seed=3)
     table = Table.of(snapshot)
     problem = table.problem(np.linspace(0.5, 2, 40), np.linspace(-1, 1, 40))
-    spreads = Spreads(noise=1.1, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
+    spreads = Spreads(noise=1.1, step=4.0, drift=3.0, root=30.0, offsets=(60.0, 1.5, 2.5))
 
     found = solve(problem, spreads)
 
     mean, covariance = densely(problem, spreads)
     assert found.mean == pytest.approx(mean[:40], abs=1e-6)
     assert found.sd == pytest.approx(np.sqrt(np.diag(covariance)[:40]))
-    assert found.offset == pytest.approx(mean[40:], abs=1e-6)
+    assert found.offset == pytest.approx(mean[40:-1], abs=1e-6)
+    assert found.drift == pytest.approx(mean[-1], abs=1e-6)
     inner = np.flatnonzero(problem.parent >= 0)
-    up = problem.parent[inner]
-    variance = np.diag(covariance)
-    steps = variance[inner] + variance[up] - 2 * covariance[inner, up]
-    assert found.step_sd[inner] == pytest.approx(np.sqrt(steps))
+    step = np.zeros((len(inner), len(mean)))
+    step[np.arange(len(inner)), inner] = 1
+    step[np.arange(len(inner)), problem.parent[inner]] = -1
+    assert found.step_sd[inner] ** 2 == pytest.approx(np.diag(step @ covariance @ step.T))
+    step[:, -1] = -1
+    assert found.surprise_sd[inner] ** 2 == pytest.approx(np.diag(step @ covariance @ step.T))
 
 
 def test_a_reading_s_offset_is_judged_by_the_other_readings_alone() -> None:
     snapshot, _ = a_random_goal(30, 4, seed=4)
     table = Table.of(snapshot)
     problem = table.problem(np.ones(30), np.zeros(30))
-    spreads = Spreads(noise=1.0, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
+    spreads = Spreads(noise=1.0, step=4.0, drift=3.0, root=30.0, offsets=(60.0, 1.5, 2.5))
 
     found = solve(problem, spreads)
 
@@ -74,13 +77,14 @@ def test_large_goals_are_solved_sparsely_to_the_same_means(
     snapshot, _ = a_random_goal(300, 20)
     table = Table.of(snapshot)
     problem = table.problem(np.ones(300), np.zeros(300))
-    spreads = Spreads(noise=1.0, step=4.0, drift=0.0, root=30.0, offsets=(60.0, 1.5, 2.5))
+    spreads = Spreads(noise=1.0, step=4.0, drift=3.0, root=30.0, offsets=(60.0, 1.5, 2.5))
     exact = solve(problem, spreads)
 
     monkeypatch.setattr("hub.belief_solver.DENSE", 1)
     found = solve(problem, spreads)
 
     assert found.mean == pytest.approx(exact.mean, abs=1e-3)
+    assert found.drift == pytest.approx(exact.drift, abs=1e-3)
     assert np.median(found.sd / exact.sd) == pytest.approx(1, abs=0.15)
 
 
@@ -93,6 +97,13 @@ def test_scores_are_nearer_to_the_truth_than_readings_and_say_how_near() -> None
     error, off = found.score - truth, raw - truth
     assert np.std(error) < 0.75 * np.std(off)
     assert 0.7 < np.std((error - error.mean()) / found.sd) < 1.4
+
+
+def test_many_children_do_not_say_surely_where_a_parent_is_that_was_run_once() -> None:
+    found = [belief.fit(snapshot) for snapshot in map(a_crowd, range(20))]
+
+    off = np.array([(one.score[0] - LEVEL) / one.sd[0] for one in found])
+    assert 0.6 < np.sqrt(np.mean(off**2)) < 1.4
 
 
 def test_the_best_of_many_lucky_readings_is_not_believed() -> None:
@@ -166,22 +177,23 @@ def test_the_same_readings_give_the_same_belief() -> None:
 
 
 def densely(problem: Problem, spreads: Spreads) -> tuple[np.ndarray, np.ndarray]:
-    """The posterior by inverting the whole precision matrix."""
+    """The posterior, the usual step last, by inverting the whole precision matrix."""
     size, width = len(problem.parent), len(problem.kind)
-    precision = np.zeros((size + width, size + width))
-    right = np.zeros(size + width)
+    precision = np.zeros((size + width + 1, size + width + 1))
+    right = np.zeros(size + width + 1)
     for node, up in enumerate(problem.parent):
-        row = np.zeros(size + width)
+        row = np.zeros(size + width + 1)
         row[node] = 1
         weight = 1 / spreads.root**2
         if up >= 0:
-            row[up] = -1
+            row[[up, -1]] = -1
             weight = problem.weight[node] / spreads.step**2
         precision += weight * np.outer(row, row)
         right += weight * problem.shift[node] * row
-    precision[size:, size:] += np.diag(1 / np.array(spreads.offsets)[problem.kind] ** 2)
+    prior = 1 / np.array([*np.array(spreads.offsets)[problem.kind], spreads.drift]) ** 2
+    precision[size:, size:] += np.diag(prior)
     for node, value, columns in zip(problem.node, problem.value, problem.columns, strict=True):
-        row = np.zeros(size + width)
+        row = np.zeros(size + width + 1)
         row[node] = 1
         row[size + columns[columns >= 0]] = 1
         precision += np.outer(row, row) / spreads.noise**2
