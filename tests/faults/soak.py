@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from tests.builders import Order
 from tests.faults.client_process import ClientProcess, eventually
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
 from tests.faults.invariants import Site, violations
@@ -23,6 +24,30 @@ from tests.services.proxy import Fault, FaultProxy, fault_proxy
 LEASE = "5"
 PAUSE = (1.0, 6.0)
 """Seconds between two blows, at least and at most."""
+
+
+class Honest(Ledger):
+    """A volunteer that really runs the toy, without its pauses.
+
+    After minutes of made-up readings a hub sets aside whoever disagrees with most of them.
+    """
+
+    def measured(self, order: Order) -> float | None:
+        """The score that the order's code prints for the order's seed; None if it crashes."""
+        code = self.insist("GET", f"/v1/experiments/{order.experiment}/files/train.py").text
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "train.py").write_text(code)
+            (Path(folder) / "prepare.py").write_text("SECONDS_PER_STEP = 0.0\n")
+            printed = subprocess.run(
+                [sys.executable, "train.py"],
+                cwd=folder,
+                env={"AGENTHUB_SEED": str(order.seed)},
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
+        _, found, score = printed.partition("score: ")
+        return float(score.split()[0]) if found else None
 
 
 @dataclass
@@ -158,7 +183,7 @@ def _soak(folder: Path, minutes: float, seed: int) -> int:
     with fault_proxy(hub.port) as proxy:
         names = [f"soak{number}" for number in range(2)]
         clients = [ClientProcess(folder / n, proxy.url, n, f"owner-{n}").join() for n in names]
-        soak = Soak(Random(seed), hub, proxy, clients, ledgers(proxy.url, seed))
+        soak = Soak(Random(seed), hub, proxy, clients, ledgers(proxy.url, seed, kind=Honest))
         print(f"Soaking for {minutes:g} minutes with seed {seed} ...", flush=True)
         try:
             broken = soak.run(minutes * 60)
