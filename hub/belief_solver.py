@@ -182,30 +182,13 @@ class _Offsets:
 
 def solve(problem: Problem, spreads: Spreads) -> Posterior:
     """The posterior of every node and offset, and of the usual step."""
-    tree = _Tree(problem, spreads)
-    dense = len(problem.parent) * len(problem.kind) <= DENSE
-    carried = _carried_densely(problem) if dense else _carried(problem)
-    couple = (_coupled_densely if dense else _coupling)(problem, spreads, tree, carried)
+    tree, carried = _Tree(problem, spreads), _carried(problem)
+    couple = _coupling(problem, spreads, tree, carried)
     right = tree.right_side(problem, spreads)
+    dense = len(problem.parent) * len(problem.kind) <= DENSE
     offsets = (_dense if dense else _sparse)(problem, spreads, tree, carried, couple, right)
     mean = tree.solve(right - couple @ offsets.mean)
     return _posterior(problem, spreads.noise, tree, carried, offsets, mean)
-
-
-def _carried_densely(problem: Problem) -> Floats:
-    rows, places = np.nonzero(problem.columns >= 0)
-    carried = np.zeros((len(problem.value), len(problem.kind) + 1))
-    carried[rows, problem.columns[rows, places]] = 1.0
-    return carried
-
-
-def _coupled_densely(problem: Problem, spreads: Spreads, tree: _Tree, carried: Floats) -> Floats:
-    size, width = len(problem.parent), carried.shape[1]
-    rows, columns = np.nonzero(carried)
-    flat = np.bincount(problem.node[rows] * width + columns, minlength=size * width)
-    couple: Floats = flat.reshape(size, width) / spreads.noise**2
-    couple[:, -1] = tree.coupled_drift
-    return couple
 
 
 def _carried(problem: Problem) -> sparse.csr_matrix:
@@ -238,7 +221,7 @@ def _own(problem: Problem, spreads: Spreads, tree: _Tree) -> Floats:
     return np.append(prior, steps)
 
 
-def _pushed(problem: Problem, spreads: Spreads, tree: _Tree, carried: Rows) -> Floats:
+def _pushed(problem: Problem, spreads: Spreads, tree: _Tree, carried: sparse.csr_matrix) -> Floats:
     """The offsets' right side: what readings say of them, and expected steps of the usual one."""
     pushed: Floats = carried.T @ problem.value / spreads.noise**2
     pushed[-1] = -(tree.edge[tree.inner] @ problem.shift[tree.inner])
@@ -249,12 +232,13 @@ def _dense(
     problem: Problem,
     spreads: Spreads,
     tree: _Tree,
-    carried: Floats,
-    couple: Floats,
+    carried: sparse.csr_matrix,
+    couple: sparse.csr_matrix,
     right: Floats,
 ) -> _Offsets:
-    load = tree.solve(couple)
-    own = carried.T @ carried / spreads.noise**2 + np.diag(_own(problem, spreads, tree))
+    load = tree.solve(couple.toarray())
+    own = (carried.T @ carried).toarray() / spreads.noise**2
+    np.fill_diagonal(own, own.diagonal() + _own(problem, spreads, tree))
     covariance: Floats = np.asarray(np.linalg.inv(own - couple.T @ load), dtype=np.float64)
     pushed = _pushed(problem, spreads, tree, carried)
     return _Offsets(covariance @ (pushed - load.T @ right), covariance, load)
@@ -288,7 +272,7 @@ def _posterior(
     problem: Problem,
     noise: float,
     tree: _Tree,
-    carried: Rows,
+    carried: sparse.csr_matrix,
     offsets: _Offsets,
     mean: Floats,
 ) -> Posterior:
