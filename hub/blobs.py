@@ -1,13 +1,12 @@
 """Logs and curves by content hash: a folder by default, an S3-compatible bucket when configured."""
 
 import hashlib
-import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from hub import whole_files
 from hub.errors import HubError
 
 
@@ -50,16 +49,7 @@ class FolderBlobs:
         if path.exists():
             return digest
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(zlib.compress(content, 6))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        whole_files.put(path, zlib.compress(content, 6), mode=0o600, durable=True)
         return digest
 
     def get(self, digest: str) -> bytes:

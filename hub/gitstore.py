@@ -1,7 +1,6 @@
 """Git as a projection: commits written from text, read back fast, rebuilt bit for bit from rows."""
 
 import errno
-import os
 import re
 import threading
 from collections import OrderedDict
@@ -11,12 +10,11 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 
 import pygit2
 from pygit2.enums import DiffOption, ObjectType
 
-from hub import gitobjects, overlap
+from hub import gitobjects, overlap, whole_files
 from hub.errors import HubError, StorageFull
 from hub.gitobjects import File, Files, GitObject
 from hub.gitpacks import pack
@@ -25,6 +23,7 @@ from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
 MAX_DIFF_LINES = 5000
+NEVER_CHANGED = 0o444
 PACKED = 4
 """So many commits at once are worth a pack, which says only once what they share."""
 MOST_TREES = 64
@@ -133,14 +132,14 @@ class GitStore:
             file = folder / each.sha[:2] / each.sha[2:]
             if not file.exists():
                 file.parent.mkdir(exist_ok=True)
-                _put(file, gitobjects.loose(each))
+                whole_files.put(file, gitobjects.loose(each), NEVER_CHANGED)
 
     def add_pack(self, goal: str, objects: Iterable[GitObject]) -> None:
         """Write many objects as one pack."""
         made, folder = pack(objects), self.path(goal) / "objects" / "pack"
         # The index last: who finds it finds the pack.
         for ending, content in ((".pack", made.data), (".idx", made.index)):
-            _put(folder / f"pack-{made.name}{ending}", content)
+            whole_files.put(folder / f"pack-{made.name}{ending}", content, NEVER_CHANGED)
 
     def forget(self) -> None:
         """Open the repositories anew on this thread's next read."""
@@ -272,19 +271,6 @@ class Batch:
         except (OSError, pygit2.GitError) as error:
             _refuse_full_disk(error)
             raise
-
-
-def _put(file: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, and never changes."""
-    written = file.with_name(f"tmp_{uuid4().hex}")
-    try:
-        handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-        written.replace(file)
-    except BaseException:
-        written.unlink(missing_ok=True)
-        raise
 
 
 _FULL = ("no space left", "quota exceeded")

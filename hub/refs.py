@@ -1,15 +1,12 @@
 """Refs as a projection: champion, best leaves and every experiment, written when somebody reads."""
 
-import contextlib
-import os
-import tempfile
 import threading
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from hub import trees
+from hub import trees, whole_files
 from hub.gitstore import GitStore
 from hub.tables import ExperimentRow, GoalRow
 
@@ -89,9 +86,4 @@ def _best(session: Session, goal: GoalRow) -> str | None:
 
 def _write(path: Path, refs: dict[str, str]) -> None:
     text = _HEADER + "".join(f"{sha} {name}\n" for name, sha in sorted(refs.items()))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="packed-refs.")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    with contextlib.suppress(OSError):
-        Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    whole_files.put(path, text.encode())
