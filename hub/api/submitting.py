@@ -63,7 +63,9 @@ class Submitting:
             "experiments": Submit(
                 Proposal, lambda caller: caller.proposer, experiments.proposing, roads[0]
             ),
-            "runs": Submit(RunReport, lambda caller: caller.agent, runs.reporting, roads[1]),
+            "runs": Submit(
+                RunReport, lambda caller: caller.agent, runs.reporting, roads[1], keeps_files=True
+            ),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

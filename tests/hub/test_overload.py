@@ -1,8 +1,8 @@
 """When too many ask for work, results and heartbeats still get through."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -63,6 +63,39 @@ def test_writers_do_not_wait_for_the_log_of_a_result(hub: Hub) -> None:
 
     assert answer.status_code == 200
     assert blobs.others >= 1
+
+
+@dataclass
+class Stuck:
+    """Blobs on a disk that hangs over one log until it is let go."""
+
+    blobs: Blobs
+    hangs: threading.Event = field(default_factory=threading.Event)
+    freed: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, content: bytes) -> str:
+        if content == b"hang\n":
+            self.hangs.set()
+            self.freed.wait(30)
+        return self.blobs.put(content)
+
+
+def test_a_proposal_does_not_wait_for_the_log_of_another_s_result(hub: Hub) -> None:
+    blobs: Any = Stuck(hub.blobs)
+    blobs.close = hub.blobs.close
+    with TestClient(create_app(replace(hub, blobs=blobs))) as http, ThreadPoolExecutor() as pool:
+        volta = Volunteer.joined(http, "volta", "ada")
+        tesla = Volunteer.joined(http, "tesla", "nikola")
+        mine, theirs = volta.claim(), tesla.exploring()
+        report = pool.submit(volta.report, mine, log="hang\n")
+        assert blobs.hangs.wait(10)
+        proposal = pool.submit(tesla.propose, theirs)
+        waited = wait([proposal], timeout=5).not_done
+        blobs.freed.set()
+
+    assert not waited
+    assert report.result().status_code == 200
+    assert proposal.result().status_code == 200
 
 
 def test_writers_do_not_wait_while_a_claim_thinks_about_a_large_goal(
