@@ -1,13 +1,12 @@
 """The `hub` command and what all of its sub-commands share."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from hub.cli import acting, check, goal, reading, serve, top, writing
+from hub.cli import acting, backup, check, goal, reading, serve, top, writing
 from hub.errors import HubError
 from hub.settings import VERSION
 
@@ -20,6 +19,9 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("top")(top.top)
 app.command("check")(check.check)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("copy-to")(backup.copy_to)
 app.add_typer(goal.app, name="goal")
 acting.add_to(app, GROUPS := {"goal": goal.app})
 reading.add_to(app, GROUPS)
@@ -53,6 +55,3 @@ def main() -> None:
             place = "".join(f"AGENTHUB_{part}: ".upper() for part in each["loc"][:1])
             typer.echo(f"hub: {place}{each['msg']} [bad_setting]", err=True)
         sys.exit(1)
-
-
-Data = Annotated[Path, typer.Option(envvar="AGENTHUB_DATA", help="The hub's data folder.")]

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from alembic import command
 from fastapi.testclient import TestClient
 from sqlmodel import SQLModel, col, select
+from typer.testing import CliRunner
 
 from hub import backup, check, copying, goals
 from hub.app import create_app
+from hub.cli.root import app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
 from hub.db import Database, NewerSchema, alembic_config, migrate
@@ -188,3 +190,24 @@ def test_a_backup_of_a_newer_hub_is_refused(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(NewerSchema):
         backup.restore(tmp_path / "newer.tar", empty)
     empty.database.dispose()
+
+
+def test_the_commands_of_the_manual_back_up_restore_and_move_a_hub(
+    hub: Hub, volta: Volunteer, tmp_path: Path, empty_database_url: str, database_url: str
+) -> None:
+    volta.explore(0.2, 0.8)
+    file, new = str(tmp_path / "kept" / "hub.tar"), str(tmp_path / "new")
+    here = ["--data", str(tmp_path / "hub"), "--database-url", database_url]
+
+    said = [
+        CliRunner().invoke(app, line)
+        for line in (
+            ["backup", file, *here],
+            ["restore", file, "--data", new],
+            ["copy-to", empty_database_url, *here],
+            ["check", "--data", new],
+        )
+    ]
+
+    assert [(each.exit_code, each.stderr) for each in said] == [(0, "")] * 4
+    assert "Restored 2 experiments and 4 blobs" in said[1].output

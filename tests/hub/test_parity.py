@@ -22,7 +22,7 @@ from hub.errors import HubError
 from protocol import acts
 
 DECIDED_ELSEWHERE = {
-    "backup", "check", "restore", "serve", "top",
+    "backup", "check", "copy-to", "restore", "serve", "top",
     "goal import", "goal list", "goal new", "goal show", "goal validate",
 }  # fmt: skip
 """Commands about the machine or a goal's folder: they need the hub's disk and no desk."""
