@@ -9,6 +9,8 @@ import json
 import os
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,8 @@ from sqlmodel import col, select
 from hub import check, copying
 from hub.blobs import BlobMissing
 from hub.core import Hub
-from hub.db import Database, migrate, revision
-from hub.errors import HubError
+from hub.db import Database, open_database, revision, translated
+from hub.errors import Damaged, HubError
 from hub.settings import VERSION
 from hub.tables import GoalRow, RunRow
 
@@ -34,6 +36,12 @@ class BadBackup(HubError):
     code, status = "bad_backup", 422
 
 
+class FileTaken(HubError):
+    """Something else than a backup is there already; choose another file."""
+
+    code, status = "file_taken", 409
+
+
 class AlreadyThere(HubError):
     """A hub is there already; restore into an empty data folder."""
 
@@ -45,7 +53,11 @@ def backup(hub: Hub, file: Path) -> dict[str, Any]:
 
     The database is copied from one snapshot while writers go on; every blob that its rows name was
     on disk before they were, so it is there afterwards too.
+
+    Raises:
+        FileTaken: the file is there and is no backup.
     """
+    _refuse_others(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".backup-") as folder:
         copied = Path(folder) / DATABASE
@@ -72,9 +84,12 @@ def restore(file: Path, hub: Hub) -> check.Report:
     """
     with tempfile.TemporaryDirectory(dir=hub.settings.data, prefix=".restore-") as folder:
         _unpack(file, Path(folder))
-        _load(hub, Path(folder) / DATABASE)
-        for path in sorted((Path(folder) / "blobs").glob("*")):
-            hub.blobs.put(path.read_bytes())
+        with _opened(hub, Path(folder) / DATABASE) as source, translated():
+            _refuse_rows(hub)
+            # Before the rows: a hub that names a blob has it, whenever this ends.
+            for path in sorted((Path(folder) / "blobs").glob("*")):
+                hub.blobs.put(path.read_bytes())
+            copying.copy(source, hub.database)
     with hub.database.read() as session:
         goals = session.exec(select(GoalRow.slug)).all()
     for slug in goals:
@@ -145,23 +160,39 @@ def _settle(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _refuse_others(file: Path) -> None:
+    """A backup may take the last one's place, and nothing else's."""
+    if not file.exists():
+        return
+    if not file.is_file() or (file.stat().st_size and not tarfile.is_tarfile(file)):
+        raise FileTaken(f"{file} is there already and is no backup; choose another file.")
+
+
 def _unpack(file: Path, folder: Path) -> None:
     try:
         with tarfile.open(file) as tar:
             tar.extractall(folder, filter="data")
         manifest = json.loads((folder / MANIFEST).read_text())
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        whole = (folder / DATABASE).exists() and manifest["format"] == FORMAT
+    except (tarfile.TarError, EOFError, ValueError, LookupError, TypeError) as error:
         raise BadBackup from error
-    if manifest.get("format") != FORMAT:
+    if not whole:
         raise BadBackup
 
 
-def _load(hub: Hub, file: Path) -> None:
-    source = Database(f"sqlite:///{file}", hub.clock, pool=1)
+@contextmanager
+def _opened(hub: Hub, file: Path) -> Iterator[Database]:
     try:
-        migrate(source)
-        copying.copy(source, hub.database)
-    except copying.NotEmpty as error:
-        raise AlreadyThere from error
+        source = open_database(f"sqlite:///{file}", hub.clock, pool=1)
+    except Damaged as error:
+        raise BadBackup from error
+    try:
+        yield source
     finally:
         source.dispose()
+
+
+def _refuse_rows(hub: Hub) -> None:
+    with hub.database.read() as session:
+        if copying.holds_rows(session.connection()):
+            raise AlreadyThere

@@ -36,7 +36,9 @@ def copy(source: Database, target: Database) -> dict[str, int]:
     migrate(target)
     counts: dict[str, int] = {}
     with snapshot(source) as reading, target.writer.begin() as writing:
-        _refuse_rows(writing)
+        if holds_rows(writing):
+            raise NotEmpty
+        _clear(writing)
         for table in SQLModel.metadata.sorted_tables:
             counts[table.name] = _copy_table(reading, writing, table)
         _move_sequences(writing)
@@ -54,11 +56,16 @@ def snapshot(source: Database) -> Iterator[sa.Connection]:
             yield connection
 
 
-def _refuse_rows(writing: sa.Connection) -> None:
+def holds_rows(connection: sa.Connection) -> bool:
+    """Whether a hub began to work here."""
+    return any(
+        connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first()
+        for table in (GoalRow, OwnerRow, AgentRow, EventRow)
+    )
+
+
+def _clear(writing: sa.Connection) -> None:
     """An opened hub holds a few rows of its own, such as its signing key; those are replaced."""
-    for table in (GoalRow, OwnerRow, AgentRow, EventRow):
-        if writing.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
-            raise NotEmpty
     for each in reversed(SQLModel.metadata.sorted_tables):
         writing.execute(sa.delete(each))
 

@@ -8,7 +8,7 @@ from hub import prior, search, values
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.clock import SteadyClock
-from hub.db import Clock, Database, migrate
+from hub.db import Clock, Database, open_database
 from hub.errors import HubError
 from hub.gitstore import GitStore
 from hub.heartbeats import Heartbeats
@@ -68,6 +68,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
 
     Raises:
         NotWritable: the data folder cannot be made or written.
+        NoDatabase: the database does not answer.
         NewerSchema: the database belongs to a newer hub.
         NoAuthlib: a sign-in provider is configured and its library is not installed.
     """
@@ -79,8 +80,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         raise NotWritable(f"{settings.data} cannot be written: {error.strerror}.") from error
     provider = _open_provider(settings)
     clock = clock or SteadyClock()
-    database = Database(settings.url, clock, pool=settings.threads)
-    migrate(database)
+    database = open_database(settings.url, clock, pool=settings.threads)
     search.install(database)
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)

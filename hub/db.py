@@ -34,6 +34,12 @@ class NewerSchema(HubError):
     code, status = "newer_schema", 500
 
 
+class NoDatabase(HubError):
+    """There is no database there; look at `--database-url` and whether its server runs."""
+
+    code, status = "no_database", 503
+
+
 class Writing(Session):
     """A session whose events are written with whatever else it flushes, all in one statement."""
 
@@ -309,6 +315,25 @@ def alembic_config(connection: sa.Connection | None = None) -> Config:
     config.set_main_option("script_location", str(folder))
     config.attributes["connection"] = connection
     return config
+
+
+def open_database(url: str, clock: Clock, pool: int = 40) -> Database:
+    """A database with its schema brought up to date.
+
+    Raises:
+        NoDatabase: the address leads nowhere; the address itself is not told, for its password.
+        NewerSchema: the database belongs to a newer hub.
+    """
+    try:
+        database = Database(url, clock, pool)
+        with translated():
+            migrate(database)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise NoDatabase(f"{NoDatabase.sentence()} Addresses begin with postgresql://.") from error
+    except Busy as error:
+        cause = str(getattr(error.__cause__, "orig", error)).partition("\n")[0]
+        raise NoDatabase(f"The database cannot be opened: {cause}.") from error
+    return database
 
 
 def migrate(database: Database) -> tuple[str | None, str]:

@@ -72,7 +72,7 @@ class Busy(HubError):
 
 
 class StorageFull(HubError):
-    """The hub's disk is full; nothing was stored, try again later."""
+    """The hub's disk is full or read-only; nothing was stored, try again later."""
 
     code, status = "storage_full", 507
     retry_after = 30.0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 VERSION = version("agenthub")
@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     openid_operators: dict[str, str] = Field(
         default_factory=dict, description="subject or verified e-mail: operator"
     )
+
+    @field_validator("blob_url")
+    @classmethod
+    def _is_a_bucket(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "s3://none")
+        if parts.scheme != "s3" or not parts.netloc:
+            raise ValueError("must be s3://bucket or s3://bucket/prefix")
+        return url or None
 
     @model_validator(mode="after")
     def _provider_is_whole(self) -> Self:

@@ -1,5 +1,6 @@
 """The words that every wire model is made of: names, shas, ids, finite numbers."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -21,6 +22,19 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Time = AwareDatetime
+
+
+def in_utc(at: datetime) -> datetime:
+    """Refuse a time that is near an end of the calendar, and beyond it in UTC."""
+    try:
+        at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("this moment is none in UTC: the year must be 1 to 9999 there") from error
+    return at
+
+
+Moment = Annotated[Time, AfterValidator(in_utc)]
+"""A time that a client says."""
 
 
 def _no_nul(text: str) -> str:
@@ -73,6 +87,7 @@ __all__ = [
     "Count",
     "Finite",
     "Line",
+    "Moment",
     "Page",
     "Positive",
     "Problem",
@@ -83,4 +98,5 @@ __all__ = [
     "Text",
     "Time",
     "Wire",
+    "in_utc",
 ]

@@ -11,6 +11,7 @@ from protocol.base import (
     MAX_LOG_BYTES,
     Count,
     Finite,
+    Moment,
     Request,
     Seconds,
     Sha,
@@ -89,7 +90,7 @@ class RunReport(Request):
     session: str = Field(default="", max_length=64)
     client_version: str = Field(default="", max_length=40)
     nonce: str = Field(default="", max_length=64)
-    started_at: Time
+    started_at: Moment
 
     @model_validator(mode="after")
     def _finished_means_measured(self) -> "RunReport":

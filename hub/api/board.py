@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AfterValidator
 
 from hub import board, experiments, reactions
 from hub import topics as conversations
@@ -23,7 +24,7 @@ from hub.api.problems import refusals
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
 from hub.reactions import OwnPost
 from hub.sessions import Forged
-from protocol.base import Slug
+from protocol.base import Slug, in_utc
 from protocol.board import (
     Channel,
     ChannelDraft,
@@ -122,7 +123,7 @@ def browse(
     wanted: Annotated[board.Wanted, Depends(_wanted)],
     cursor: Seq = None,
     after: Seq = None,
-    since: datetime | None = None,
+    since: Annotated[datetime, AfterValidator(in_utc)] | None = None,
     limit: Limit = 50,
 ) -> Posts:
     """Posts, newest first; pass `next_cursor` back to go on to older ones.

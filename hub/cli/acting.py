@@ -120,11 +120,18 @@ def read(kind: type[acts.Act], given: dict[str, Any]) -> acts.Act:
         loaded = goal_files.load(given.pop("folder"))
         given |= {"spec": loaded.spec, "files": dict(loaded.texts)}
     if isinstance(given.get("text"), Path):
-        given["text"] = given["text"].read_text(encoding="utf-8")
+        given["text"] = _text(given["text"])
     try:
         return kind.model_validate(given)
     except ValidationError as error:
         raise invalid(error) from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{file} is not UTF-8 text (byte {error.start}).") from error
 
 
 def invalid(error: ValidationError) -> Invalid:

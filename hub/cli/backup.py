@@ -8,7 +8,7 @@ import typer
 from hub import backup as backups
 from hub import copying
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
-from hub.db import Database
+from hub.db import open_database
 
 
 def backup(
@@ -44,7 +44,7 @@ def copy_to(
 ) -> None:
     """Copy the whole database into another, such as SQLite into PostgreSQL; stop the hub first."""
     with opened(data, database_url) as hub:
-        target = Database(url, hub.clock, pool=2)
+        target = open_database(url, hub.clock, pool=2)
         try:
             counts = copying.copy(hub.database, target)
         finally:

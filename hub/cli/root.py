@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
 
 from hub.cli import acting, backup, check, goal, reading, serve, top, writing
 from hub.errors import HubError
@@ -48,10 +50,23 @@ def main() -> None:
     try:
         app()
     except HubError as error:
-        typer.echo(f"hub: {error.detail} [{error.code}]", err=True)
-        sys.exit(1)
+        _end(f"{error.detail} [{error.code}]")
     except ValidationError as error:  # of settings: everything else is read with care
-        for each in error.errors(include_input=False):
-            place = "".join(f"AGENTHUB_{part}: ".upper() for part in each["loc"][:1])
-            typer.echo(f"hub: {place}{each['msg']} [bad_setting]", err=True)
-        sys.exit(1)
+        _end(*(_setting(each) for each in error.errors(include_input=False)))
+    except SettingsError as error:
+        name = str(error).partition('"')[2].partition('"')[0]
+        _end(f"AGENTHUB_{name.upper()}: This is not JSON. [bad_setting]")
+    except OSError as error:  # of a file or folder that somebody named
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{where}{error.strerror or error}. [file_trouble]")
+
+
+def _setting(wrong: ErrorDetails) -> str:
+    place = "".join(f"AGENTHUB_{part}: ".upper() for part in wrong["loc"][:1])
+    return f"{place}{wrong['msg']} [bad_setting]"
+
+
+def _end(*sentences: str) -> None:
+    for each in sentences:
+        typer.echo(f"hub: {each}", err=True)
+    sys.exit(1)

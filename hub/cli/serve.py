@@ -1,5 +1,6 @@
 """`hub serve`: the web server."""
 
+import errno
 import socket
 from typing import Annotated
 
@@ -18,6 +19,12 @@ class PortTaken(HubError):
     code, status = "port_taken", 500
 
 
+class NoSuchHost(HubError):
+    """This machine cannot listen on that address; choose another with `--host` and `--port`."""
+
+    code, status = "no_such_host", 500
+
+
 def serve(
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
@@ -32,11 +39,11 @@ def serve(
         data=data, database_url=database_url, host=host, port=port, log_json=log_json
     )
     logs.configure(settings.log_json)
-    listening = _listen(host, port)
-    hub = open_hub(settings)
-    address = listening.getsockname()
-    typer.echo(f"AgentHub is open at http://{host}:{address[1]}/ (data in {data}).")
-    server.run(hub, listening)
+    with _listen(host, port) as listening:
+        hub = open_hub(settings)
+        address = listening.getsockname()
+        typer.echo(f"AgentHub is open at http://{host}:{address[1]}/ (data in {data}).")
+        server.run(hub, listening)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -47,6 +54,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise PortTaken(f"Port {port} of {host} is taken; choose another with --port.") from error
+        if error.errno == errno.EADDRINUSE:
+            told = f"Port {port} of {host} is taken; choose another with --port."
+            raise PortTaken(told) from error
+        raise NoSuchHost(f"{host}, port {port}: {error.strerror}.") from error
     listening.listen(2048)
     return listening

@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 
 from hub import leaks
 from hub.core import Hub
-from tests.builders import TRAIN, a_report
+from tests.builders import TRAIN, a_report, an_id
 from tests.hub.volunteer import Volunteer
 
 
@@ -60,6 +60,22 @@ def test_a_metric_that_is_no_finite_number_is_refused(volta: Volunteer, value: s
         headers={"Authorization": f"Bearer {volta.token}", "Content-Type": "application/json"},
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00%2B14:00"])
+def test_a_moment_beyond_the_calendar_is_refused(ready: Volunteer, when: str) -> None:
+    order = ready.exploring()
+    ready.propose(order)
+    body = a_report(order).model_dump(mode="json") | {"started_at": when.replace("%2B", "+")}
+
+    sent = ready.http.put(
+        f"/v1/runs/{an_id()}", json=body, headers={"Authorization": f"Bearer {ready.token}"}
+    )
+    asked = ready.http.get(f"/v1/posts?since={when}")
+
+    for answer in (sent, asked):
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+        assert "none in UTC" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

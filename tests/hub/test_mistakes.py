@@ -1,0 +1,135 @@
+"""What an operator types by mistake is answered with one sentence, and breaks nothing."""
+
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hub import backup
+from hub.cli.root import main
+from hub.core import Hub, open_hub
+from hub.settings import Settings
+from tests.builders import Clock
+from tests.hub.volunteer import Volunteer
+
+Types = Callable[..., tuple[str | int | None, str]]
+
+
+@pytest.fixture
+def types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Types:
+    """Type a command in an empty folder; returns the exit code and the words on stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def _type(*words: str) -> tuple[str | int | None, str]:
+        monkeypatch.setattr("sys.argv", ["hub", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capsys.readouterr().err
+
+    return _type
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("check --database-url nonsense", "no_database"),
+        ("check --database-url mysql://a:secret@b/c", "no_database"),
+        ("check --database-url postgresql://a:secret@127.0.0.1:1/c", "Connection refused"),
+        ("serve --port 0 --database-url postgresql://a:secret@127.0.0.1:1/c", "no_database"),
+        ("copy-to nonsense", "no_database"),
+        ("copy-to postgresql://a:secret@127.0.0.1:1/c", "Connection refused"),
+        ("copy-to sqlite:////nowhere/hub.sqlite3", "unable to open database file"),
+        ("backup /proc/nowhere/hub.tar", "/proc/nowhere"),
+        ("backup .", "file_taken"),
+        ("backup a-pipe", "file_taken"),
+        ("backup hub-data/hub.sqlite3", "file_taken"),
+        ("restore nowhere.tar", "nowhere.tar: No such file"),
+        ("goal new mine --folder /proc/nowhere", "/proc/nowhere"),
+        ("goal brief tiny_gpt nowhere.md -r because", "nowhere.md: No such file"),
+        ("goal brief tiny_gpt latin.md -r because", "latin.md is not UTF-8 text"),
+        ("serve --port 0 --host nowhere.invalid", "nowhere.invalid"),
+        ("serve --port 0 --host 192.0.2.1", "Cannot assign requested address"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(types: Types, words: str, told: str) -> None:
+    Path("latin.md").write_bytes(b"caf\xe9\n")
+    os.mkfifo("a-pipe")
+
+    code, said = types(*words.split())
+
+    assert (code, told in said) == (1, True), said
+    assert len(said.splitlines()) == 1 and "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AGENTHUB_OPENID_OPERATORS", "secret"),
+        ("AGENTHUB_BLOB_URL", "http://secret"),
+        ("AGENTHUB_BLOB_URL", "s3://"),
+        ("AGENTHUB_BLOB_URL", "/mnt/secret"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named(
+    types: Types, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    code, said = types("check")
+
+    assert (code, name in said, "bad_setting" in said) == (1, True, True), said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_file_that_is_no_database_is_named(types: Types) -> None:
+    Path("hub-data").mkdir()
+    Path("hub-data/hub.sqlite3").write_bytes(b"no database at all\n" * 100)
+
+    code, said = types("goal", "list")
+
+    assert (code, "database_damaged" in said) == (1, True)
+
+
+def test_the_last_backup_may_be_written_over(hub: Hub, tmp_path: Path) -> None:
+    file = tmp_path / "nightly.tar"
+    file.touch()
+
+    first, second = backup.backup(hub, file), backup.backup(hub, file)
+
+    assert (first["blobs"], tarfile.is_tarfile(file)) == (second["blobs"], True)
+
+
+@pytest.mark.parametrize("files", [{"manifest.json": b"[]"}, {"manifest.json": b'{"format": 1}'}])
+def test_a_tar_without_a_hub_in_it_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(tmp_path / "odd.tar", "w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    empty = open_hub(Settings(data=tmp_path / "empty"), Clock())
+
+    with pytest.raises(backup.BadBackup):
+        backup.restore(tmp_path / "odd.tar", empty)
+    empty.database.dispose()
+
+
+def test_a_restore_that_ends_halfway_can_be_begun_again(
+    hub: Hub, volta: Volunteer, tmp_path: Path
+) -> None:
+    volta.explore(0.2, 0.8)
+    backup.backup(hub, tmp_path / "hub.tar")
+    empty = open_hub(Settings(data=tmp_path / "empty"), Clock())
+    (tmp_path / "empty" / "blobs").write_bytes(b"in the way")
+    with pytest.raises(OSError, match="Not a directory"):
+        backup.restore(tmp_path / "hub.tar", empty)
+    (tmp_path / "empty" / "blobs").unlink()
+
+    report = backup.restore(tmp_path / "hub.tar", empty)
+
+    assert (report.experiments, report.findings) == (2, [])
+    empty.database.dispose()
