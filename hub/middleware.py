@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 log = structlog.get_logger("hub.http")
 SLOW_SECONDS = 20.0
 """How long a client may take to send its body, or to read the next part of an answer."""
+MOST_DIGITS = 18
+"""Digits of a length that are read at all: Python itself refuses thousands of them."""
 TOO_SLOW = (408, "too_slow", "The body did not come; send it again.")
 
 
@@ -143,7 +145,7 @@ class BodyLimit:
     def _at_once(self, scope: Scope) -> tuple[int, str, str] | None:
         headers = dict(scope["headers"])
         said = headers.get(b"content-length", b"0")
-        if said.isdigit() and int(said) > self.limit:
+        if said.isdigit() and (len(said) > MOST_DIGITS or int(said) > self.limit):
             return self._too_large()
         if b"content-encoding" in headers and not scope["path"].startswith("/git/"):
             return 415, "wrong_encoding", "Send the body uncompressed."

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import time
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from hub import goals, refs
 from hub.api.deps import TheHub
 from hub.core import Hub
-from hub.errors import Forbidden, HubError, NotFound
+from hub.errors import Forbidden, HubError, TooLarge
 from hub.gitstore import Unreadable
 
 router = APIRouter(prefix="/git", tags=["git"], include_in_schema=False)
@@ -35,6 +36,18 @@ class GitBusy(HubError):
 
     code, status = "git_busy", 503
     retry_after = 5.0
+
+
+class WrongEncoding(HubError):
+    """Send the body as it is, or packed with gzip."""
+
+    code, status = "wrong_encoding", 415
+
+
+class BadGzip(HubError):
+    """This body is not what gzip makes; send it again, or unpacked."""
+
+    code, status = "bad_gzip", 400
 
 
 @dataclass
@@ -123,17 +136,22 @@ def _project(hub: Hub, slug: str) -> None:
 
 
 async def _body(request: Request) -> bytes:
-    body = await request.body()
-    if request.headers.get("content-encoding") == "gzip":
-        body = await run_in_threadpool(_inflate, body)
-    return body
+    body, packing = await request.body(), request.headers.get("content-encoding", "")
+    if packing in ("", "identity"):
+        return body
+    if packing != "gzip":
+        raise WrongEncoding
+    return await run_in_threadpool(_inflate, body)
 
 
 def _inflate(body: bytes) -> bytes:
-    with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
-        plain = packed.read(MAX_REQUEST + 1)
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
+            plain = packed.read(MAX_REQUEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadGzip from error
     if len(plain) > MAX_REQUEST:
-        raise NotFound("That is more than one fetch may ask for.")
+        raise TooLarge("That is more than one fetch may ask for.")
     return plain
 
 

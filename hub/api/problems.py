@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from hub.errors import HubError, Invalid, StorageFull
@@ -47,7 +47,7 @@ def install(app: FastAPI, lost: Callable[[Request], Response]) -> None:
     app.add_exception_handler(Exception, bug)
 
 
-def answer(request: Request, error: HubError, data: dict[str, Any] | None = None) -> JSONResponse:
+def answer(request: Request, error: HubError, data: dict[str, Any] | None = None) -> Response:
     """A refusal as a response."""
     problem = Problem(
         code=error.code,
@@ -62,6 +62,8 @@ def answer(request: Request, error: HubError, data: dict[str, Any] | None = None
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if request.headers.get("user-agent", "").startswith("git/"):
+        return PlainTextResponse(error.detail, error.status, headers)  # which is all that git shows
     return JSONResponse(
         problem.model_dump(mode="json"),
         status_code=error.status,
@@ -70,12 +72,12 @@ def answer(request: Request, error: HubError, data: dict[str, Any] | None = None
     )
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HubError)
     return answer(request, error)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The input itself is left out: it may hold a secret, and it may be huge.
     places = [
@@ -93,7 +95,7 @@ def _from_a_person(request: Request) -> bool:
     return page and request.method == "GET" and not request.url.path.startswith(("/v1/", "/git/"))
 
 
-def _plain(request: Request, error: HTTPException) -> JSONResponse:
+def _plain(request: Request, error: HTTPException) -> Response:
     refused = HubError(str(error.detail))
     refused.__class__ = type(
         "HttpRefusal",
@@ -103,14 +105,14 @@ def _plain(request: Request, error: HTTPException) -> JSONResponse:
     return answer(request, refused)
 
 
-async def disk(request: Request, error: Exception) -> JSONResponse:
+async def disk(request: Request, error: Exception) -> Response:
     """A log or curve that found no room; anything else that a file says is a bug."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return answer(request, StorageFull())
     return await bug(request, error)
 
 
-async def bug(request: Request, error: Exception) -> JSONResponse:
+async def bug(request: Request, error: Exception) -> Response:
     """What nobody thought of: the log says all, the answer only where to look."""
     log.error("request.failed", exc_info=error, extra={"path": request.url.path})
     return answer(request, InternalError())

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -108,3 +109,19 @@ def test_every_line_of_the_log_is_json_with_the_request_s_id(serving: HubProcess
         lines = [json.loads(line) for line in text if line.startswith("{")]
     told = next(line for line in lines if line.get("request_id") == identity)
     assert (told["event"], told["path"], told["status"]) == ("http.request", "/v1/goals", 200)
+
+
+def test_plain_git_shows_why_a_push_or_a_clone_is_refused(
+    serving: HubProcess, tmp_path: Path
+) -> None:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+        return done.stderr
+
+    git("clone", "-q", f"{serving.url}/git/toy.git", str(tmp_path / "clone"))
+
+    pushed = git("-C", str(tmp_path / "clone"), "push", "origin", "HEAD:refs/heads/mine")
+    cloned = git("clone", f"{serving.url}/git/nothing.git", str(tmp_path / "nothing"))
+
+    assert "remote: This repository is read-only: propose experiments with agent_client." in pushed
+    assert "remote: There is no goal 'nothing' on this hub" in cloned

@@ -1,5 +1,6 @@
 """What no HTTP library would send, byte for byte, to a real hub: refused, and nothing kept."""
 
+import gzip
 import json
 import socket
 from collections.abc import Iterator
@@ -40,6 +41,12 @@ def acting(**what: object) -> bytes:
     return json.dumps({"reason": "a test wants it", **what}).encode()
 
 
+def fetch(head: bytes, body: bytes) -> bytes:
+    """What a git client asks for, packed somehow."""
+    kind = b"application/x-git-upload-pack-request"
+    return post(b"/git/toy.git/git-upload-pack", body, head, kind=kind)
+
+
 OPERATOR = b"Authorization: Bearer {operator}\r\n"
 AS_AGENT = b"Authorization: Bearer {agent}\r\n"
 HOSTILE: dict[str, tuple[bytes, int]] = {
@@ -54,6 +61,14 @@ HOSTILE: dict[str, tuple[bytes, int]] = {
     "an option as a repository": (get(b"/git/--x.git/info/refs?service=git-upload-pack"), 404),
     "a push": (get(b"/git/toy.git/info/refs?service=git-receive-pack"), 403),
     "two lengths": (get(b"/v1/agents", b"Content-Length: 4\r\nContent-Length: 9\r\n"), 400),
+    "a length of thousands of digits": (
+        get(b"/v1/agents", b"Content-Length: " + b"0" * 5000 + b"2\r\n", method=b"POST"),
+        413,
+    ),
+    "what is not gzip": (fetch(b"Content-Encoding: gzip\r\n", b"no gzip at all"), 400),
+    "half of a gzip": (fetch(b"Content-Encoding: gzip\r\n", gzip.compress(b"0000" * 9)[:20]), 400),
+    "a gzip bomb": (fetch(b"Content-Encoding: gzip\r\n", gzip.compress(bytes(9 << 20))), 413),
+    "a packing that git does not use": (fetch(b"Content-Encoding: br\r\n", b"0000"), 415),
     "a length and chunks": (
         get(b"/v1/agents", b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", method=b"POST"),
         400,
