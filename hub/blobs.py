@@ -1,13 +1,24 @@
 """Logs and curves by content hash: a folder by default, an S3-compatible bucket when configured."""
 
 import hashlib
+import logging
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from hub import whole_files
 from hub.errors import HubError
+
+log = logging.getLogger(__name__)
+PATIENCE: dict[str, Any] = {
+    "connect_timeout": 3,
+    "read_timeout": 10,
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+}
+"""Seconds: a submit waits for the bucket, and its client for the submit."""
 
 
 class BlobMissing(HubError):
@@ -16,21 +27,36 @@ class BlobMissing(HubError):
     code, status = "blob_missing", 404
 
 
+class StoreAway(HubError):
+    """The store of logs and curves does not answer; nothing was stored, try again later."""
+
+    code, status = "store_away", 503
+    retry_after = 30.0
+
+
+class NoBoto(HubError):
+    """Blobs in a bucket need boto3; run `pip install agenthub[s3]`."""
+
+    code, status = "no_boto", 500
+
+
 class Blobs(Protocol):
     """Content-addressed bytes; writing twice is writing once."""
 
     def put(self, content: bytes) -> str:
-        """Store and return the SHA-256 of the content, on disk before this returns."""
+        """Store and return the SHA-256 of the content, on disk before this returns.
+
+        Raises:
+            StoreAway: a bucket cannot be reached or does not let us in.
+        """
 
     def get(self, digest: str) -> bytes:
         """Read back.
 
         Raises:
-            BlobMissing: nothing is stored under this hash.
+            BlobMissing: nothing that has this hash is stored under it.
+            StoreAway: a bucket cannot be reached or does not let us in.
         """
-
-    def has(self, digest: str) -> bool:
-        """Whether something is stored under this hash."""
 
     def close(self) -> None:
         """Let connections go."""
@@ -55,13 +81,9 @@ class FolderBlobs:
     def get(self, digest: str) -> bytes:
         """Read and unpack."""
         try:
-            return zlib.decompress(self._path(digest).read_bytes())
-        except (FileNotFoundError, zlib.error) as error:
+            return _unpacked(self._path(digest).read_bytes(), digest)
+        except FileNotFoundError as error:
             raise BlobMissing from error
-
-    def has(self, digest: str) -> bool:
-        """Whether the file is there."""
-        return self._path(digest).exists()
 
     def close(self) -> None:
         """Nothing is open."""
@@ -80,24 +102,29 @@ class S3Blobs:
         """Store under the hash; S3 acknowledges after it is durable."""
         digest = hashlib.sha256(content).hexdigest()
         body = zlib.compress(content, 6)
-        self.client.put_object(Bucket=self.bucket, Key=self._key(digest), Body=body)
+        with self._reached():
+            self.client.put_object(Bucket=self.bucket, Key=self._key(digest), Body=body)
         return digest
 
     def get(self, digest: str) -> bytes:
         """Fetch and unpack."""
-        try:
-            answer = self.client.get_object(Bucket=self.bucket, Key=self._key(digest))
-        except self.client.exceptions.NoSuchKey as error:
-            raise BlobMissing from error
-        return zlib.decompress(answer["Body"].read())
+        with self._reached():
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self._key(digest))
+            except self.client.exceptions.NoSuchKey as error:
+                raise BlobMissing from error
+            packed = answer["Body"].read()
+        return _unpacked(packed, digest)
 
-    def has(self, digest: str) -> bool:
-        """Ask for the head only."""
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
         try:
-            self.client.head_object(Bucket=self.bucket, Key=self._key(digest))
-        except self.client.exceptions.ClientError:
-            return False
-        return True
+            yield
+        except (BotoCoreError, ClientError) as error:
+            log.warning("blobs.away", extra={"bucket": self.bucket, "trouble": str(error)})
+            raise StoreAway from error
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -107,17 +134,28 @@ class S3Blobs:
         return "/".join(part for part in (self.prefix, digest[:2], digest[2:]) if part)
 
 
+def _unpacked(packed: bytes, digest: str) -> bytes:
+    try:
+        content = zlib.decompress(packed)
+    except zlib.error as error:
+        raise BlobMissing from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise BlobMissing
+    return content
+
+
 def open_blobs(url: str | None, data: Path) -> Blobs:
     """A folder below the data folder, or the bucket of `s3://bucket/prefix`.
 
     Raises:
-        RuntimeError: an S3 address without the `s3` extra installed.
+        NoBoto: an S3 address without the `s3` extra installed.
     """
     if url is None:
         return FolderBlobs(data / "blobs")
     try:
         import boto3
+        from botocore.config import Config
     except ImportError as error:
-        raise RuntimeError("S3 blobs need `pip install agenthub[s3]`.") from error
+        raise NoBoto from error
     parts = urlsplit(url)
-    return S3Blobs(parts.netloc, parts.path, boto3.client("s3"))
+    return S3Blobs(parts.netloc, parts.path, boto3.client("s3", config=Config(**PATIENCE)))

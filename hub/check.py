@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import counters, rebuild, refs, rehash
+from hub.blobs import BlobMissing
 from hub.core import Hub
 from hub.db import Work
 from hub.gitobjects import GitObject
@@ -153,6 +154,8 @@ def _check_blobs(session: Session, hub: Hub, report: Report) -> None:
     for identity, *digests in rows:
         for digest in filter(None, digests):
             report.blobs += 1
-            if not hub.blobs.has(digest):
-                sentence = f"Its blob {digest[:12]} is not in the store; restore it from a backup."
+            try:
+                hub.blobs.get(digest)
+            except BlobMissing:
+                sentence = f"Its blob {digest[:12]} is missing or damaged; a backup has it."
                 report.findings.append(Finding("blob_missing", f"run {identity}", sentence))

@@ -15,13 +15,14 @@ _lock = threading.Lock()
 _written: dict[tuple[Path, str], int] = {}
 
 # A loose ref would shadow packed-refs for ever, so this hub writes none and keeps the file sorted.
+_HEAD = "ref: refs/heads/champion"
 _HEADER = "# pack-refs with: peeled fully-peeled sorted \n"
 
 
 def project(session: Session, git: GitStore, goal: GoalRow) -> int:
     """Bring the goal's refs up to date with the database; returns how many there are.
 
-    `refs/heads/champion` is the best experiment, `refs/heads/best/N` the best leaves, and
+    `refs/heads/champion` is the best experiment, `refs/heads/leaf/N` the best leaves, and
     `refs/experiments/N` every experiment, so that plain git reaches each of them.
     """
     version = trees.newest(session, goal.slug)
@@ -37,13 +38,27 @@ def project(session: Session, git: GitStore, goal: GoalRow) -> int:
 
 
 def strays(session: Session, git: GitStore, goal: GoalRow) -> list[str]:
-    """Names of refs that point at no experiment of this goal."""
-    path = git.path(goal.slug) / "packed-refs"
-    text = path.read_text() if path.exists() else ""
-    pairs = [line.split(" ", 1) for line in text.splitlines() if line[:1] not in ("#", "^", "")]
+    """Names of refs that point at no experiment of this goal, or that this hub never writes."""
+    folder = git.path(goal.slug)
     query = sa.select(col(ExperimentRow.sha)).where(col(ExperimentRow.goal) == goal.slug)
     known = set(session.execute(query).scalars())
-    return [name for sha, name in pairs if sha not in known]
+    said = [line.partition(" ") for line in _lines(folder / "packed-refs")]
+    packed = [name or "packed-refs" for sha, _, name in said if sha not in known]
+    found = (each for each in (folder / "refs").rglob("*") if each.is_file())
+    loose = [each.relative_to(folder).as_posix() for each in found]
+    head = [] if _lines(folder / "HEAD") in ([], [_HEAD]) else ["HEAD"]
+    return [*head, *packed, *sorted(loose)]
+
+
+def _lines(file: Path) -> list[str]:
+    """What a file of git's says, whatever became of it; one that is not there says nothing."""
+    try:
+        text = file.read_text(errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return ["unreadable"]
+    return [line for line in text.splitlines() if line[:1] not in ("#", "^", "")]
 
 
 def _catch_up(git: GitStore, slug: str, refs: dict[str, str]) -> None:

@@ -9,11 +9,12 @@ from fastapi.testclient import TestClient
 
 from hub import goals
 from hub.app import create_app
-from hub.blobs import BlobMissing, Blobs, FolderBlobs, open_blobs
+from hub.blobs import BlobMissing, Blobs, FolderBlobs, StoreAway, open_blobs
 from hub.core import open_hub
 from hub.settings import Settings
-from tests.builders import FILES, Clock, a_spec
+from tests.builders import FILES, Clock, a_spec, an_id
 from tests.hub.volunteer import Volunteer
+from tests.services.ports import free_port
 from tests.services.s3 import S3Server
 
 
@@ -42,13 +43,12 @@ def test_what_goes_in_comes_out_however_often(blobs: Blobs) -> None:
     first, second = blobs.put(content), blobs.put(content)
 
     assert first == second
-    assert (blobs.get(first), blobs.has(first)) == (content, True)
+    assert blobs.get(first) == content
 
 
 def test_what_was_never_stored_is_missing(blobs: Blobs) -> None:
     with pytest.raises(BlobMissing):
         blobs.get("0" * 64)
-    assert not blobs.has("0" * 64)
 
 
 def test_a_torn_blob_counts_as_missing(tmp_path: Path) -> None:
@@ -76,3 +76,27 @@ def test_a_hub_keeps_its_logs_in_a_bucket(
         run = http.get(f"/v1/experiments/{order.experiment}/runs").json()[0]["id"]
         assert http.get(f"/v1/runs/{run}/log").text == "step 1\nstep 2"
         assert http.get(f"/v1/runs/{run}/curve").json()["total"] == 2
+
+
+def test_a_bucket_that_cannot_be_reached_is_a_moments_trouble(
+    bucket: str, database_url: str, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data=tmp_path / "hub", database_url=database_url, blob_url=bucket)
+    reachable = open_hub(settings, clock)
+    with reachable.database.work() as work:
+        goals.open_goal(work, reachable.git, a_spec(), FILES)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    cut_off, identity = open_hub(settings, clock), an_id()
+    with TestClient(create_app(cut_off)) as http:
+        volta = Volunteer.joined(http, "volta", "ada")
+        order = volta.claim()
+
+        refused = volta.report(order, identity)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "store_away")
+    assert int(refused.headers["retry-after"]) >= 1
+    with TestClient(create_app(reachable)) as http:
+        again = Volunteer(http, "volta", volta.token).report(order, identity)
+        assert (again.status_code, again.json()["duplicate"]) == (200, False)
+    with pytest.raises(StoreAway):
+        cut_off.blobs.get("0" * 64)

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,43 @@ def test_wrong_counters_are_found_and_set_right_on_start(
     assert check.check(hub).findings == []
     corrected = [record for record in caplog.records if record.msg == "counter.corrected"]
     assert len(corrected) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("HEAD", b"\x00\xffnothing"),
+        ("packed-refs", b"not a list of refs\n\xff\n"),
+        ("packed-refs", None),
+        ("refs/heads/champion", b"f" * 40 + b"\n"),
+    ],
+)
+def test_damaged_refs_are_found_and_made_again(
+    hub: Hub, volta: Volunteer, http: TestClient, name: str, content: bytes | None
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    http.get("/git/toy.git/info/refs", params={"service": "git-upload-pack"})
+    file = hub.git.path("toy") / name
+    file.unlink(missing_ok=True)
+    file.mkdir() if content is None else file.write_bytes(content)
+
+    found, mended = check.check(hub), check.repair(hub)
+
+    assert codes(found) == {"ref_wrong"}
+    assert (mended.findings, check.check(hub).findings) == ([], [])
+    assert git(hub, "symbolic-ref", "HEAD") == "refs/heads/champion\n"
+
+
+def test_a_blob_that_cannot_be_read_back_is_found(hub: Hub, volta: Volunteer) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    short, wrong = sorted((hub.settings.data / "blobs").glob("*/*"))[:2]
+    short.write_bytes(short.read_bytes()[:-5])
+    wrong.write_bytes(zlib.compress(b"something else"))
+
+    found = check.check(hub).findings
+
+    assert {each.code for each in found} == {"blob_missing"}
+    assert len(found) >= 2
 
 
 def test_the_command_says_what_disagrees_and_fails(hub: Hub, tmp_path: Path) -> None:
