@@ -1,18 +1,20 @@
 """Logs and curves by content hash: a folder by default, an S3-compatible bucket when configured."""
 
+import errno
 import hashlib
 import logging
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from hub import whole_files
-from hub.errors import HubError
+from hub.errors import HubError, StorageFull
 
 log = logging.getLogger(__name__)
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 3,
     "read_timeout": 10,
@@ -74,16 +76,19 @@ class FolderBlobs:
         path = self._path(digest)
         if path.exists():
             return digest
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole_files.put(path, zlib.compress(content, 6), mode=0o600, durable=True)
+        with _reached(str(self.root), OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole_files.put(path, zlib.compress(content, 6), mode=0o600, durable=True)
         return digest
 
     def get(self, digest: str) -> bytes:
         """Read and unpack."""
-        try:
-            return _unpacked(self._path(digest).read_bytes(), digest)
-        except FileNotFoundError as error:
-            raise BlobMissing from error
+        with _reached(str(self.root), OSError):
+            try:
+                packed = self._path(digest).read_bytes()
+            except FileNotFoundError as error:
+                raise BlobMissing from error
+        return _unpacked(packed, digest)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -116,15 +121,10 @@ class S3Blobs:
             packed = answer["Body"].read()
         return _unpacked(packed, digest)
 
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _reached(self) -> AbstractContextManager[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        try:
-            yield
-        except (BotoCoreError, ClientError) as error:
-            log.warning("blobs.away", extra={"bucket": self.bucket, "trouble": str(error)})
-            raise StoreAway from error
+        return _reached(self.bucket, BotoCoreError, ClientError)
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -132,6 +132,17 @@ class S3Blobs:
 
     def _key(self, digest: str) -> str:
         return "/".join(part for part in (self.prefix, digest[:2], digest[2:]) if part)
+
+
+@contextmanager
+def _reached(where: str, *troubles: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except troubles as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise StorageFull from error
+        log.warning("blobs.away", extra={"store": where, "trouble": str(error)})
+        raise StoreAway from error
 
 
 def _unpacked(packed: bytes, digest: str) -> bytes:

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from hub import goals
 from hub.app import create_app
 from hub.blobs import BlobMissing, Blobs, FolderBlobs, StoreAway, open_blobs
-from hub.core import open_hub
+from hub.core import Hub, open_hub
 from hub.settings import Settings
 from tests.builders import FILES, Clock, a_spec, an_id
 from tests.hub.volunteer import Volunteer
@@ -100,3 +100,17 @@ def test_a_bucket_that_cannot_be_reached_is_a_moments_trouble(
         assert (again.status_code, again.json()["duplicate"]) == (200, False)
     with pytest.raises(StoreAway):
         cut_off.blobs.get("0" * 64)
+
+
+def test_a_folder_that_cannot_be_used_is_a_moments_trouble(hub: Hub, volta: Volunteer) -> None:
+    order, identity, folder = volta.claim(), an_id(), hub.settings.data / "blobs"
+    folder.write_bytes(b"in the way")
+
+    refused = volta.report(order, identity)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "store_away")
+    folder.unlink()
+    assert volta.report(order, identity).json()["duplicate"] is False
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_bytes(b"in the way")
+    assert volta.http.get(f"/v1/runs/{identity}/log").status_code == 503
