@@ -11,6 +11,7 @@ from hub.clock import SteadyClock
 from hub.db import Clock, Database, migrate
 from hub.errors import HubError
 from hub.gitstore import GitStore
+from hub.gitwriter import GitWriter
 from hub.heartbeats import Heartbeats
 from hub.limits import Limits
 from hub.live import Live
@@ -46,6 +47,7 @@ class Hub:
     clock: Clock
     database: Database
     git: GitStore
+    git_writer: GitWriter
     families: prior.Families
     blobs: Blobs
     live: Live
@@ -90,6 +92,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         clock=clock,
         database=database,
         git=git,
+        git_writer=GitWriter(database, git),
         families=prior.Families(),
         blobs=open_blobs(settings.blob_url, settings.data),
         live=live,

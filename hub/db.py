@@ -56,7 +56,6 @@ class Work:
     session: Writing
     now: datetime
     announced: list[Envelope] = field(default_factory=list)
-    before_commit: list[Callable[[], None]] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     keep_on_refusal: bool = False
     _seq: int | None = None
@@ -197,14 +196,12 @@ class Database:
 
     def _commit(self, work: Work) -> None:
         work.session.flush()
-        for first in work.before_commit:
-            first()
         failpoint("before_commit", work.announced)
         work.session.commit()
         failpoint("after_commit_before_reply", work.announced)
-        self.publish(work.announced)
         for then in work.after_commit:
             then()
+        self.publish(work.announced)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

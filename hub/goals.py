@@ -227,7 +227,7 @@ def _baseline(work: Work, git: GitStore, spec: GoalSpec, files: Mapping[str, str
     message = f"Baseline of {spec.name}\n\n{spec.question.strip()}\n"
     grown = gitobjects.grow({}, files)
     commit = commit_object(grown.tree, (), author_of(None, None), message, work.now)
-    git.write(spec.name, (), [*grown.objects, commit])
+    git.write(spec.name, [*grown.objects, commit])
     row = ExperimentRow(
         id=uuid5(ROOT_IDS, commit.sha),
         sha=commit.sha,

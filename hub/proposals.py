@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -224,7 +225,8 @@ def _write(
     author, message = author_of(by.name, by.owner), commit_message(identity, proposal, by)
     commit = commit_object(ready.grown.tree, parents, author, message, work.now)
     objects = [*ready.grown.objects, commit]
-    git.write_with(work.before_commit, order.goal, parents, objects)
+    written = partial(git.promise, order.goal, commit.sha, ready.grown.files, objects)
+    work.after_commit.append(written)
     event = ExperimentRegistered(
         goal=order.goal,
         sha=commit.sha,

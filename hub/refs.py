@@ -30,7 +30,9 @@ def project(session: Session, git: GitStore, goal: GoalRow) -> int:
         if _written.get(key) == version and (key[0] / "packed-refs").exists():
             return 0
         refs = _refs(session, goal)
-        _catch_up(git, goal.slug, refs)
+        # Another hub process may have taken them. A commit is made with its ancestry, so the newest
+        # of each line is asked for first.
+        git.have(goal.slug, reversed(refs.values()))
         _write(git.path(goal.slug) / "packed-refs", refs)
         _written[key] = version
     return len(refs)
@@ -44,16 +46,6 @@ def strays(session: Session, git: GitStore, goal: GoalRow) -> list[str]:
     query = sa.select(col(ExperimentRow.sha)).where(col(ExperimentRow.goal) == goal.slug)
     known = set(session.execute(query).scalars())
     return [name for sha, name in pairs if sha not in known]
-
-
-def _catch_up(git: GitStore, slug: str, refs: dict[str, str]) -> None:
-    """Have every commit that a ref names; other hub processes write to repositories of their own.
-
-    A commit is made with its ancestry, so the newest of each line is asked for first.
-    """
-    for sha in reversed(refs.values()):
-        if not git.holds(slug, sha):
-            git.tree(slug, sha)
 
 
 def _refs(session: Session, goal: GoalRow) -> dict[str, str]:

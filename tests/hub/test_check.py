@@ -53,6 +53,8 @@ def test_a_hub_that_worked_agrees_with_itself(hub: Hub, volta: Volunteer) -> Non
 def test_odd_files_are_made_again_bit_for_bit(hub: Hub, volta: Volunteer, name: str) -> None:
     order = volta.exploring()
     assert volta.propose(order, files={"train.py": ODD[name]}).status_code == 200
+    hub.git.settle()
+    hub.git.forget()
     shutil.rmtree(hub.git.path("toy"))
 
     assert hub.git.files("toy", str(order.experiment))["train.py"] == ODD[name]
@@ -73,6 +75,7 @@ def test_ten_thousand_experiments_come_back_with_the_same_shas(hub: Hub) -> None
 def test_a_corrupt_repository_is_found_set_aside_and_made_again(hub: Hub, volta: Volunteer) -> None:
     order = volta.explore(learning_rate=0.2, metric=0.8)
     sha = str(order.experiment)
+    hub.git.settle()
     victim = hub.git.path("toy") / "objects" / sha[:2] / sha[2:]
     victim.chmod(0o644)
     victim.write_bytes(b"nonsense")
@@ -89,6 +92,7 @@ def test_a_lost_repository_heals_while_it_is_read(
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
     order = volta.explore(learning_rate=0.2, metric=0.8)
+    hub.git.settle()
     shutil.rmtree(hub.git.path("toy"))
 
     diff = http.get(f"/v1/experiments/{order.experiment}/diff")

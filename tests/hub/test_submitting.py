@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from benchmarks.hub.world import leased
 from hub import proposals
@@ -187,10 +187,10 @@ def test_nobody_is_answered_when_the_transaction_as_a_whole_fails(
     rules, _ = _rules(hub, [0.2, 0.3])
 
     def full(work: Work) -> Registered:
-        def refuse() -> None:
+        @sa.event.listens_for(work.session, "before_commit")
+        def _refuse(_session: Session) -> None:
             raise StorageFull
 
-        work.before_commit.append(refuse)
         return Registered(id=an_id(), sha="0" * 40, number=1)
 
     found = hub.database.apply_all([*rules, full])
@@ -228,6 +228,7 @@ def test_commits_of_one_transaction_share_a_pack_that_git_reads(hub: Hub, volta:
     rules, _ = _rules(hub, [0.2, 0.3, 0.4, 0.5, 0.6])
 
     made = [each for each in hub.database.apply_all(rules) if isinstance(each, Registered)]
+    hub.git.settle()
 
     packs = hub.git.path("toy") / "objects" / "pack"
     assert (len(made), len(list(packs.glob("*.pack")))) == (5, 1)
