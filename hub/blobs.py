@@ -2,8 +2,11 @@
 
 import hashlib
 import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hub import whole_files
@@ -16,12 +19,39 @@ class BlobMissing(HubError):
     code, status = "blob_missing", 404
 
 
-class Blobs(Protocol):
+class StoreAway(HubError):
+    """The bucket of this hub's logs and curves does not answer; none is lost, try again later."""
+
+    code, status = "store_away", 503
+    retry_after = 30.0
+
+
+class Packed(NamedTuple):
+    """A blob as it is kept: the SHA-256 of its content, and the content compressed."""
+
+    digest: str
+    data: bytes
+
+
+def pack(content: bytes) -> Packed:
+    """Name and compress."""
+    return Packed(hashlib.sha256(content).hexdigest(), zlib.compress(content, 6))
+
+
+class Blobs(ABC):
     """Content-addressed bytes; writing twice is writing once."""
 
     def put(self, content: bytes) -> str:
-        """Store and return the SHA-256 of the content, on disk before this returns."""
+        """Store and return the SHA-256 of the content, durable before this returns."""
+        packed = pack(content)
+        self.keep(packed)
+        return packed.digest
 
+    @abstractmethod
+    def keep(self, packed: Packed) -> None:
+        """Store, durable before this returns."""
+
+    @abstractmethod
     def get(self, digest: str) -> bytes:
         """Read back.
 
@@ -29,28 +59,27 @@ class Blobs(Protocol):
             BlobMissing: nothing is stored under this hash.
         """
 
+    @abstractmethod
     def has(self, digest: str) -> bool:
         """Whether something is stored under this hash."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let connections go."""
 
 
-class FolderBlobs:
-    """Blobs in a folder, compressed, two levels deep."""
+class FolderBlobs(Blobs):
+    """Blobs in a folder, two levels deep."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(self, content: bytes) -> str:
+    def keep(self, packed: Packed) -> None:
         """Write to a temporary file, fsync, rename."""
-        digest = hashlib.sha256(content).hexdigest()
-        path = self._path(digest)
-        if path.exists():
-            return digest
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole_files.put(path, zlib.compress(content, 6), mode=0o600, durable=True)
-        return digest
+        path = self._path(packed.digest)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole_files.put(path, packed.data, mode=0o600, durable=True)
 
     def get(self, digest: str) -> bytes:
         """Read and unpack."""
@@ -70,34 +99,45 @@ class FolderBlobs:
         return self.root / digest[:2] / digest[2:]
 
 
-class S3Blobs:
-    """Blobs in an S3-compatible bucket; credentials and endpoint come from boto3's environment."""
+class S3Blobs(Blobs):
+    """Blobs in an S3-compatible bucket; credentials and endpoint come from boto3's environment.
 
-    def __init__(self, bucket: str, prefix: str, client: Any) -> None:
-        self.bucket, self.prefix, self.client = bucket, prefix.strip("/"), client
+    Every method raises `StoreAway` while the bucket cannot be had.
+    """
 
-    def put(self, content: bytes) -> str:
+    def __init__(self, bucket: str, prefix: str, client: Any, away: type[Exception]) -> None:
+        self.bucket, self.prefix, self.client, self.away = bucket, prefix.strip("/"), client, away
+
+    def keep(self, packed: Packed) -> None:
         """Store under the hash; S3 acknowledges after it is durable."""
-        digest = hashlib.sha256(content).hexdigest()
-        body = zlib.compress(content, 6)
-        self.client.put_object(Bucket=self.bucket, Key=self._key(digest), Body=body)
-        return digest
+        with self._asking():
+            key = self._key(packed.digest)
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=packed.data)
 
     def get(self, digest: str) -> bytes:
         """Fetch and unpack."""
-        try:
+        with self._asking():
             answer = self.client.get_object(Bucket=self.bucket, Key=self._key(digest))
-        except self.client.exceptions.NoSuchKey as error:
-            raise BlobMissing from error
-        return zlib.decompress(answer["Body"].read())
+            return zlib.decompress(answer["Body"].read())
 
     def has(self, digest: str) -> bool:
         """Ask for the head only."""
         try:
-            self.client.head_object(Bucket=self.bucket, Key=self._key(digest))
-        except self.client.exceptions.ClientError:
+            with self._asking():
+                self.client.head_object(Bucket=self.bucket, Key=self._key(digest))
+        except BlobMissing:
             return False
         return True
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except self.client.exceptions.ClientError as error:
+            missing = error.response["Error"]["Code"] in ("NoSuchKey", "404")
+            raise (BlobMissing if missing else StoreAway) from error
+        except self.away as error:
+            raise StoreAway from error
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -117,7 +157,11 @@ def open_blobs(url: str | None, data: Path) -> Blobs:
         return FolderBlobs(data / "blobs")
     try:
         import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
     except ImportError as error:
         raise RuntimeError("S3 blobs need `pip install agenthub[s3]`.") from error
     parts = urlsplit(url)
-    return S3Blobs(parts.netloc, parts.path, boto3.client("s3"))
+    patience = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
+    client = boto3.client("s3", config=patience)
+    return S3Blobs(parts.netloc, parts.path, client, BotoCoreError)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hub import prior, search, values
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
+from hub.blobwriter import BlobWriter, FollowedBlobs
 from hub.clock import SteadyClock
 from hub.db import Clock, Database, migrate
 from hub.errors import HubError
@@ -50,6 +51,7 @@ class Hub:
     git_writer: GitWriter
     families: prior.Families
     blobs: Blobs
+    blob_writer: BlobWriter
     live: Live
     heartbeats: Heartbeats
     renewals: Renewals
@@ -86,6 +88,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
     search.install(database)
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)
+    store = open_blobs(settings.blob_url, settings.data)
     live, heartbeats, limits = Live(database), Heartbeats(database), Limits(settings)
     return Hub(
         settings=settings,
@@ -94,7 +97,8 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         git=git,
         git_writer=GitWriter(database, git),
         families=prior.Families(),
-        blobs=open_blobs(settings.blob_url, settings.data),
+        blobs=FollowedBlobs(database, store),
+        blob_writer=BlobWriter(database, store),
         live=live,
         heartbeats=heartbeats,
         renewals=Renewals(database, settings, limits, heartbeats, live),

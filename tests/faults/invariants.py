@@ -147,8 +147,9 @@ def _written(repo: pygit2.Repository, sha: str) -> pygit2.Object | None:
 
 def _blobs(site: Site) -> Iterator[str]:
     wanted = site.column("SELECT log_blob FROM runs") + site.column("SELECT curve_blob FROM runs")
-    for digest in wanted:
-        if digest is not None and not (site.data / "blobs" / digest[:2] / digest[2:]).exists():
+    waiting = set(site.column("SELECT digest FROM waiting_blobs"))
+    for digest in set(filter(None, wanted)) - waiting:
+        if not (site.data / "blobs" / digest[:2] / digest[2:]).exists():
             yield f"I4 blob {digest[:8]} is missing"
 
 

@@ -113,6 +113,7 @@ def test_a_changed_row_is_found(hub: Hub, volta: Volunteer) -> None:
 
 def test_a_lost_blob_is_found(hub: Hub, volta: Volunteer) -> None:
     volta.explore(learning_rate=0.2, metric=0.8)
+    assert hub.blob_writer.turn()
     shutil.rmtree(hub.settings.data / "blobs")
 
     assert codes(check.check(hub)) == {"blob_missing"}

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from benchmarks.hub.world import leased
 from hub import proposals
@@ -17,7 +17,7 @@ from hub.api.quick import Road
 from hub.core import Hub
 from hub.db import Rule, Work
 from hub.errors import StorageFull
-from hub.tables import EventRow, ExperimentRow, GoalRow, OrderRow
+from hub.tables import AgentRow, EventRow, ExperimentRow, GoalRow, OrderRow
 from protocol.experiments import Registered
 from tests.builders import TRAIN, Order, a_proposal, a_report, an_id
 from tests.hub.volunteer import Volunteer
@@ -187,8 +187,8 @@ def test_nobody_is_answered_when_the_transaction_as_a_whole_fails(
     rules, _ = _rules(hub, [0.2, 0.3])
 
     def full(work: Work) -> Registered:
-        @sa.event.listens_for(work.session, "before_commit")
-        def _refuse(_session: Session) -> None:
+        @sa.event.listens_for(work.connection, "commit")
+        def _refuse(_connection: sa.Connection) -> None:
             raise StorageFull
 
         return Registered(id=an_id(), sha="0" * 40, number=1)
@@ -197,6 +197,28 @@ def test_nobody_is_answered_when_the_transaction_as_a_whole_fails(
 
     assert [type(each).__name__ for each in found] == ["StorageFull"] * 3
     assert _titles(hub) == []
+
+
+def test_a_row_that_cannot_be_written_breaks_the_transaction_for_all_and_keeps_nothing(
+    hub: Hub, volta: Volunteer
+) -> None:
+    (first, last), _ = _rules(hub, [0.2, 0.3])
+
+    def twice(work: Work) -> Registered:
+        work.session.add(
+            AgentRow(
+                name="volta", owner="nobody", device={}, device_class="cpu", created_at=work.now
+            )
+        )
+        work.flush()
+        raise AssertionError("an agent was written twice")
+
+    found = hub.database.apply_all([first, twice, last])
+
+    assert [type(each).__name__ for each in found] == ["Busy"] * 3
+    assert _titles(hub) == []
+    again = hub.database.apply_all([first, last])
+    assert [type(each).__name__ for each in again] == ["Registered"] * 2
 
 
 @pytest.mark.parametrize("past_the_session", [True, False])
