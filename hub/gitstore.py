@@ -334,7 +334,7 @@ def edits(old: str, new: str) -> list[Edit]:
     """The line edits that turn one text into another, with no context."""
     head, tail = overlap.lines(old, new)
     gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
-    first = old.count("\n", 0, head)
+    first = overlap.line_at(old, head)
     if not gone or not come or len(lines(gone)) == len(lines(come)) == 1:
         return [(first, len(lines(gone)), come)] if gone or come else []
     texts = (gone.encode(), come.encode())  # a patch reads them for as long as it is read itself
