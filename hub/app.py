@@ -67,14 +67,13 @@ def create_app(hub: Hub) -> FastAPI:
         anyio.to_thread.current_default_thread_limiter().total_tokens = hub.settings.threads
         await run_in_threadpool(_self_check, hub)
         await hub.live.start()
-        hub.heartbeats.start()
-        hub.maintenance.start()
-        hub.believer.start()
+        behind = (hub.heartbeats, hub.blob_writer, hub.git_writer, hub.maintenance, hub.believer)
+        for each in behind:
+            each.start()
         yield
         await hub.live.stop()
-        hub.believer.stop()
-        hub.maintenance.stop()
-        hub.heartbeats.stop()
+        for each in reversed(behind):
+            each.stop()
         hub.blobs.close()
         hub.database.dispose()
 

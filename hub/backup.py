@@ -51,8 +51,8 @@ class AlreadyThere(HubError):
 def backup(hub: Hub, file: Path) -> dict[str, Any]:
     """Write a backup of a running hub; returns its manifest.
 
-    The database is copied from one snapshot while writers go on; every blob that its rows name was
-    on disk before they were, so it is there afterwards too.
+    The database is copied from one snapshot while writers go on; a blob that its rows name is in
+    it or in the store, and nothing is ever taken out of the store.
 
     Raises:
         FileTaken: the file is there and is no backup.

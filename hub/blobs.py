@@ -4,10 +4,11 @@ import errno
 import hashlib
 import logging
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hub import whole_files
@@ -20,7 +21,7 @@ PATIENCE: dict[str, Any] = {
     "read_timeout": 10,
     "retries": {"mode": "standard", "total_max_attempts": 2},
 }
-"""Seconds: a submit waits for the bucket, and its client for the submit."""
+"""Seconds: whoever reads a log waits for the bucket."""
 
 
 class BlobMissing(HubError):
@@ -30,7 +31,7 @@ class BlobMissing(HubError):
 
 
 class StoreAway(HubError):
-    """The store of logs and curves does not answer; nothing was stored, try again later."""
+    """The store of logs and curves does not answer; none is lost, try again later."""
 
     code, status = "store_away", 503
     retry_after = 30.0
@@ -42,44 +43,76 @@ class NoBoto(HubError):
     code, status = "no_boto", 500
 
 
-class Blobs(Protocol):
-    """Content-addressed bytes; writing twice is writing once."""
+class Packed(NamedTuple):
+    """A blob as it is kept: the SHA-256 of its content, and the content compressed."""
+
+    digest: str
+    data: bytes
+
+
+def pack(content: bytes) -> Packed:
+    """Name and compress."""
+    return Packed(hashlib.sha256(content).hexdigest(), zlib.compress(content, 6))
+
+
+def unpack(packed: Packed) -> bytes:
+    """The content.
+
+    Raises:
+        BlobMissing: it is not what its name says.
+    """
+    try:
+        content = zlib.decompress(packed.data)
+    except zlib.error as error:
+        raise BlobMissing from error
+    if hashlib.sha256(content).hexdigest() != packed.digest:
+        raise BlobMissing
+    return content
+
+
+class Blobs(ABC):
+    """Content-addressed bytes; writing twice is writing once.
+
+    Every method raises `StoreAway` while the store cannot be had, and `StorageFull` without room.
+    """
 
     def put(self, content: bytes) -> str:
-        """Store and return the SHA-256 of the content, on disk before this returns.
+        """Store and return the SHA-256 of the content, durable before this returns."""
+        packed = pack(content)
+        self.keep(packed)
+        return packed.digest
 
-        Raises:
-            StoreAway: a bucket cannot be reached or does not let us in.
-        """
+    @abstractmethod
+    def keep(self, packed: Packed) -> None:
+        """Store, durable before this returns."""
 
+    @abstractmethod
     def get(self, digest: str) -> bytes:
         """Read back.
 
         Raises:
             BlobMissing: nothing that has this hash is stored under it.
-            StoreAway: a bucket cannot be reached or does not let us in.
         """
 
+    @abstractmethod
     def close(self) -> None:
         """Let connections go."""
 
 
-class FolderBlobs:
-    """Blobs in a folder, compressed, two levels deep."""
+class FolderBlobs(Blobs):
+    """Blobs in a folder, two levels deep."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(self, content: bytes) -> str:
+    def keep(self, packed: Packed) -> None:
         """Write to a temporary file, fsync, rename."""
-        digest = hashlib.sha256(content).hexdigest()
-        path = self._path(digest)
+        path = self._path(packed.digest)
         if path.exists():
-            return digest
+            return
         with _reached(str(self.root), OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            whole_files.put(path, zlib.compress(content, 6), mode=0o600, durable=True)
-        return digest
+            whole_files.put(path, packed.data, mode=0o600, durable=True)
 
     def get(self, digest: str) -> bytes:
         """Read and unpack."""
@@ -88,7 +121,7 @@ class FolderBlobs:
                 packed = self._path(digest).read_bytes()
             except FileNotFoundError as error:
                 raise BlobMissing from error
-        return _unpacked(packed, digest)
+        return unpack(Packed(digest, packed))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -97,19 +130,17 @@ class FolderBlobs:
         return self.root / digest[:2] / digest[2:]
 
 
-class S3Blobs:
+class S3Blobs(Blobs):
     """Blobs in an S3-compatible bucket; credentials and endpoint come from boto3's environment."""
 
     def __init__(self, bucket: str, prefix: str, client: Any) -> None:
         self.bucket, self.prefix, self.client = bucket, prefix.strip("/"), client
 
-    def put(self, content: bytes) -> str:
+    def keep(self, packed: Packed) -> None:
         """Store under the hash; S3 acknowledges after it is durable."""
-        digest = hashlib.sha256(content).hexdigest()
-        body = zlib.compress(content, 6)
         with self._reached():
-            self.client.put_object(Bucket=self.bucket, Key=self._key(digest), Body=body)
-        return digest
+            key = self._key(packed.digest)
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=packed.data)
 
     def get(self, digest: str) -> bytes:
         """Fetch and unpack."""
@@ -119,7 +150,7 @@ class S3Blobs:
             except self.client.exceptions.NoSuchKey as error:
                 raise BlobMissing from error
             packed = answer["Body"].read()
-        return _unpacked(packed, digest)
+        return unpack(Packed(digest, packed))
 
     def _reached(self) -> AbstractContextManager[None]:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -143,16 +174,6 @@ def _reached(where: str, *troubles: type[Exception]) -> Iterator[None]:
             raise StorageFull from error
         log.warning("blobs.away", extra={"store": where, "trouble": str(error)})
         raise StoreAway from error
-
-
-def _unpacked(packed: bytes, digest: str) -> bytes:
-    try:
-        content = zlib.decompress(packed)
-    except zlib.error as error:
-        raise BlobMissing from error
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise BlobMissing
-    return content
 
 
 def open_blobs(url: str | None, data: Path) -> Blobs:

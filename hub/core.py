@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from hub import prior, search, values
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
+from hub.blobwriter import BlobWriter, FollowedBlobs
 from hub.clock import SteadyClock
 from hub.db import Clock, Database, open_database
 from hub.errors import HubError
 from hub.gitstore import GitStore
+from hub.gitwriter import GitWriter
 from hub.heartbeats import Heartbeats
 from hub.limits import Limits
 from hub.live import Live
@@ -46,8 +48,10 @@ class Hub:
     clock: Clock
     database: Database
     git: GitStore
+    git_writer: GitWriter
     families: prior.Families
     blobs: Blobs
+    blob_writer: BlobWriter
     live: Live
     heartbeats: Heartbeats
     renewals: Renewals
@@ -73,7 +77,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         NoAuthlib: a sign-in provider is configured and its library is not installed.
     """
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds a signing key
         (settings.data / ".writable").write_bytes(b"")
         (settings.data / ".writable").unlink()
     except OSError as error:
@@ -84,14 +88,17 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
     search.install(database)
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)
+    store = open_blobs(settings.blob_url, settings.data)
     live, heartbeats, limits = Live(database), Heartbeats(database), Limits(settings)
     return Hub(
         settings=settings,
         clock=clock,
         database=database,
         git=git,
+        git_writer=GitWriter(database, git),
         families=prior.Families(),
-        blobs=open_blobs(settings.blob_url, settings.data),
+        blobs=FollowedBlobs(database, store),
+        blob_writer=BlobWriter(database, store),
         live=live,
         heartbeats=heartbeats,
         renewals=Renewals(database, settings, limits, heartbeats, live),

@@ -1,5 +1,6 @@
 """One database, two kinds: SQLite with one writer, or PostgreSQL; one unit of work for both."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -41,40 +43,56 @@ class NoDatabase(HubError):
 
 
 class Writing(Session):
-    """A session whose events are written with whatever else it flushes, all in one statement."""
+    """A transaction's session; a query by it sees what waits to be written, events included."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        super().__init__(engine, expire_on_commit=False)
-        self.events: list[dict[str, Any]] = []
+    def __init__(self, work: "Work") -> None:
+        super().__init__(work.connection, expire_on_commit=False)
+        self._write_events = work.write_events
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
-        """Write what waits; a query by the session does so first."""
+        """Write what waits."""
         super().flush(objects)
-        if self.events:
-            _NEW_EVENTS.run_each(self.connection(), self.events)
-            self.events = []
+        self._write_events()
 
 
 @dataclass
 class Work:
-    """One transaction: a session, the time it happens at, and the events it will announce."""
+    """One transaction: a connection, the time it happens at, and the events it will announce."""
 
-    session: Writing
+    connection: sa.Connection
     now: datetime
     announced: list[Envelope] = field(default_factory=list)
-    before_commit: list[Callable[[], None]] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     keep_on_refusal: bool = False
+    _events: list[dict[str, Any]] = field(default_factory=list)
     _seq: int | None = None
-    _connection: sa.Connection | None = None
+    _session: Writing | None = None
 
     @property
-    def connection(self) -> sa.Connection:
-        """Past the session: for the few statements that run for each experiment and each run."""
+    def session(self) -> Writing:
+        """For rows as objects; what runs for each submit uses `connection` and does without."""
         # Not a cached_property: until Python 3.12 its lock is one for all, and this waits its turn.
-        if self._connection is None:
-            self._connection = self.session.connection()
-        return self._connection
+        if self._session is None:
+            self._session = Writing(self)
+        return self._session
+
+    def flush(self) -> None:
+        """Write what waits, all events in one statement."""
+        if self._session is None:
+            self.write_events()
+        else:
+            self._session.flush()
+
+    def write_events(self) -> None:
+        """Write the events that were announced since."""
+        if self._events:
+            _NEW_EVENTS.run_each(self.connection, self._events)
+            self._events = []
+
+    def close(self) -> None:
+        """Let go of rows that were read."""
+        if self._session is not None:
+            self._session.close()
 
     @property
     def next_seq(self) -> int:
@@ -90,7 +108,7 @@ class Work:
         seq = self.next_seq
         self._seq = seq + 1
         body = event.model_dump(mode="json")
-        self.session.events.append(
+        self._events.append(
             {"seq": seq, "at": self.now, "type": event.type, "goal": event.goal, "body": body}
         )
         self.announced.append(Envelope(seq=seq, at=self.now, event=event))
@@ -100,18 +118,20 @@ class Work:
     def apart(self) -> Iterator[None]:
         """Undo what is done within if it fails, and nothing else; what a refusal keeps is kept."""
         before, seq = (len(self.announced), len(self.after_commit)), self._seq
-        self.session.flush()
+        self.flush()
+        hot.begun(self.connection)
         hot.say(self.connection, "SAVEPOINT apart")
         try:
             yield
-            self.session.flush()
+            self.flush()
         except Exception as error:
             if isinstance(error, HubError) and self.keep_on_refusal:
-                self.session.flush()
+                self.flush()
                 raise
             hot.say(self.connection, "ROLLBACK TO SAVEPOINT apart")
-            self.session.expunge_all()
-            self.session.events, self._seq = [], seq
+            if self._session is not None:
+                self._session.expunge_all()
+            self._events, self._seq = [], seq
             del self.announced[before[0] :], self.after_commit[before[1] :]
             raise
         finally:
@@ -145,7 +165,12 @@ class Database:
             self.reader = _sqlite(url, pool=pool, immediate=False)
         else:
             self.writer = self.reader = sa.create_engine(
-                _psycopg(url), pool_size=pool, max_overflow=0, pool_timeout=20, pool_pre_ping=True
+                _psycopg(url),
+                pool_size=pool,
+                max_overflow=0,
+                pool_timeout=20,
+                pool_pre_ping=True,
+                json_serializer=_json,
             )
         for engine in {self.writer, self.reader}:
             sa.event.listen(engine, "checkin", self._close_latecomer)
@@ -158,9 +183,8 @@ class Database:
     @contextmanager
     def work(self) -> Iterator[Work]:
         """One transaction: commits once at the end, then tells the world."""
-        with translated(), Writing(self.writer) as session:
-            self._take_turn(session)
-            work = Work(session, self.clock())
+        with self._writing() as work:
+            self._take_turn(work.connection)
             try:
                 yield work
             except HubError:
@@ -168,6 +192,17 @@ class Database:
                     self._commit(work)
                 raise
             self._commit(work)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Work]:
+        """What is not committed is taken back."""
+        with translated(), self.writer.connect() as connection:
+            connection.begin()
+            work = Work(connection, self.clock())
+            try:
+                yield work
+            finally:
+                work.close()
 
     def apply(self, rule: Rule[T]) -> T:
         """Apply a rule in a transaction of its own."""
@@ -187,36 +222,41 @@ class Database:
         except Exception as error:
             return [error] * len(rules)
 
-    def _take_turn(self, session: Session) -> None:
+    def _take_turn(self, connection: sa.Connection) -> None:
         # One writer at a time on both databases (ADR 0020): event numbers stay in commit order,
         # the same id sent twice at once meets itself, and no two rules can deadlock.
         if not self.is_sqlite:
-            session.execute(sa.text(f"set local lock_timeout = {LOCK_TIMEOUT}"))
-            session.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+            connection.exec_driver_sql(f"set local lock_timeout = {LOCK_TIMEOUT}")
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({WRITER_LOCK})")
 
     @contextmanager
     def rehearsal(self) -> Iterator[Work]:
         """A transaction that is always taken back, to see what one would do."""
-        with translated(), Writing(self.writer) as session:
-            yield Work(session, self.clock())
-            session.rollback()
+        with self._writing() as work:
+            yield work
 
     def _commit(self, work: Work) -> None:
-        work.session.flush()
-        for first in work.before_commit:
-            first()
+        work.flush()
+        hot.begun(work.connection)
         failpoint("before_commit", work.announced)
-        work.session.commit()
+        work.connection.commit()
         failpoint("after_commit_before_reply", work.announced)
-        self.publish(work.announced)
         for then in work.after_commit:
             then()
+        self.publish(work.announced)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that only reads."""
         with translated(), Session(self.reader, expire_on_commit=False) as session:
             yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """The same past the session, for what runs with each submit."""
+        with translated(), self.reader.connect() as connection:
+            connection.begin()
+            yield connection
 
     def dispose(self) -> None:
         """Close every connection; one still in use in a thread is closed when it comes back."""
@@ -271,6 +311,14 @@ def failpoint(name: str, announced: Sequence[Envelope]) -> None:
         os.kill(os.getpid(), 9)
 
 
+def _json(value: Any) -> str:
+    """JSON for a column; Python's own takes what orjson refuses, such as huge numbers."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value)
+
+
 def _psycopg(url: str) -> str:
     for prefix in ("postgres://", "postgresql://"):
         if url.startswith(prefix):
@@ -284,6 +332,7 @@ def _sqlite(url: str, pool: int, immediate: bool) -> sa.Engine:
         pool_size=pool,
         max_overflow=0,
         pool_timeout=20,
+        json_serializer=_json,
         connect_args={"check_same_thread": False, "timeout": 10, "isolation_level": None},
     )
 

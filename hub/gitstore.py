@@ -1,11 +1,11 @@
 """Git as a projection: commits written from text, read back fast, rebuilt bit for bit from rows."""
 
 import errno
+import logging
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,8 @@ from hub.gitobjects import File, Files, GitObject
 from hub.gitpacks import pack
 from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
 
+log = logging.getLogger(__name__)
+
 COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
 MAX_DIFF_LINES = 5000
@@ -28,6 +30,8 @@ PACKED = 4
 """So many commits at once are worth a pack, which says only once what they share."""
 MOST_TREES = 64
 """Commits whose files are kept in memory."""
+MOST_WAITING = 3000
+"""Objects of a goal that wait to be written; whoever brings one more writes them."""
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 T = TypeVar("T")
@@ -52,7 +56,9 @@ class GitStore:
         """Asked for a commit that is not here: makes it from the database, or says False."""
         self._local = threading.local()
         self._trees: OrderedDict[tuple[str, str], Files] = OrderedDict()
+        self._waiting: dict[str, list[GitObject]] = {}
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def path(self, goal: str) -> Path:
         """Where the goal's bare repository lies."""
@@ -74,34 +80,44 @@ class GitStore:
         }.items():
             repo.config[key] = value
 
-    def write(self, goal: str, parents: Iterable[str], objects: Iterable[GitObject]) -> None:
-        """Write a commit's objects; no ref moves, an orphan is harmless.
+    def write(self, goal: str, objects: Sequence[GitObject]) -> None:
+        """Write objects now; no ref moves, an orphan is harmless.
 
         Raises:
             StorageFull: the disk has no room for them.
-            Unreadable: the parents are not there, and were not to be made again.
         """
-        batch = Batch(self, goal)
-        self.write_with([batch], goal, parents, objects)
-        batch()
+        try:
+            self._put(goal, objects)
+        except (OSError, pygit2.GitError) as error:
+            _refuse_full_disk(error)
+            raise
 
-    def write_with(
-        self,
-        before_commit: list[Callable[[], None]],
-        goal: str,
-        parents: Iterable[str],
-        objects: Iterable[GitObject],
-    ) -> None:
-        """The same before a transaction commits, together with all that it writes."""
-        for sha in parents:
-            if not self.holds(goal, sha):
-                self._commit(goal, sha)
-        batches = (each for each in before_commit if isinstance(each, Batch) and each.goal == goal)
-        batch = next(batches, None)
-        if batch is None:
-            batch = Batch(self, goal)
-            before_commit.append(batch)
-        batch.objects.extend(objects)
+    def promise(self, goal: str, sha: str, files: Files, objects: Iterable[GitObject]) -> None:
+        """Take a commit that the database holds: its files read at once, `settle` writes it."""
+        with self._lock:
+            self._remember(goal, sha, files)
+            waiting = self._waiting.setdefault(goal, [])
+            waiting.extend(objects)
+        if len(waiting) > MOST_WAITING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Write what was promised; on trouble it waits for the next time (`rebuild` has it too)."""
+        with self._writing:
+            with self._lock:
+                promised, self._waiting = self._waiting, {}
+            for goal, objects in promised.items():
+                try:
+                    self._put(goal, objects)
+                except (OSError, pygit2.GitError) as error:
+                    log.warning("git.waits", extra={"goal": goal, "reason": str(error)})
+                    with self._lock:
+                        later = objects + self._waiting.get(goal, [])
+                        self._waiting[goal] = later[-MOST_WAITING:]
+
+    def _put(self, goal: str, objects: Sequence[GitObject]) -> None:
+        many = sum(each.kind == "commit" for each in objects) >= PACKED
+        (self.add_pack if many else self.add)(goal, objects)
 
     def has(self, goal: str, sha: str) -> bool:
         """Whether the repository holds this commit."""
@@ -110,10 +126,21 @@ class GitStore:
         except (KeyError, Unreadable):
             return False
 
+    def have(self, goal: str, shas: Iterable[str]) -> None:
+        """See that these commits are there; what is missing is made from its row.
+
+        Raises:
+            Unreadable: one is not there, and was not to be made.
+        """
+        self.settle()
+        for sha in shas:
+            if not self.holds(goal, sha):
+                self._commit(goal, sha)
+
     def holds(self, goal: str, sha: str) -> bool:
         """Whether an object of this name is there, unread."""
         try:
-            return sha in self._repo(goal)
+            return pygit2.Oid(hex=sha) in self._repo(goal).odb
         except Unreadable:
             return False
 
@@ -157,19 +184,18 @@ class GitStore:
             known = self._trees.pop((goal, sha), None)
         found = known or self._healing(goal, [sha], lambda: self._files(goal, sha))
         with self._lock:
-            self._trees[goal, sha] = found
-            while len(self._trees) > MOST_TREES:
-                self._trees.popitem(last=False)
+            self._remember(goal, sha, found)
         return found
+
+    def _remember(self, goal: str, sha: str, files: Files) -> None:
+        self._trees[goal, sha] = files
+        while len(self._trees) > MOST_TREES:
+            self._trees.popitem(last=False)
 
     def _files(self, goal: str, sha: str) -> Files:
         tree = self._commit(goal, sha).tree
         repo = self._repo(goal)
         return {path: File(_text(repo, oid), str(oid)) for path, oid in _walk(repo, tree)}
-
-    def tree(self, goal: str, sha: str) -> str:
-        """The sha of a commit's tree: equal trees are equal experiments."""
-        return str(self._commit(goal, sha).tree.id)
 
     def diff(
         self,
@@ -201,6 +227,7 @@ class GitStore:
             return read()
         except (KeyError, ValueError, pygit2.GitError) as error:
             _refuse_full_disk(error)
+            self.settle()
             self.forget()  # this thread's cache may hold a commit whose files have left the disk
         for sha in shas:
             self.recall(goal, sha)
@@ -238,6 +265,7 @@ class GitStore:
     def _commit(self, goal: str, sha: str) -> pygit2.Commit:
         found = self._look(goal, sha)
         if found is None:
+            self.settle()
             self.forget()  # another process may have rebuilt the repository since it was opened
             found = self._look(goal, sha)
         if found is None and self.recall(goal, sha):
@@ -253,24 +281,6 @@ class GitStore:
             return self._repo(goal)[sha]
         except (KeyError, ValueError, pygit2.GitError, Unreadable):
             return None
-
-
-@dataclass
-class Batch:
-    """Objects of one goal that are written at once: a few loose, many as one pack."""
-
-    git: GitStore
-    goal: str
-    objects: list[GitObject] = field(default_factory=list)
-
-    def __call__(self) -> None:
-        """Write them."""
-        many = sum(each.kind == "commit" for each in self.objects) >= PACKED
-        try:
-            (self.git.add_pack if many else self.git.add)(self.goal, self.objects)
-        except (OSError, pygit2.GitError) as error:
-            _refuse_full_disk(error)
-            raise
 
 
 _FULL = ("no space left", "quota exceeded")
@@ -324,7 +334,7 @@ def edits(old: str, new: str) -> list[Edit]:
     """The line edits that turn one text into another, with no context."""
     head, tail = overlap.lines(old, new)
     gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
-    first = old.count("\n", 0, head)
+    first = overlap.line_at(old, head)
     if not gone or not come or len(lines(gone)) == len(lines(come)) == 1:
         return [(first, len(lines(gone)), come)] if gone or come else []
     texts = (gone.encode(), come.encode())  # a patch reads them for as long as it is read itself

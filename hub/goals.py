@@ -68,21 +68,21 @@ def understood(rules: object) -> GoalSpec:
     return _understood(orjson.dumps(rules))
 
 
-def rules(session: Session, slug: str) -> GoalSpec:
+def rules(connection: sa.Connection, slug: str) -> GoalSpec:
     """The committed rules of a goal by its name: what proposals and reports ask for each time.
 
     Raises:
         NotFound: there is no such goal.
     """
-    said = _RULES.value(session.connection(), goal=slug)
+    said = _RULES.value(connection, goal=slug)
     if said is None:
         raise NotFound(f"There is no goal {slug!r} on this hub; `hub goal list` shows them.")
-    return _understood(orjson.dumps(said))
+    return _understood(said)
 
 
 _kept, _goals = SQLModel.metadata.tables["goal_versions"].c, SQLModel.metadata.tables["goals"].c
 _RULES = Hot(
-    sa.select(_kept.spec).where(
+    sa.select(sa.cast(_kept.spec, sa.Text)).where(
         _goals.slug == sa.bindparam("goal"),
         _kept.goal == _goals.slug,
         _kept.version == _goals.version,
@@ -91,7 +91,7 @@ _RULES = Hot(
 
 
 @functools.lru_cache(maxsize=256)
-def _understood(rules: bytes) -> GoalSpec:
+def _understood(rules: str | bytes) -> GoalSpec:
     """Every heartbeat asks for the rules, and they hardly ever change."""
     return GoalSpec.model_validate_json(rules)
 
@@ -227,7 +227,7 @@ def _baseline(work: Work, git: GitStore, spec: GoalSpec, files: Mapping[str, str
     message = f"Baseline of {spec.name}\n\n{spec.question.strip()}\n"
     grown = gitobjects.grow({}, files)
     commit = commit_object(grown.tree, (), author_of(None, None), message, work.now)
-    git.write(spec.name, (), [*grown.objects, commit])
+    git.write(spec.name, [*grown.objects, commit])
     row = ExperimentRow(
         id=uuid5(ROOT_IDS, commit.sha),
         sha=commit.sha,

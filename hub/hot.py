@@ -67,12 +67,14 @@ class Hot:
 
     def run(self, connection: sa.Connection, **said: Any) -> None:
         """Run it, whatever it changes."""
+        begun(connection)
         compiled = self._for(connection.dialect)
         with _driver(connection, compiled.text) as driver:
             driver.execute(compiled.text, compiled.values(said))
 
     def run_each(self, connection: sa.Connection, said: Iterable[Mapping[str, Any]]) -> None:
         """Run it for each of these, in one go."""
+        begun(connection)
         compiled = self._for(connection.dialect)
         with _driver(connection, compiled.text) as driver:
             driver.cursor().executemany(compiled.text, [compiled.values(each) for each in said])
@@ -82,6 +84,7 @@ class Hot:
         return next((next(row) for row in self._ask(connection, said)), None)
 
     def _ask(self, connection: sa.Connection, said: Mapping[str, Any]) -> Rows:
+        begun(connection)
         compiled = self._for(connection.dialect)
         with _driver(connection, compiled.text) as driver:
             yield from compiled.rows(driver.execute(compiled.text, compiled.values(said)))
@@ -112,6 +115,16 @@ def say(connection: sa.Connection, text: str) -> None:
     """Run a plain statement without parameters, such as BEGIN."""
     with _driver(connection, text) as driver:
         driver.execute(text)
+
+
+def begun(connection: sa.Connection) -> None:
+    """See that the transaction is still there: past SQLAlchemy, each statement would be its own.
+
+    Raises:
+        PendingRollbackError: something broke it, such as a row that the session could not write.
+    """
+    if not connection.in_transaction():
+        raise sa.exc.PendingRollbackError("This transaction was rolled back.")
 
 
 def _compile(statement: Any, columns: list[str] | None, dialect: sa.Dialect) -> _Compiled:

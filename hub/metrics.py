@@ -51,6 +51,7 @@ class Metrics(Collector):
             "event_lag", "Events not yet told to sockets.", hub.live.head() - hub.live.last
         )
         yield _gauge("heartbeats_waiting", "Renewals not yet written.", hub.heartbeats.waiting)
+        yield _gauge("blobs_waiting", "Logs and curves not yet stored.", hub.blob_writer.waiting())
         yield _gauge("database_bytes", "Size of the SQLite file.", _size(hub))
         for name, count in self._counts().items():
             yield _gauge(name, f"{name.capitalize()} in the database.", count)

@@ -15,6 +15,8 @@ from hub.verification import Verdict
 
 LONG = 0.1
 """Seconds of thinking that are long."""
+FEW = 100
+"""Experiments below which a goal is thought of anew each time: a busy machine is no large goal."""
 PATIENCE = 10.0
 """A long thought is used for up to this many times as long as it took to think it."""
 
@@ -39,7 +41,7 @@ class _Kept:
     @property
     def long(self) -> bool:
         """Whether nobody should wait for it."""
-        return self.took > LONG
+        return self.took > LONG and len(self.thoughts.state.snapshot.nodes) >= FEW
 
 
 @dataclass

@@ -1,5 +1,8 @@
 """What two texts, or two rows of anything, have in common at their beginning and at their end."""
 
+import functools
+import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +15,7 @@ def ends(one: Some, two: Some) -> tuple[int, int]:
     return head, _alike(one, two, head, backwards=True)
 
 
+@functools.lru_cache(maxsize=8)
 def lines(one: str, two: str) -> tuple[int, int]:
     """The same of two texts, in characters, but of whole lines only."""
     head = _alike(one, two, 0)
@@ -22,6 +26,16 @@ def lines(one: str, two: str) -> tuple[int, int]:
         begun = one.find("\n", len(one) - tail)
         tail = len(one) - begun - 1 if begun >= 0 else 0
     return head, tail
+
+
+def line_at(text: str, place: int) -> int:
+    """How many lines end before a place: of a text that is asked about again and again."""
+    return bisect_left(_ends(text), place)
+
+
+@functools.lru_cache(maxsize=64)
+def _ends(text: str) -> list[int]:
+    return [found.start() for found in re.finditer("\n", text)]
 
 
 def _alike(one: Some, two: Some, head: int, backwards: bool = False) -> int:
@@ -37,8 +51,3 @@ def _alike(one: Some, two: Some, head: int, backwards: bool = False) -> int:
             same = one[low:middle] == two[low:middle]
         low, high = (middle, high) if same else (low, middle - 1)
     return low
-
-
-def _part(whole: Sequence[Any], start: int, end: int, backwards: bool) -> Sequence[Any]:
-    """A slice, counted from the end if need be."""
-    return whole[len(whole) - end : len(whole) - start] if backwards else whole[start:end]

@@ -18,14 +18,14 @@ STAND_IN = "nobody-yet"
 
 def next_orders(unit: Work, settings: Settings, count: int = ORDERS) -> list[Planned]:
     """What would be handed out next, if the agents seen last asked in turn; nothing is kept."""
-    with unit.session.begin_nested() as savepoint:
-        rehearsal = Work(unit.session, unit.now)
+    with unit.connection.begin_nested() as savepoint:
+        rehearsal = Work(unit.connection, unit.now)
         askers = _askers(rehearsal)
         mind = Mind()  # the hub's own must not remember what is taken back
         turns = [askers[turn % len(askers)] for turn in range(count)]
         planned = [_ask(rehearsal, settings, mind, asker) for asker in turns]
+        rehearsal.close()
         savepoint.rollback()
-    unit.session.expire_all()
     return [one for one in planned if one is not None]
 
 

@@ -11,6 +11,7 @@ from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from hub import likeness, novelty
+from hub.db import Work
 from hub.errors import HubError
 from hub.hot import Hot, HotQuery
 from hub.likeness import Change
@@ -57,17 +58,21 @@ def _editable(spec: GoalSpec, files: Mapping[str, str]) -> dict[str, str]:
     return {path: files[path] for path in spec.files.editable if path in files}
 
 
-def find(session: Session, goal: str, mine: Keys) -> Earlier | None:
+def find(work: Work, goal: str, mine: Keys) -> Earlier | None:
     """The first experiment of the goal with the same meaning, or the same change of its parent.
 
     What was abandoned before it was measured does not count.
     """
     keys = {"canonical": mine.canonical, "effect": mine.effect}
-    sha = _SAME.value(session.connection(), goal=goal, **keys)
+    sha = _SAME.value(work.connection, goal=goal, **keys)
     if sha is None:
         return None
-    row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
+    row = _row(work, sha)
     return told(row, "code" if row.canonical == mine.canonical else "effect")
+
+
+def _row(work: Work, sha: str) -> ExperimentRow:
+    return work.session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
 
 
 def same(session: Session, goal: str, mine: Keys) -> list[tuple[ExperimentRow, str]]:
@@ -120,7 +125,7 @@ class Families:
         self._known: OrderedDict[tuple[str, str], list[Sibling]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, session: Session, goal: str, parent: str) -> list[Sibling]:
+    def of(self, connection: sa.Connection, goal: str, parent: str) -> list[Sibling]:
         """A parent's newest children as they are committed, the newest first.
 
         What they changed and said never changes, so only what is new is read. Some may have been
@@ -128,7 +133,7 @@ class Families:
         """
         with self._lock:
             known = self._known.pop((goal, parent), [])
-        found = (_since(session.connection(), goal, parent, known) + known)[:SIBLINGS]
+        found = (_since(connection, goal, parent, known) + known)[:SIBLINGS]
         with self._lock:
             self._known[goal, parent] = found
             while len(self._known) > FAMILIES:
@@ -147,30 +152,29 @@ def _since(
 
 
 def alike(
-    session: Session, goal: str, parent: str, mine: Change, known: Sequence[Sibling]
+    work: Work, goal: str, parent: str, mine: Change, known: Sequence[Sibling]
 ) -> Earlier | None:
     """An earlier child of the same parent whose diff and hypothesis read the same.
 
     `known` are its siblings as they were a moment ago; those that came since are looked at as well.
     """
-    every = [*_since(session.connection(), goal, parent, known), *known]
+    every = [*_since(work.connection, goal, parent, known), *known]
     while found := likeness.nearest(mine, [each.change for each in every]):
         if found[1] < likeness.ALIKE:
             return None
-        nearest = col(ExperimentRow.sha) == every.pop(found[0]).sha
-        row = session.exec(select(ExperimentRow).where(nearest)).one()
+        row = _row(work, every.pop(found[0]).sha)
         if row.status != Status.ABANDONED.value:
             return told(row, "likeness")
     return None
 
 
-def elsewhere(session: Session, goal: str, mine: Keys, refused: int) -> Earlier | None:
+def elsewhere(work: Work, goal: str, mine: Keys, refused: int) -> Earlier | None:
     """The newest experiment that made the same change to another parent, if it did not gain."""
-    sha = _ELSEWHERE.value(session.connection(), goal=goal, change=mine.change)
+    sha = _ELSEWHERE.value(work.connection, goal=goal, change=mine.change)
     if sha is None:
         return None
-    row = session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == sha)).one()
-    sign = 1.0 if session.get_one(GoalRow, goal).direction == "max" else -1.0
+    row = _row(work, sha)
+    sign = 1.0 if work.session.get_one(GoalRow, goal).direction == "max" else -1.0
     gain = None if row.delta is None else sign * row.delta
     objects = novelty.objects(gain, row.delta_sd or 0.0, refused)
     return told(row, "elsewhere") if objects else None

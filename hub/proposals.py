@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
 from hub import containment, gitobjects, goals, leaks, policy_lint, preflight, prior
 from hub.agents import Speaker
@@ -95,16 +96,18 @@ def propose(
     Raises:
         As `prepare` does, and the rule as `register` does.
     """
-    with database.read() as session:
-        by = who(session.connection())
-        known = _KNOWN.first(session.connection(), identity=identity)
-        ready = None if known else prepare(session, git, families, proposal)
+    with database.reading() as connection:
+        by = who(connection)
+        known = _KNOWN.first(connection, identity=identity)
+        ready = None if known else prepare(connection, git, families, proposal)
     return lambda work: register(
         work, git, identity, by, proposal, ready, trusted_after=trusted_after
     )
 
 
-def prepare(session: Session, git: GitStore, families: prior.Families, proposal: Proposal) -> Ready:
+def prepare(
+    connection: sa.Connection, git: GitStore, families: prior.Families, proposal: Proposal
+) -> Ready:
     """Everything about a proposal that needs no lock: parsing costs more than all the rest.
 
     Raises:
@@ -112,8 +115,8 @@ def prepare(session: Session, git: GitStore, families: prior.Families, proposal:
         SecretFound: and what each says to do.
     """
     slug, parent = proposal.goal, proposal.parent
-    spec = goals.rules(session, slug)
-    if _HERE.value(session.connection(), goal=slug, parent=parent) is None:
+    spec = goals.rules(connection, slug)
+    if _HERE.value(connection, goal=slug, parent=parent) is None:
         raise WrongParent
     files = git.tree_of(slug, parent)
     before = {path: file.text for path, file in files.items()}
@@ -128,7 +131,7 @@ def prepare(session: Session, git: GitStore, families: prior.Families, proposal:
         seen=policy_lint.news(before, before | changed),
         keys=prior.keys(spec, before, before | changed),
         change=prior.change(patch, proposal.title, proposal.hypothesis),
-        siblings=families.of(session, slug, parent),
+        siblings=families.of(connection, slug, parent),
     )
 
 
@@ -180,10 +183,10 @@ def _held(work: Work, proposal: Proposal, by: Speaker) -> _Order:
 def _refuse_repeats(work: Work, order: _Order, ready: Ready) -> None:
     """Answer with the earlier result; how often that happened is kept with the order."""
     family = (order.goal, str(order.parent))
-    earlier = prior.find(work.session, order.goal, ready.keys)
-    earlier = earlier or prior.alike(work.session, *family, ready.change, ready.siblings)
+    earlier = prior.find(work, order.goal, ready.keys)
+    earlier = earlier or prior.alike(work, *family, ready.change, ready.siblings)
     if earlier is None and order.kind == Kind.EXPLORE.value:
-        earlier = prior.elsewhere(work.session, order.goal, ready.keys, order.refused)
+        earlier = prior.elsewhere(work, order.goal, ready.keys, order.refused)
     if earlier is None:
         return
     _REFUSED.run(work.connection, lease=order.id)
@@ -224,7 +227,8 @@ def _write(
     author, message = author_of(by.name, by.owner), commit_message(identity, proposal, by)
     commit = commit_object(ready.grown.tree, parents, author, message, work.now)
     objects = [*ready.grown.objects, commit]
-    git.write_with(work.before_commit, order.goal, parents, objects)
+    written = partial(git.promise, order.goal, commit.sha, ready.grown.files, objects)
+    work.after_commit.append(written)
     event = ExperimentRegistered(
         goal=order.goal,
         sha=commit.sha,

@@ -102,6 +102,7 @@ class Recall:
     def __call__(self, goal: str, sha: str) -> bool:
         """Make a commit and whatever of its ancestry is missing; False if no row knows it."""
         with self._lock, self.database.read() as session:
+            self.git.settle()
             return self._make(session, goal, sha)
 
     def _make(self, session: Session, goal: str, sha: str) -> bool:

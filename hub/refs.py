@@ -31,7 +31,9 @@ def project(session: Session, git: GitStore, goal: GoalRow) -> int:
         if _written.get(key) == version and (key[0] / "packed-refs").exists():
             return 0
         refs = _refs(session, goal)
-        _catch_up(git, goal.slug, refs)
+        # Another hub process may have taken them. A commit is made with its ancestry, so the newest
+        # of each line is asked for first.
+        git.have(goal.slug, reversed(refs.values()))
         _write(git.path(goal.slug) / "packed-refs", refs)
         _written[key] = version
     return len(refs)
@@ -59,16 +61,6 @@ def _lines(file: Path) -> list[str]:
     except OSError:
         return ["unreadable"]
     return [line for line in text.splitlines() if line[:1] not in ("#", "^", "")]
-
-
-def _catch_up(git: GitStore, slug: str, refs: dict[str, str]) -> None:
-    """Have every commit that a ref names; other hub processes write to repositories of their own.
-
-    A commit is made with its ancestry, so the newest of each line is asked for first.
-    """
-    for sha in reversed(refs.values()):
-        if not git.holds(slug, sha):
-            git.tree(slug, sha)
 
 
 def _refs(session: Session, goal: GoalRow) -> dict[str, str]:

@@ -10,9 +10,9 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from hub import board, experiments, goals, leaks, scores
+from hub import blobwriter, board, experiments, goals, leaks, scores
 from hub.agents import Speaker
-from hub.blobs import Blobs
+from hub.blobs import Packed, pack
 from hub.db import Database, Rule, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
@@ -54,11 +54,11 @@ class Implausible(HubError):
 
 
 @dataclass(frozen=True)
-class Stored:
-    """Where the large parts of a report lie."""
+class Large:
+    """The large parts of a report, as they are kept."""
 
-    log: str | None
-    curve: str | None
+    log: Packed | None
+    curve: Packed | None
     log_bytes: int = 0
 
 
@@ -88,49 +88,43 @@ class _Order(NamedTuple):
     holders: dict[str, str]
 
 
-def store(blobs: Blobs, report: RunReport) -> Stored:
-    """Put log and curve on disk, before and outside the transaction: an orphan blob is harmless."""
-    log = leaks.redact(report.log).encode()
-    points = [[point.step, point.loss, point.seconds] for point in report.curve]
-    return Stored(
-        log=blobs.put(log) if log else None,
-        curve=blobs.put(orjson.dumps(points)) if points else None,
+def packed(said: RunReport) -> Large:
+    """Name and compress log and curve."""
+    log = leaks.redact(said.log).encode()
+    points = [[point.step, point.loss, point.seconds] for point in said.curve]
+    return Large(
+        log=pack(log) if log else None,
+        curve=pack(orjson.dumps(points)) if points else None,
         log_bytes=len(log),
     )
 
 
 def deliver(
     database: Database,
-    blobs: Blobs,
     identity: UUID,
     who: Callable[[sa.Connection], Speaker],
     said: RunReport,
 ) -> Rule[Receipt]:
-    """Keep the large parts of a result; returns what is left to do in a transaction.
-
-    `who` finds whoever reports, in the same read as the rest. What answers no order is refused
-    before anything of it lies on disk.
+    """Do what needs no lock while others write; returns what is left to do in a transaction.
 
     Raises:
-        As `report` does, and so does the rule.
+        What `who` does, and the rule as `report` does.
     """
-    with database.read() as session:
-        connection = session.connection()
+    with database.reading() as connection:
         by = who(connection)
-        if _KNOWN.first(connection, identity=identity) is None:
-            _due(connection, identity, by, said)
-    stored = store(blobs, said)
-    return lambda work: report(work, identity, by, said, stored)
+    large, body = packed(said), experiments.digest(said.model_dump_json())
+    return lambda work: report(work, identity, by, said, large, body)
 
 
-def report(work: Work, identity: UUID, by: Speaker, said: RunReport, stored: Stored) -> Receipt:
+def report(
+    work: Work, identity: UUID, by: Speaker, said: RunReport, large: Large, body: str
+) -> Receipt:
     """Take a result: run, score, credit and event in one transaction; safe to send again.
 
     Raises:
         BodyChanged: the id was used with another body.
         NotYours, WrongExperiment, WrongNonce, AlreadyReported, Implausible: each says what to do.
     """
-    body = experiments.digest(said.model_dump_json())
     known = _KNOWN.first(work.connection, identity=identity)
     if known is not None:
         return _again(work, known, by, body)
@@ -140,16 +134,17 @@ def report(work: Work, identity: UUID, by: Speaker, said: RunReport, stored: Sto
         raise NotFound("There is no such experiment on this hub.")
     if order.experiment != said.experiment and experiment.lease != order.id:
         raise WrongExperiment
-    spec = goals.rules(work.session, experiment.goal)
+    spec = goals.rules(work.connection, experiment.goal)
     _check(spec, said)
     owner = _STATE.value(work.connection, owner=by.owner)
-    run = _row(work, identity, by, said, stored, order) | {
+    run = _row(work, identity, by, said, large, order) | {
         "late": order.epoch != said.epoch or order.state != "leased",
         "body_digest": body,
         # Whoever is set aside may still hand in what was under way; it is kept and not heard.
         "counted": by.state == "active" and owner == "active",
         "credit": min(said.seconds, spec.timeout_seconds) * CREDIT_PER_SECOND,
     }
+    blobwriter.add(work.connection, filter(None, (large.log, large.curve)))
     _NEW.run(work.connection, **run)
     if owner not in HELD_BACK:
         _CREDITED.run(work.connection, owner=by.owner, more=run["credit"])
@@ -207,7 +202,7 @@ def _check(spec: GoalSpec, said: RunReport) -> None:
 
 
 def _row(
-    work: Work, identity: UUID, by: Speaker, said: RunReport, stored: Stored, order: _Order
+    work: Work, identity: UUID, by: Speaker, said: RunReport, large: Large, order: _Order
 ) -> dict[str, Any]:
     return {
         "id": identity,
@@ -221,9 +216,9 @@ def _row(
         "seed": said.seed,
         "seconds": said.seconds,
         "device_class": said.device.device_class,
-        "log_blob": stored.log,
-        "log_bytes": stored.log_bytes,
-        "curve_blob": stored.curve,
+        "log_blob": large.log and large.log.digest,
+        "log_bytes": large.log_bytes,
+        "curve_blob": large.curve and large.curve.digest,
         "curve_points": len(said.curve),
         # A skewed clock may say anything; the hub's own time is what orders runs.
         "started_at": min(said.started_at, work.now + CLOCK_SLACK),

@@ -86,13 +86,13 @@ def _between(like: str, source: str) -> tuple[Statement, ...] | None:
     if not before or len(source) > MAX_SOURCE or "\r" in source or "\ufeff" in source:
         return None
     head, tail = overlap.lines(like, source)
-    starts, first = _starts(like), like.count("\n", 0, head)
+    starts, first = _starts(like), overlap.line_at(like, head)
     above = bisect_left(starts, (first + 1,))
     line, place = starts[above - 1] if above else (1, 0)
-    last = like.count("\n", 0, len(like) - tail)
+    last = overlap.line_at(like, len(like) - tail)
     behind = bisect_left(starts, (last + 1,)) if tail else len(starts)
     below = before[0][starts[behind][1] :] if behind < len(starts) else ()
-    moved = source.count("\n") - like.count("\n")
+    moved = source.count("\n", head, len(source) - tail) - (last - first)
     begin = _back(source, head, first - line + 1)
     end = _forth(source, len(source) - tail, below[0].line - last - 1) if below else len(source)
     middle = source[begin:end]

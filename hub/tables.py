@@ -341,6 +341,14 @@ class ReactionRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class WaitingBlobRow(SQLModel, table=True):
+    """A log or curve that came with a run, on its way to the folder or bucket (ADR 0028)."""
+
+    __tablename__ = "waiting_blobs"
+    digest: str = Field(primary_key=True, max_length=64)
+    packed: bytes
+
+
 class EventRow(SQLModel, table=True):
     """One event, written in the transaction that it speaks of."""
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import orjson
 
-from benchmarks.hub.world import CURVE, LOG, a_data_folder, leased, variant
+from benchmarks.hub.world import a_data_folder, leased, outputs, variant
 from hub import tokens
 from hub.core import Hub
 from hub.tables import GoalRow
@@ -57,7 +57,8 @@ def submits(before: int, count: int) -> dict[str, Rate]:
             rate, answers = _measured(served.process.pid, served.port, proposed)
             for order, answer in zip(orders, answers, strict=True):
                 order.experiment = orjson.loads(answer)["sha"]
-            reports = [_request(f"/v1/runs/{uuid4()}", token, _report(o)) for o in orders]
+            told = [_report(order, number) for number, order in enumerate(orders)]
+            reports = [_request(f"/v1/runs/{uuid4()}", token, each) for each in told]
             reported, _ = _measured(served.process.pid, served.port, reports)
     return {"floor": floor, "propose": rate, "report": reported}
 
@@ -76,10 +77,10 @@ def _proposal(order: Order, number: int) -> bytes:
     return a_proposal(order, files=files, title=f"Try {number}").model_dump_json().encode()
 
 
-def _report(order: Order) -> bytes:
+def _report(order: Order, number: int) -> bytes:
     """Thirty numbers, a curve of 100 points, a log."""
     numbers = {f"m{n}": float(n) for n in range(30)}
-    said = a_report(order, metric=0.9, metrics=numbers, curve=CURVE, log=LOG)
+    said = a_report(order, metric=0.9, metrics=numbers, **outputs(number))
     return said.model_dump_json().encode()
 
 

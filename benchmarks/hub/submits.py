@@ -19,7 +19,7 @@ from uuid import uuid4
 import orjson
 import sqlalchemy as sa
 
-from benchmarks.hub.world import CURVE, LOG, TRAIN, Timed, a_hub, leased, timed, variant
+from benchmarks.hub.world import TRAIN, Timed, a_hub, leased, outputs, timed, variant
 from hub import proposals, reports
 from hub.agents import Speaker
 from hub.core import Hub
@@ -30,7 +30,8 @@ from tests.hub.forest import grow
 
 def floor(repeats: int) -> Timed:
     """Parse the body and commit one row of it."""
-    body = orjson.dumps({"file": TRAIN, "log": LOG, "numbers": list(range(30))})
+    log = outputs(0)["log"]
+    body = orjson.dumps({"file": TRAIN, "log": log, "numbers": list(range(30))})
     with TemporaryDirectory() as folder:
         database = sqlite3.connect(Path(folder) / "floor.sqlite3", isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
@@ -122,6 +123,7 @@ class _Steps:
             self.root = str(session.get_one(GoalRow, "toy").root)
         self.waiting = iter(leased(hub, self.root, how_many))
         self.proposed: list[Order] = []
+        self.outputs = iter([outputs(number) for number in range(how_many)])
         self.number = count(1)
 
     def who(self, _connection: sa.Connection) -> Speaker:
@@ -144,6 +146,6 @@ class _Steps:
         """Thirty numbers, a curve of 100 points, a log."""
         numbers: dict[str, Any] = {f"m{n}": float(n) for n in range(30)}
         order = self.proposed.pop()
-        said = a_report(order, metric=0.9, metrics=numbers, curve=CURVE, log=LOG)
+        said = a_report(order, metric=0.9, metrics=numbers, **next(self.outputs))
         hub = self.hub
-        hub.database.apply(reports.deliver(hub.database, hub.blobs, uuid4(), self.who, said))
+        hub.database.apply(reports.deliver(hub.database, uuid4(), self.who, said))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 from hub import goal_files, goals
@@ -20,8 +21,17 @@ from tests.builders import FILES, a_spec
 _GOALS = Path(goal_files.__file__).parent / "goals_library"
 TRAIN = "\n\n".join((_GOALS / name / "train.py").read_text() for name in ("nanogpt", "tiny_gpt"))
 """32 KB of real training code: what is measured must read it."""
-LOG = "step 00010 (12.0%) | loss: 3.2100 | tok/s: 13,000\n" * 60
-CURVE = [CurvePoint(step=n, loss=3.0 / (n + 1), seconds=float(n)) for n in range(100)]
+
+
+def outputs(number: int) -> dict[str, Any]:
+    """A run's own log of 60 lines and curve of 100 points: no two runs have the same."""
+    losses = [3.0 / (n + 1) + (31 * number + 17 * n) % 997 / 1e4 for n in range(100)]
+    lines = [
+        f"step {n:05d} ({n}.0%) | loss: {losses[n]:.4f} | tok/s: 13,{(7 * n + number) % 1000:03d}\n"
+        for n in range(60)
+    ]
+    curve = [CurvePoint(step=n, loss=loss, seconds=float(n)) for n, loss in enumerate(losses)]
+    return {"log": "".join(lines), "curve": curve}
 
 
 def variant(number: int) -> str:

@@ -9,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 from hub import reports, runs
 from hub.api.deps import Read, Reporter, TheHub, Who
 from hub.api.problems import refusals
+from hub.blobs import BlobMissing, StoreAway
 from hub.core import Hub
 from hub.db import Rule
 from hub.errors import BodyChanged, NotFound, NotYours, Unauthorized
@@ -36,8 +37,8 @@ def report(identity: UUID, said: RunReport, who: Reporter, hub: TheHub) -> Recei
 
 
 def reporting(identity: UUID, said: RunReport, who: Who, hub: Hub) -> Rule[Receipt]:
-    """What is left of a report once its large parts are kept."""
-    return reports.deliver(hub.database, hub.blobs, identity, who, said)
+    """What is left of a report once its large parts are packed."""
+    return reports.deliver(hub.database, identity, who, said)
 
 
 @router.get("/{identity}", responses=refusals(NotFound))
@@ -46,7 +47,7 @@ def show(identity: UUID, session: Read) -> Run:
     return runs.view(runs.find(session, identity))
 
 
-@router.get("/{identity}/curve", responses=refusals(NotFound))
+@router.get("/{identity}/curve", responses=refusals(NotFound, BlobMissing, StoreAway))
 def curve(
     identity: UUID,
     session: Read,
@@ -57,7 +58,11 @@ def curve(
     return runs.curve(hub.blobs, runs.find(session, identity), points)
 
 
-@router.get("/{identity}/log", response_class=PlainTextResponse, responses=refusals(NotFound))
+@router.get(
+    "/{identity}/log",
+    response_class=PlainTextResponse,
+    responses=refusals(NotFound, BlobMissing, StoreAway),
+)
 def log(
     identity: UUID,
     session: Read,

@@ -8,7 +8,6 @@ address, which stays what the API says of itself.
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,9 +28,6 @@ from hub.middleware import SLOW_SECONDS, Identities, begun
 from protocol.experiments import Proposal
 from protocol.runs import RunReport
 
-BUCKET_THREADS = 8
-"""Reports whose files go to a bucket at once: those threads wait. Threads that compute take turns
-at a cost (eight prepared proposals at twice the processor time of one), so a folder has one."""
 _ADDRESS = re.compile(r"/v1/(experiments|runs)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 Prepare = Callable[[UUID, Any, Who, Hub], Rule[BaseModel]]
 Ask = Callable[[], Rule[BaseModel]]
@@ -45,7 +41,6 @@ class Submit:
     who: Callable[[Caller], Who]
     prepare: Prepare
     road: quick.Road
-    keeps_files: bool = False
 
 
 class Submitting:
@@ -54,7 +49,6 @@ class Submitting:
     def __init__(self, app: ASGIApp, hub: Hub, metrics: Metrics, identities: Identities) -> None:
         self.app = app
         self.hub = hub
-        self._threads = ThreadPoolExecutor(BUCKET_THREADS if hub.settings.blob_url else 1)
         self._submitted = Gathering[Ask, BaseModel](self._all, pause=0.0)
         proposed = quick.route_of(experiments.router, experiments.propose)
         reported = quick.route_of(runs.router, runs.report)
@@ -63,9 +57,7 @@ class Submitting:
             "experiments": Submit(
                 Proposal, lambda caller: caller.proposer, experiments.proposing, roads[0]
             ),
-            "runs": Submit(
-                RunReport, lambda caller: caller.agent, runs.reporting, roads[1], keeps_files=True
-            ),
+            "runs": Submit(RunReport, lambda caller: caller.agent, runs.reporting, roads[1]),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,8 +75,8 @@ class Submitting:
             return
         who = submit.who(Caller(self.hub, token, guards.caller(scope)))
         try:
-            taken = await self._take(
-                submit, partial(submit.prepare, UUID(found[2]), said, who, self.hub)
+            taken = await self._submitted.ask(
+                partial(submit.prepare, UUID(found[2]), said, who, self.hub)
             )
         except Exception as error:
             await submit.road.refuse(scope, receive, send, error)
@@ -98,12 +90,6 @@ class Submitting:
         found = _ADDRESS.fullmatch(scope["path"])
         token = quick.token(scope["headers"], self.hub.settings.body_limit) if found else ""
         return (found, token) if token and self.hub.limits.vouched(token) else (None, "")
-
-    async def _take(self, submit: Submit, prepare: Ask) -> BaseModel:
-        if submit.keeps_files:  # nobody else should wait for a disk or a bucket
-            rule = await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
-            return await self._submitted.ask(lambda: rule)
-        return await self._submitted.ask(prepare)
 
     def _all(self, asked: Sequence[Ask]) -> list[BaseModel | Exception]:
         """Prepare each, then write what can be written in one transaction."""

@@ -17,7 +17,7 @@ def backup(
     database_url: DatabaseOption = None,
 ) -> None:
     """Write a backup while the hub works: database and blobs; git is made again from them."""
-    with opened(data, database_url) as hub:
+    with opened(data, database_url, begin=False) as hub:
         manifest = backups.backup(hub, file)
     typer.echo(f"Wrote {file}: {file.stat().st_size:,} bytes, {manifest['blobs']} blobs.")
 
@@ -43,7 +43,7 @@ def copy_to(
     database_url: DatabaseOption = None,
 ) -> None:
     """Copy the whole database into another, such as SQLite into PostgreSQL; stop the hub first."""
-    with opened(data, database_url) as hub:
+    with opened(data, database_url, begin=False) as hub:
         target = open_database(url, hub.clock, pool=2)
         try:
             counts = copying.copy(hub.database, target)

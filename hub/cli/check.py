@@ -17,7 +17,7 @@ def check(
     ] = False,
 ) -> None:
     """Hold database, git, blobs and counters against each other; exit code 1 if they disagree."""
-    with opened(data, database_url) as hub:
+    with opened(data, database_url, begin=False) as hub:
         report = checks.repair(hub) if repair else checks.check(hub)
     for line in report.mended:
         typer.echo(f"mended: {line}")

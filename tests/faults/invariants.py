@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -17,6 +18,8 @@ from tests.faults.ledger import Ledger
 from tests.faults.orphans import processes_of
 
 SCAN = timedelta(seconds=30)
+GIT_FOLLOWS = 15.0
+"""Seconds within which a running hub has written what it committed, on a machine under load."""
 ENDED = frozenset({"done", "expired", "released", "parked", "open", "cancelled"})
 Row = sqlite3.Row
 
@@ -123,7 +126,7 @@ def storage(site: Site) -> Iterator[str]:
 
 
 def _commit(repo: pygit2.Repository, row: Row) -> Iterator[str]:
-    commit = repo.get(row["sha"])
+    commit = _written(repo, row["sha"])
     if not isinstance(commit, pygit2.Commit):
         yield f"I4 experiment {row['sha'][:8]} has no commit"
         return
@@ -134,10 +137,19 @@ def _commit(repo: pygit2.Repository, row: Row) -> Iterator[str]:
         yield f"I4 {row['sha'][:8]}: git and database name another tree"
 
 
+def _written(repo: pygit2.Repository, sha: str) -> pygit2.Object | None:
+    """A commit, once the hub has written it: git follows the rows."""
+    deadline = time.monotonic() + GIT_FOLLOWS
+    while (found := repo.get(sha)) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
 def _blobs(site: Site) -> Iterator[str]:
     wanted = site.column("SELECT log_blob FROM runs") + site.column("SELECT curve_blob FROM runs")
-    for digest in wanted:
-        if digest is not None and not (site.data / "blobs" / digest[:2] / digest[2:]).exists():
+    waiting = set(site.column("SELECT digest FROM waiting_blobs"))
+    for digest in set(filter(None, wanted)) - waiting:
+        if not (site.data / "blobs" / digest[:2] / digest[2:]).exists():
             yield f"I4 blob {digest[:8]} is missing"
 
 

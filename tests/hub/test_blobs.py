@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from hub import goals
 from hub.app import create_app
-from hub.blobs import BlobMissing, Blobs, FolderBlobs, StoreAway, open_blobs
+from hub.blobs import BlobMissing, Blobs, FolderBlobs, open_blobs
 from hub.core import Hub, open_hub
 from hub.settings import Settings
 from tests.builders import FILES, Clock, a_spec, an_id
@@ -86,31 +86,29 @@ def test_a_bucket_that_cannot_be_reached_is_a_moments_trouble(
     with reachable.database.work() as work:
         goals.open_goal(work, reachable.git, a_spec(), FILES)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    cut_off, identity = open_hub(settings, clock), an_id()
+    cut_off = open_hub(settings, clock)
     with TestClient(create_app(cut_off)) as http:
         volta = Volunteer.joined(http, "volta", "ada")
-        order = volta.claim()
+        order = volta.explore(0.2, 0.8)
+        kept = cut_off.blob_writer.turn()
 
-        refused = volta.report(order, identity)
-
+    assert (kept, reachable.blob_writer.turn()) == (False, True)
+    with TestClient(create_app(reachable)) as http:
+        run = http.get(f"/v1/experiments/{order.experiment}/runs").json()[0]["id"]
+        assert http.get(f"/v1/runs/{run}/log").text == "step 1\nstep 2"
+    with TestClient(create_app(cut_off)) as http:
+        refused = http.get(f"/v1/runs/{run}/log")
     assert (refused.status_code, refused.json()["code"]) == (503, "store_away")
     assert int(refused.headers["retry-after"]) >= 1
-    with TestClient(create_app(reachable)) as http:
-        again = Volunteer(http, "volta", volta.token).report(order, identity)
-        assert (again.status_code, again.json()["duplicate"]) == (200, False)
-    with pytest.raises(StoreAway):
-        cut_off.blobs.get("0" * 64)
 
 
 def test_a_folder_that_cannot_be_used_is_a_moments_trouble(hub: Hub, volta: Volunteer) -> None:
     order, identity, folder = volta.claim(), an_id(), hub.settings.data / "blobs"
-    folder.write_bytes(b"in the way")
+    assert volta.report(order, identity).status_code == 200
+    assert hub.blob_writer.turn()
 
-    refused = volta.report(order, identity)
-
-    assert (refused.status_code, refused.json()["code"]) == (503, "store_away")
-    folder.unlink()
-    assert volta.report(order, identity).json()["duplicate"] is False
     folder.rename(folder.with_name("elsewhere"))
     folder.write_bytes(b"in the way")
-    assert volta.http.get(f"/v1/runs/{identity}/log").status_code == 503
+    refused = volta.http.get(f"/v1/runs/{identity}/log")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "store_away")

@@ -54,6 +54,8 @@ def test_a_hub_that_worked_agrees_with_itself(hub: Hub, volta: Volunteer) -> Non
 def test_odd_files_are_made_again_bit_for_bit(hub: Hub, volta: Volunteer, name: str) -> None:
     order = volta.exploring()
     assert volta.propose(order, files={"train.py": ODD[name]}).status_code == 200
+    hub.git.settle()
+    hub.git.forget()
     shutil.rmtree(hub.git.path("toy"))
 
     assert hub.git.files("toy", str(order.experiment))["train.py"] == ODD[name]
@@ -74,6 +76,7 @@ def test_ten_thousand_experiments_come_back_with_the_same_shas(hub: Hub) -> None
 def test_a_corrupt_repository_is_found_set_aside_and_made_again(hub: Hub, volta: Volunteer) -> None:
     order = volta.explore(learning_rate=0.2, metric=0.8)
     sha = str(order.experiment)
+    hub.git.settle()
     victim = hub.git.path("toy") / "objects" / sha[:2] / sha[2:]
     victim.chmod(0o644)
     victim.write_bytes(b"nonsense")
@@ -90,6 +93,7 @@ def test_a_lost_repository_heals_while_it_is_read(
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
     order = volta.explore(learning_rate=0.2, metric=0.8)
+    hub.git.settle()
     shutil.rmtree(hub.git.path("toy"))
 
     diff = http.get(f"/v1/experiments/{order.experiment}/diff")
@@ -110,6 +114,7 @@ def test_a_changed_row_is_found(hub: Hub, volta: Volunteer) -> None:
 
 def test_a_lost_blob_is_found(hub: Hub, volta: Volunteer) -> None:
     volta.explore(learning_rate=0.2, metric=0.8)
+    assert hub.blob_writer.turn()
     shutil.rmtree(hub.settings.data / "blobs")
 
     assert codes(check.check(hub)) == {"blob_missing"}
@@ -161,6 +166,7 @@ def test_damaged_refs_are_found_and_made_again(
 
 def test_a_blob_that_cannot_be_read_back_is_found(hub: Hub, volta: Volunteer) -> None:
     volta.explore(learning_rate=0.2, metric=0.8)
+    assert hub.blob_writer.turn()
     short, wrong = sorted((hub.settings.data / "blobs").glob("*/*"))[:2]
     short.write_bytes(short.read_bytes()[:-5])
     wrong.write_bytes(zlib.compress(b"something else"))

@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from sqlmodel import func, select
 
 from hub.core import Hub
-from hub.tables import OwnerRow, RunRow
+from hub.tables import OwnerRow, RunRow, WaitingBlobRow
 from tests.builders import Clock, a_proposal, a_report, an_id
 from tests.hub.volunteer import Volunteer
 
@@ -110,4 +110,6 @@ def test_what_answers_no_order_leaves_nothing_on_disk(
     assert tesla.report(order, log="a log that nobody asked for").status_code == 403
     assert volta.report(order, log="another such log", nonce="feed").status_code == 409
 
+    with hub.database.read() as session:
+        assert session.exec(select(WaitingBlobRow)).all() == []
     assert [path for path in (hub.settings.data / "blobs").rglob("*") if path.is_file()] == []

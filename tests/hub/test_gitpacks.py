@@ -100,7 +100,7 @@ def test_few_commits_lie_loose_and_many_share_a_pack(
 ) -> None:
     objects = line([f"a = {n}\n" for n in range(commits)])
 
-    store.write("toy", (), objects)
+    store.write("toy", objects)
 
     assert len(list((store.path("toy") / "objects" / "pack").glob("*.pack"))) == packs
     assert store.files("toy", objects[-1].sha)["train.py"] == f"a = {commits - 1}\n"

@@ -53,6 +53,9 @@ def types(
         ("goal new mine --folder /proc/nowhere", "/proc/nowhere"),
         ("goal brief tiny_gpt nowhere.md -r because", "nowhere.md: No such file"),
         ("goal brief tiny_gpt latin.md -r because", "latin.md is not UTF-8 text"),
+        ("check --data typo", "There is no hub in typo"),
+        ("backup hub.tar --data typo", "There is no hub in typo"),
+        ("copy-to sqlite:///hub.sqlite3 --data typo", "There is no hub in typo"),
         ("serve --port 0 --host nowhere.invalid", "nowhere.invalid"),
         ("serve --port 0 --host 192.0.2.1", "Cannot assign requested address"),
     ],
@@ -60,6 +63,7 @@ def types(
 def test_a_mistake_is_told_in_one_line(types: Types, words: str, told: str) -> None:
     Path("latin.md").write_bytes(b"caf\xe9\n")
     os.mkfifo("a-pipe")
+    open_hub(Settings(data=Path("hub-data")), Clock()).database.dispose()
 
     code, said = types(*words.split())
 

@@ -1,9 +1,9 @@
 """When too many ask for work, results and heartbeats still get through."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,9 +11,9 @@ from sqlmodel import Session
 
 from hub import minds
 from hub.app import create_app
-from hub.blobs import Blobs
+from hub.blobs import FolderBlobs, Packed
+from hub.blobwriter import BlobWriter
 from hub.core import Hub
-from hub.db import Database
 from hub.tables import GoalRow
 from tests.builders import a_work_request
 from tests.hub.volunteer import Volunteer
@@ -40,62 +40,32 @@ def test_claims_over_the_limit_hear_when_to_come_back_and_take_no_thread_meanwhi
 
 
 @dataclass
-class Meddling:
-    """Blobs that let another writer in while they store."""
+class Stuck(FolderBlobs):
+    """A folder on a disk that hangs until it is let go."""
 
-    blobs: Blobs
-    database: Database
-    others: int = 0
-
-    def put(self, content: bytes) -> str:
-        with self.database.work():
-            self.others += 1
-        return self.blobs.put(content)
-
-
-def test_writers_do_not_wait_for_the_log_of_a_result(hub: Hub) -> None:
-    blobs: Any = Meddling(hub.blobs, hub.database)
-    slow = replace(hub, blobs=blobs)
-    blobs.close = hub.blobs.close
-    with TestClient(create_app(slow)) as http:
-        volta = Volunteer.joined(http, "volta", "ada")
-        answer = volta.report(volta.claim(), log="a line\n")
-
-    assert answer.status_code == 200
-    assert blobs.others >= 1
-
-
-@dataclass
-class Stuck:
-    """Blobs on a disk that hangs over one log until it is let go."""
-
-    blobs: Blobs
+    root: Path
     hangs: threading.Event = field(default_factory=threading.Event)
     freed: threading.Event = field(default_factory=threading.Event)
 
-    def put(self, content: bytes) -> str:
-        if content == b"hang\n":
-            self.hangs.set()
-            self.freed.wait(30)
-        return self.blobs.put(content)
+    def keep(self, packed: Packed) -> None:
+        self.hangs.set()
+        assert self.freed.wait(30), "somebody waited for it"
+        super().keep(packed)
 
 
-def test_a_proposal_does_not_wait_for_the_log_of_another_s_result(hub: Hub) -> None:
-    blobs: Any = Stuck(hub.blobs)
-    blobs.close = hub.blobs.close
-    with TestClient(create_app(replace(hub, blobs=blobs))) as http, ThreadPoolExecutor() as pool:
+def test_nobody_waits_for_the_disk_that_keeps_logs(hub: Hub) -> None:
+    disk = Stuck(hub.settings.data / "blobs")
+    stuck = replace(hub, blob_writer=BlobWriter(hub.database, disk, interval=0.01))
+    with TestClient(create_app(stuck)) as http:
         volta = Volunteer.joined(http, "volta", "ada")
-        tesla = Volunteer.joined(http, "tesla", "nikola")
-        mine, theirs = volta.claim(), tesla.exploring()
-        report = pool.submit(volta.report, mine, log="hang\n")
-        assert blobs.hangs.wait(10)
-        proposal = pool.submit(tesla.propose, theirs)
-        waited = wait([proposal], timeout=5).not_done
-        blobs.freed.set()
+        volta.explore(0.2, 0.8)
+        assert disk.hangs.wait(10)
+        made = volta.explore(0.3, 0.7).experiment
+        run = http.get(f"/v1/experiments/{made}/runs").json()[0]["id"]
+        log = http.get(f"/v1/runs/{run}/log").text
+        disk.freed.set()
 
-    assert not waited
-    assert report.result().status_code == 200
-    assert proposal.result().status_code == 200
+    assert log == "step 1\nstep 2"
 
 
 def test_writers_do_not_wait_while_a_claim_thinks_about_a_large_goal(
@@ -116,6 +86,7 @@ def test_writers_do_not_wait_while_a_claim_thinks_about_a_large_goal(
 
     really = minds.think
     monkeypatch.setattr(minds, "think", think)
+    monkeypatch.setattr(minds, "FEW", 0)
     volta.claim()
     tesla.claim()
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import SQLModel
 
-from hub import leaks
+from hub import experiments, leaks
 from hub.core import Hub
 from tests.builders import TRAIN, a_report, an_id
 from tests.hub.volunteer import Volunteer
@@ -119,7 +119,8 @@ def test_what_is_no_experiment_is_not_found(http: TestClient, sha: str) -> None:
 
 def test_a_tree_sha_is_no_experiment(http: TestClient, hub: Hub) -> None:
     root = str(http.get("/v1/goals/toy").json()["baseline"])
-    tree = hub.git.tree("toy", root)
+    with hub.database.read() as session:
+        tree = experiments.find(session, root).tree
 
     assert http.get(f"/v1/experiments/{tree}").status_code == 404
 

@@ -96,6 +96,7 @@ def test_numbers_are_told_by_route(serving: HubProcess) -> None:
     assert f'agenthub_requests_total{{{route},status="200"}} 1.0' in text
     assert f'agenthub_requests_total{{{route},status="404"}} 1.0' in text
     assert "agenthub_experiments 1.0" in text and "agenthub_event_lag 0.0" in text
+    assert "agenthub_blobs_waiting 0.0" in text
 
 
 def test_every_line_of_the_log_is_json_with_the_request_s_id(serving: HubProcess) -> None:

@@ -17,7 +17,7 @@ from hub.api.quick import Road
 from hub.core import Hub
 from hub.db import Rule, Work
 from hub.errors import StorageFull
-from hub.tables import EventRow, ExperimentRow, GoalRow, OrderRow
+from hub.tables import AgentRow, EventRow, ExperimentRow, GoalRow, OrderRow
 from protocol.experiments import Registered
 from tests.builders import TRAIN, Order, a_proposal, a_report, an_id
 from tests.hub.volunteer import Volunteer
@@ -187,16 +187,38 @@ def test_nobody_is_answered_when_the_transaction_as_a_whole_fails(
     rules, _ = _rules(hub, [0.2, 0.3])
 
     def full(work: Work) -> Registered:
-        def refuse() -> None:
+        @sa.event.listens_for(work.connection, "commit")
+        def _refuse(_connection: sa.Connection) -> None:
             raise StorageFull
 
-        work.before_commit.append(refuse)
         return Registered(id=an_id(), sha="0" * 40, number=1)
 
     found = hub.database.apply_all([*rules, full])
 
     assert [type(each).__name__ for each in found] == ["StorageFull"] * 3
     assert _titles(hub) == []
+
+
+def test_a_row_that_cannot_be_written_breaks_the_transaction_for_all_and_keeps_nothing(
+    hub: Hub, volta: Volunteer
+) -> None:
+    (first, last), _ = _rules(hub, [0.2, 0.3])
+
+    def twice(work: Work) -> Registered:
+        work.session.add(
+            AgentRow(
+                name="volta", owner="nobody", device={}, device_class="cpu", created_at=work.now
+            )
+        )
+        work.flush()
+        raise AssertionError("an agent was written twice")
+
+    found = hub.database.apply_all([first, twice, last])
+
+    assert [type(each).__name__ for each in found] == ["Busy"] * 3
+    assert _titles(hub) == []
+    again = hub.database.apply_all([first, last])
+    assert [type(each).__name__ for each in again] == ["Registered"] * 2
 
 
 @pytest.mark.parametrize("past_the_session", [True, False])
@@ -228,6 +250,7 @@ def test_commits_of_one_transaction_share_a_pack_that_git_reads(hub: Hub, volta:
     rules, _ = _rules(hub, [0.2, 0.3, 0.4, 0.5, 0.6])
 
     made = [each for each in hub.database.apply_all(rules) if isinstance(each, Registered)]
+    hub.git.settle()
 
     packs = hub.git.path("toy") / "objects" / "pack"
     assert (len(made), len(list(packs.glob("*.pack")))) == (5, 1)

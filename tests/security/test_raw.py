@@ -65,6 +65,15 @@ HOSTILE: dict[str, tuple[bytes, int]] = {
         get(b"/v1/agents", b"Content-Length: " + b"0" * 5000 + b"2\r\n", method=b"POST"),
         413,
     ),
+    "such a length on a quick road": (
+        get(
+            b"/v1/runs/6a1cfa0c-7f4e-4d30-9f0c-55ad2ddcbd0a",
+            b"Authorization: Bearer x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: " + b"0" * 5000 + b"2\r\n",
+            method=b"PUT",
+        ),
+        413,
+    ),
     "what is not gzip": (fetch(b"Content-Encoding: gzip\r\n", b"no gzip at all"), 400),
     "half of a gzip": (fetch(b"Content-Encoding: gzip\r\n", gzip.compress(b"0000" * 9)[:20]), 400),
     "a gzip bomb": (fetch(b"Content-Encoding: gzip\r\n", gzip.compress(bytes(9 << 20))), 413),

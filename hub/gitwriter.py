@@ -1,0 +1,72 @@
+"""Git is written a moment after the rows that it follows: many commits at once, nobody waits."""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from hub.db import Database
+from hub.errors import HubError
+from hub.gitstore import MOST_WAITING, GitStore
+from hub.tables import ExperimentRow, GoalRow
+
+log = logging.getLogger(__name__)
+NEWEST = MOST_WAITING
+"""Commits of a goal that are looked for at the start: a hub that was killed owes no more."""
+
+
+@dataclass
+class GitWriter:
+    """Writes what the store was promised, twice a second."""
+
+    database: Database
+    git: GitStore
+    interval: float = 0.5
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Catch up, then write behind until stopped."""
+        self._thread = threading.Thread(target=self._run, daemon=True, name="git")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left and end."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+        self.git.settle()
+
+    def catch_up(self) -> None:
+        """Have the newest commits made from their rows where a repository lacks them."""
+        self.git.settle()
+        for goal, shas in self._newest().items():
+            try:
+                self.git.have(goal, shas)
+            except HubError as error:
+                log.warning("git.behind", extra={"goal": goal, "reason": error.code})
+
+    def _newest(self) -> dict[str, list[str]]:
+        """A repository that is not there at all is made by whoever reads it."""
+        with self.database.read() as session:
+            goals = session.exec(select(GoalRow.slug)).all()
+            return {
+                goal: list(session.exec(_newest(goal)).all())
+                for goal in goals
+                if self.git.path(goal).exists()
+            }
+
+    def _run(self) -> None:
+        try:
+            self.catch_up()
+        except HubError as error:
+            log.warning("git.behind", extra={"reason": error.code})
+        while not self._stop.wait(self.interval):
+            self.git.settle()
+
+
+def _newest(goal: str) -> SelectOfScalar[str]:
+    query = select(ExperimentRow.sha).where(col(ExperimentRow.goal) == goal)
+    return query.order_by(col(ExperimentRow.number).desc()).limit(NEWEST)
