@@ -39,8 +39,9 @@ fix: $(VENV)/.dev ## format and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Images for containers tell Python to keep no bytecode; then every client the tests start compiles us.
 test: $(VENV)/.dev $(VENV)/.services ## run every test: JOBS=2 at a time
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 goals-test: $(VENV)/.dev ## goals validate, tiny_gpt trains and is scored, cheats are caught, honest models pass
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/goals tests/protocol/test_goals.py tests/hub/test_goal_files.py tests/agent_client/test_evaluator.py tests/agent_client/test_evaluator_strangers.py

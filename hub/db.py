@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -391,7 +392,7 @@ def migrate(database: Database) -> tuple[str | None, str]:
     Raises:
         NewerSchema: the database knows a revision that this hub does not.
     """
-    head = str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+    head = _head()
     with database.writer.connect() as connection:
         before = MigrationContext.configure(connection).get_current_revision()
         connection.rollback()
@@ -407,6 +408,12 @@ def migrate(database: Database) -> tuple[str | None, str]:
     database.writer.dispose()
     database.reader.dispose()
     return before, head
+
+
+@cache
+def _head() -> str:
+    # Alembic runs every migration's file to learn which is the last.
+    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
 
 
 def revision(database: Database) -> str | None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import statements
 from tests.services.anthropic_server import AnthropicServer, anthropic_server
 from tests.services.chromium import find_chromium
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.proxy import FaultProxy
 from tests.services.s3 import S3Server, s3_server
+
+statements.share()
 
 
 @pytest.fixture(autouse=True)

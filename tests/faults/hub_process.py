@@ -5,13 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import httpx
 
+from tests.services import cradle
 from tests.services.ports import free_port
 
 BIN = Path(sys.executable).parent
@@ -28,7 +31,9 @@ class HubProcess:
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
     code: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
+    by_itself: bool = False
+    """Whether Python starts it, as an operator would; the cradle does so in a tenth of the time."""
+    process: subprocess.Popen[bytes] | cradle.Born | None = None
 
     @property
     def url(self) -> str:
@@ -50,14 +55,7 @@ class HubProcess:
         environment = {"AGENTHUB_FAILPOINT": failpoint, **self.settings}
         argv = ("serve", "--data", str(self.data), "--port", str(self.port))
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                self._argv(*argv),
-                env=self._environment(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            self.process = self._begin(argv, environment, output)
         self._wait_until_ready()
 
     def kill(self) -> None:
@@ -90,20 +88,32 @@ class HubProcess:
 
     def run(self, *arguments: str) -> str:
         """Run another `hub` command on the same data and return what it said."""
-        done = subprocess.run(
-            self._argv(*arguments, "--data", str(self.data)),
-            env=self._environment(self.settings),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        if done.returncode:
-            raise RuntimeError(f"hub {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        argv = (*arguments, "--data", str(self.data))
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            code = self._begin(argv, self.settings, output, errors).wait(PATIENCE)
+            said, wrong = _text(output), _text(errors)
+        if code:
+            raise RuntimeError(f"hub {' '.join(arguments)} failed:\n{said}{wrong}")
+        return said
 
-    def _argv(self, *arguments: str) -> Sequence[str]:
-        return (sys.executable, "-m", "hub", *arguments)
+    def _begin(
+        self,
+        arguments: Sequence[str],
+        settings: dict[str, str],
+        output: IO[bytes],
+        errors: IO[bytes] | None = None,
+    ) -> subprocess.Popen[bytes] | cradle.Born:
+        environment = self._environment(settings)
+        if self.code is None and not self.by_itself:
+            return cradle.bear(("hub", *arguments), environment, output, errors, session=True)
+        return subprocess.Popen(
+            (sys.executable, "-m", "hub", *arguments),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors or output,
+            start_new_session=True,
+        )
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         """This test's environment; `code` puts another copy of the package first."""
@@ -122,6 +132,11 @@ class HubProcess:
             else:
                 return
         raise RuntimeError("the hub does not get ready")
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def a_data_folder_with_the_toy(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import goals
+from hub import goals, search
 from hub.app import create_app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
@@ -20,7 +20,7 @@ from tests.services.postgres import PostgresServer
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty SQLite file with the schema, to copy: migrating is slower."""
+    """An empty SQLite file as an opened hub leaves it, to copy: migrating is slower."""
     path = tmp_path_factory.mktemp("template") / "hub.sqlite3"
     _migrate(f"sqlite:///{path}")
     return path
@@ -28,7 +28,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: PostgresServer) -> str:
-    """The name of an empty PostgreSQL database with the schema, to copy."""
+    """The name of an empty PostgreSQL database as an opened hub leaves it, to copy."""
     url = postgres.fresh_database()
     _migrate(url)
     return url.rpartition("/")[2]
@@ -37,6 +37,7 @@ def migrated_postgres(postgres: PostgresServer) -> str:
 def _migrate(url: str) -> None:
     database = Database(url, utc_now, pool=1)
     migrate(database)
+    search.install(database)
     database.dispose()
 
 

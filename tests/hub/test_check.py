@@ -62,13 +62,13 @@ def test_odd_files_are_made_again_bit_for_bit(hub: Hub, volta: Volunteer, name: 
     assert check.repair(hub).findings == []
 
 
-def test_ten_thousand_experiments_come_back_with_the_same_shas(hub: Hub) -> None:
-    shas = grow(hub, 10_000)
+def test_thousands_of_experiments_come_back_with_the_same_shas(hub: Hub) -> None:
+    shas = grow(hub, 3_000)  # three packs, and several pages of rows
     shutil.rmtree(hub.git.path("toy"))
 
     report = check.repair(hub)
 
-    assert (report.findings, report.experiments) == ([], 10_001)
+    assert (report.findings, report.experiments) == ([], 3_001)
     assert set(shas) <= set(git(hub, "rev-list", "--all").split())
     git(hub, "fsck", "--strict", "--no-dangling")
 

@@ -24,7 +24,8 @@ HALF_A_BODY = b"POST /v1/agents HTTP/1.1\r\nHost: hub\r\nContent-Length: 500\r\n
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[HubProcess]:
     """A hub process with the goal `toy`, logging JSON."""
-    hub = HubProcess(a_data_folder_with_the_toy(tmp_path), settings={"AGENTHUB_LOG_JSON": "1"})
+    data, settings = a_data_folder_with_the_toy(tmp_path), {"AGENTHUB_LOG_JSON": "1"}
+    hub = HubProcess(data, settings=settings, by_itself=True)
     hub.start()
     yield hub
     hub.kill()

@@ -1,9 +1,8 @@
 """A real hub process with a small world, and a real Chromium that counts what it should not do."""
 
 import json
+import os
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 import board_ui
 from hub.core import Hub, open_hub
 from hub.settings import Settings
+from tests.services import cradle
 from tests.services.chromium import FLAGS
 from tests.services.ports import free_port
 from tests.ui import enemy, world
@@ -31,7 +31,7 @@ class ServedHub:
 
     data: Path
     port: int
-    process: "subprocess.Popen[bytes] | None" = None
+    process: cradle.Born | None = None
 
     @property
     def url(self) -> str:
@@ -40,8 +40,9 @@ class ServedHub:
 
     def start(self) -> None:
         """Serve, and wait until the hub answers."""
-        command = [sys.executable, "-m", "hub", "serve", "--data", str(self.data)]
-        self.process = subprocess.Popen([*command, "--port", str(self.port)])
+        command = ["hub", "serve", "--data", str(self.data), "--port", str(self.port)]
+        with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
+            self.process = cradle.bear(command, os.environ, log)
         for _ in range(600):
             try:
                 self.get("/healthz")
