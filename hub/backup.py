@@ -21,8 +21,9 @@ from sqlmodel import col, select
 from hub import check, copying
 from hub.blobs import BlobMissing
 from hub.core import Hub
-from hub.db import Database, open_database, revision, translated
+from hub.db import Database, translated
 from hub.errors import Damaged, HubError
+from hub.schema import open_database, revision
 from hub.settings import VERSION
 from hub.tables import GoalRow, RunRow
 

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from hub.db import Database, migrate
+from hub.db import Database
 from hub.errors import HubError
+from hub.schema import migrate
 from hub.tables import AgentRow, EventRow, GoalRow, OwnerRow
 
 ROWS = 1000

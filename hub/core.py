@@ -9,7 +9,7 @@ from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.blobwriter import BlobWriter, FollowedBlobs
 from hub.clock import SteadyClock
-from hub.db import Clock, Database, open_database
+from hub.db import Clock, Database
 from hub.errors import HubError
 from hub.gitstore import GitStore
 from hub.gitwriter import GitWriter
@@ -21,6 +21,7 @@ from hub.minds import Mind
 from hub.outputs import Outputs
 from hub.rebuild import Recall
 from hub.renewals import Renewals
+from hub.schema import open_database
 from hub.settings import Settings
 from hub.trees import Trees
 

@@ -8,7 +8,7 @@ import typer
 from hub import backup as backups
 from hub import copying
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
-from hub.db import open_database
+from hub.schema import open_database
 
 
 def backup(

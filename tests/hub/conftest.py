@@ -11,7 +11,8 @@ from hub import goals, search
 from hub.app import create_app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
-from hub.db import Database, migrate
+from hub.db import Database
+from hub.schema import migrate
 from hub.settings import Settings
 from tests.builders import FILES, Clock, a_spec
 from tests.hub.volunteer import Volunteer

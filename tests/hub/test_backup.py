@@ -17,7 +17,8 @@ from hub.app import create_app
 from hub.cli.root import app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
-from hub.db import Database, NewerSchema, alembic_config, migrate
+from hub.db import Database
+from hub.schema import NewerSchema, alembic_config, migrate
 from hub.settings import Settings
 from hub.tables import ExperimentRow, PostRow
 from tests.builders import FILES, Clock, a_report, a_spec, an_id

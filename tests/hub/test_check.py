@@ -62,13 +62,15 @@ def test_odd_files_are_made_again_bit_for_bit(hub: Hub, volta: Volunteer, name: 
     assert check.repair(hub).findings == []
 
 
-def test_thousands_of_experiments_come_back_with_the_same_shas(hub: Hub) -> None:
-    shas = grow(hub, 3_000)  # three packs, and several pages of rows
+def test_ten_thousand_experiments_come_back_with_the_same_shas(hub: Hub) -> None:
+    # What is made again does not depend on which database the rows come from.
+    many = 10_000 if hub.database.is_sqlite else 3_000
+    shas = grow(hub, many)
     shutil.rmtree(hub.git.path("toy"))
 
     report = check.repair(hub)
 
-    assert (report.findings, report.experiments) == ([], 3_001)
+    assert (report.findings, report.experiments) == ([], many + 1)
     assert set(shas) <= set(git(hub, "rev-list", "--all").split())
     git(hub, "fsck", "--strict", "--no-dangling")
 

@@ -7,7 +7,8 @@ from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
 from hub.clock import utc_now
-from hub.db import Database, NewerSchema, alembic_config, migrate
+from hub.db import Database
+from hub.schema import NewerSchema, alembic_config, migrate
 
 
 def a_database(url: str) -> Database:

@@ -1,0 +1,110 @@
+"""The database's schema: brought up to date when a hub opens, and never past what it knows."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from hub.db import Clock, Database, translated
+from hub.errors import Busy, HubError
+
+
+class NewerSchema(HubError):
+    """This database was written by a newer hub; upgrade the hub or restore an older backup."""
+
+    code, status = "newer_schema", 500
+
+
+class NoDatabase(HubError):
+    """There is no database there; look at `--database-url` and whether its server runs."""
+
+    code, status = "no_database", 503
+
+
+def alembic_config(connection: sa.Connection | None = None) -> Config:
+    """The migration history, from the wheel or from a checkout."""
+    shipped = Path(__file__).parent / "_alembic"
+    folder = shipped if shipped.is_dir() else Path(__file__).parent.parent / "alembic"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.attributes["connection"] = connection
+    return config
+
+
+def open_database(url: str, clock: Clock, pool: int = 40) -> Database:
+    """A database with its schema brought up to date.
+
+    Raises:
+        NoDatabase: the address leads nowhere; the address itself is not told, for its password.
+        NewerSchema: the database belongs to a newer hub.
+    """
+    try:
+        database = Database(url, clock, pool)
+        with translated():
+            migrate(database)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise NoDatabase(f"{NoDatabase.sentence()} Addresses begin with postgresql://.") from error
+    except Busy as error:
+        cause = str(getattr(error.__cause__, "orig", error)).partition("\n")[0]
+        raise NoDatabase(f"The database cannot be opened: {cause}.") from error
+    return database
+
+
+def migrate(database: Database) -> tuple[str | None, str]:
+    """Bring the schema to this hub's version; returns the revisions before and after.
+
+    Raises:
+        NewerSchema: the database knows a revision that this hub does not.
+    """
+    head = _head()
+    with database.writer.connect() as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
+        connection.rollback()
+        if before == head:
+            return before, head
+        _refuse_unknown(before)
+        _keep_as_it_was(connection, before)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.rollback()
+        command.upgrade(alembic_config(connection), "head")
+        connection.commit()
+    database.writer.dispose()
+    database.reader.dispose()
+    return before, head
+
+
+@cache
+def _head() -> str:
+    # Alembic runs every migration's file to learn which is the last.
+    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+
+
+def revision(database: Database) -> str | None:
+    """The schema's version."""
+    with database.reader.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _keep_as_it_was(connection: sa.Connection, before: str | None) -> None:
+    """Copy a SQLite file before it is migrated; PostgreSQL migrates all or nothing by itself."""
+    file = connection.engine.url.database
+    if before is None or connection.dialect.name != "sqlite" or file is None:
+        return
+    kept = Path(f"{file}.before-{before}")
+    if not kept.exists():
+        raw: Any = connection.connection.driver_connection
+        raw.execute("VACUUM INTO ?", (str(kept),))
+
+
+def _refuse_unknown(revision: str | None) -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    if revision is not None and revision not in {
+        each.revision for each in scripts.walk_revisions()
+    }:
+        raise NewerSchema
