@@ -4,17 +4,13 @@ SQLAlchemy's execution costs ten times what SQLite needs for such a statement (A
 SQLAlchemy's all the same, for both databases, and each value passes through its column's type.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
 Process = Callable[[Any], Any]
-Rows = Iterator[Iterator[Any]]
-
-
 Row = TypeVar("Row")
 
 
@@ -27,8 +23,14 @@ class _Compiled:
     constants: Mapping[str, Any]
     binds: Sequence[tuple[str, Process | None]]
     selected: Sequence[Any]
-    dialect: sa.Dialect
+    dialect: Any
     _results: Sequence[Process | None] | None = None
+
+    @property
+    def errors(self) -> type[Exception]:
+        """What the driver raises."""
+        raised: type[Exception] = self.dialect.dbapi.Error
+        return raised
 
     def values(self, said: Mapping[str, Any]) -> Any:
         """The parameters as the driver takes them."""
@@ -40,7 +42,7 @@ class _Compiled:
             return values
         return dict(zip((name for name, _ in self.binds), values, strict=True))
 
-    def rows(self, cursor: Any) -> Rows:
+    def read(self, cursor: Any, found: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
         """Each row's values as Python has them."""
         if self._results is None:
             # What is to be done depends on the type that the database answers with.
@@ -52,9 +54,13 @@ class _Compiled:
                 kind.dialect_impl(self.dialect).result_processor(self.dialect, answered)
                 for kind, answered in kinds
             ]
-        for found in cursor:
-            values = zip(self._results, found, strict=True)
-            yield (value if process is None else process(value) for process, value in values)
+        return [
+            [
+                value if process is None else process(value)
+                for process, value in zip(self._results, row, strict=True)
+            ]
+            for row in found
+        ]
 
 
 class Hot:
@@ -67,29 +73,39 @@ class Hot:
 
     def run(self, connection: sa.Connection, **said: Any) -> None:
         """Run it, whatever it changes."""
-        begun(connection)
-        compiled = self._for(connection.dialect)
-        with _driver(connection, compiled.text) as driver:
-            driver.execute(compiled.text, compiled.values(said))
+        compiled = self._for(connection)
+        try:
+            _driver(connection).execute(compiled.text, compiled.values(said))
+        except compiled.errors as error:
+            raise _told(connection, compiled.text, error) from error
 
     def run_each(self, connection: sa.Connection, said: Iterable[Mapping[str, Any]]) -> None:
         """Run it for each of these, in one go."""
-        begun(connection)
-        compiled = self._for(connection.dialect)
-        with _driver(connection, compiled.text) as driver:
-            driver.cursor().executemany(compiled.text, [compiled.values(each) for each in said])
+        compiled = self._for(connection)
+        every = [compiled.values(each) for each in said]
+        try:
+            _driver(connection).cursor().executemany(compiled.text, every)
+        except compiled.errors as error:
+            raise _told(connection, compiled.text, error) from error
 
     def value(self, connection: sa.Connection, **said: Any) -> Any:
         """The first column of the first row, or None."""
-        return next((next(row) for row in self._ask(connection, said)), None)
+        return next((row[0] for row in self._ask(connection, said, most=1)), None)
 
-    def _ask(self, connection: sa.Connection, said: Mapping[str, Any]) -> Rows:
+    def _ask(
+        self, connection: sa.Connection, said: Mapping[str, Any], most: int | None = None
+    ) -> list[Sequence[Any]]:
+        compiled = self._for(connection)
+        try:
+            cursor = _driver(connection).execute(compiled.text, compiled.values(said))
+            found = cursor.fetchall() if most is None else cursor.fetchmany(most)
+        except compiled.errors as error:
+            raise _told(connection, compiled.text, error) from error
+        return compiled.read(cursor, found) if found else []
+
+    def _for(self, connection: sa.Connection) -> _Compiled:
         begun(connection)
-        compiled = self._for(connection.dialect)
-        with _driver(connection, compiled.text) as driver:
-            yield from compiled.rows(driver.execute(compiled.text, compiled.values(said)))
-
-    def _for(self, dialect: sa.Dialect) -> _Compiled:
+        dialect = connection.dialect
         if dialect.name not in self._compiled:
             self._compiled[dialect.name] = _compile(self._statement, self._columns, dialect)
         return self._compiled[dialect.name]
@@ -104,7 +120,7 @@ class HotQuery(Hot, Generic[Row]):
 
     def first(self, connection: sa.Connection, **said: Any) -> Row | None:
         """The first row, or None."""
-        return next((self._row._make(row) for row in self._ask(connection, said)), None)
+        return next((self._row._make(row) for row in self._ask(connection, said, most=1)), None)
 
     def all(self, connection: sa.Connection, **said: Any) -> list[Row]:
         """Every row."""
@@ -113,8 +129,11 @@ class HotQuery(Hot, Generic[Row]):
 
 def say(connection: sa.Connection, text: str) -> None:
     """Run a plain statement without parameters, such as BEGIN."""
-    with _driver(connection, text) as driver:
-        driver.execute(text)
+    dialect: Any = connection.dialect
+    try:
+        _driver(connection).execute(text)
+    except dialect.dbapi.Error as error:
+        raise _told(connection, text, error) from error
 
 
 def begun(connection: sa.Connection) -> None:
@@ -142,17 +161,18 @@ def _compile(statement: Any, columns: list[str] | None, dialect: sa.Dialect) -> 
     )
 
 
-@contextmanager
-def _driver(connection: sa.Connection, text: str) -> Iterator[Any]:
-    """The driver's connection; what it raises comes as SQLAlchemy would raise it."""
+def _driver(connection: sa.Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+def _told(connection: sa.Connection, text: str, error: Any) -> Exception:
+    """What the driver raised, as SQLAlchemy would raise it."""
     dialect: Any = connection.dialect
-    try:
-        yield connection.connection.driver_connection
-    except dialect.dbapi.Error as error:
-        gone = dialect.is_disconnect(error, connection.connection, None)
-        if gone:
-            connection.invalidate(error)
-        kind: Any = sa.exc.DBAPIError
-        raise kind.instance(
-            text, None, error, dialect.dbapi.Error, connection_invalidated=gone, dialect=dialect
-        ) from error
+    gone = dialect.is_disconnect(error, connection.connection, None)
+    if gone:
+        connection.invalidate(error)
+    kind: Any = sa.exc.DBAPIError
+    told: Exception = kind.instance(
+        text, None, error, dialect.dbapi.Error, connection_invalidated=gone, dialect=dialect
+    )
+    return told

@@ -13,10 +13,8 @@ import hashlib
 import operator
 import re
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from hub import overlap, statements
 
@@ -70,10 +68,32 @@ def change_key(parent: str, child: str) -> str:
 def _altered(parent: str, child: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     old, new = _meanings(parent), _meanings(child)
     head, tail = overlap.ends(old, new)
-    middles = (*old[head : len(old) - tail], *new[head : len(new) - tail])
-    touched = {key for each in middles for key, _ in each.parts}
-    before, after = (_placed(each, touched) for each in (old, new))
+    there, behind = _places(parent), len(old) - tail
+    gone, come = _placed(old[head:behind]), _placed(new[head : len(new) - tail])
+    before, after = dict[str, str](), dict[str, str]()
+    for key in {*gone, *come}:
+        stood = there.get(key, [])
+        above = [value for place, value in stood if place < head]
+        within = [value for _, value in come.get(key, [])]
+        below = [value for place, value in stood if place >= behind]
+        # What stands at the same place twice is told apart by its turn.
+        before |= {f"{key} {turn}": value for turn, (_, value) in enumerate(stood, 1)}
+        after |= {f"{key} {turn}": each for turn, each in enumerate([*above, *within, *below], 1)}
     return sorted(before.items() - after.items()), sorted(after.items() - before.items())
+
+
+@functools.lru_cache(maxsize=64)
+def _places(source: str) -> Mapping[str, list[tuple[int, str]]]:
+    return _placed(_meanings(source))
+
+
+def _placed(meanings: Sequence["_Meaning"]) -> Mapping[str, list[tuple[int, str]]]:
+    """The hashes of all parts of a name, each with its statement's number."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for number, each in enumerate(meanings):
+        for key, value in each.parts:
+            found.setdefault(key, []).append((number, value))
+    return found
 
 
 def effect_keys(parent: Mapping[str, str], child: Mapping[str, str]) -> str:
@@ -110,33 +130,21 @@ class _Meaning:
     whole: str
     parts: tuple[tuple[str, str], ...]
 
-    @cached_property
-    def keys(self) -> frozenset[str]:
-        """The places of its parts."""
-        return frozenset(key for key, _ in self.parts)
-
 
 # A popular parent comes with every proposal on it.
 @functools.lru_cache(maxsize=256)
 def _meanings(source: str) -> tuple[_Meaning, ...]:
     """What each statement of a source means; what is no Python is one statement of its lines."""
     try:
-        return tuple(_meaning(each.text) for each in statements.split(source))
+        found, known = statements.split(source), statements.shared(source)
+        if known is None:
+            return tuple(_meaning(each.text) for each in found)
+        old, middle = _meanings(known.like), found[known.head : len(found) - known.tail]
+        new = (_meaning(each.text) for each in middle)
+        return (*old[: known.head], *new, *old[len(old) - known.tail :])
     except statements.UNREADABLE:
         lines = tuple((f"line {n}", _tokens(line)) for n, line in enumerate(source.splitlines()))
         return (_Meaning(_hash("tokens " + _tokens(source)), lines),)
-
-
-def _placed(meanings: Sequence[_Meaning], touched: Set[str]) -> dict[str, str]:
-    """The parts at these places; what stands at the same place twice is told apart by its turn."""
-    turns: Counter[str] = Counter()
-    placed: dict[str, str] = {}
-    for each in meanings:
-        for key, value in each.parts if not touched.isdisjoint(each.keys) else ():
-            if key in touched:
-                turns[key] += 1
-                placed[f"{key} {turns[key]}"] = value
-    return placed
 
 
 def _meaning(text: str) -> _Meaning:

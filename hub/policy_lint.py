@@ -168,12 +168,9 @@ def news(before: Mapping[str, str], after: Mapping[str, str]) -> list[Seen]:
         was = before.get(path, "")
         if not path.endswith(".py") or was == text:
             continue
-        old, new = _statements(was), _statements(text)
-        if _names(was) == _names(text):
-            head, tail = overlap.ends(_texts(old), _texts(new))
-            old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+        old, new, names = _differing(was, text)
         known.update(_key(one) for one in _told(path, old, _names(was), allowed))
-        seen += _told(path, new, _names(text), allowed)
+        seen += _told(path, new, names, allowed)
     found = []
     for one in seen:
         if known[_key(one)] > 0:
@@ -181,6 +178,22 @@ def news(before: Mapping[str, str], after: Mapping[str, str]) -> list[Seen]:
         else:
             found.append(one)
     return sorted(found)
+
+
+def _differing(was: str, text: str) -> tuple[Sequence[Statement], Sequence[Statement], "Aliases"]:
+    """The statements that need a look (all of them, if names stand for something else now), and
+    what the new names stand for."""
+    old, new = _statements(was), _statements(text)
+    known = statements.shared(text)
+    if known is None or known.like != was:
+        head, tail = overlap.ends(_texts(old), _texts(new))
+    else:
+        head, tail = known.head, known.tail
+    gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
+    if not any("import" in each.text for each in (*gone, *come)):
+        return gone, come, _names(was)
+    names = _names(text)
+    return (gone, come, names) if names == _names(was) else (old, new, names)
 
 
 def _key(seen: Seen) -> tuple[str, str]:

@@ -1,9 +1,10 @@
 """Preflight: what a proposed file may hold, checked before it costs anything else."""
 
+import functools
 import re
 from collections.abc import Mapping
 
-from hub import statements
+from hub import overlap, statements
 from hub.errors import HubError
 from protocol.goals import GoalSpec
 
@@ -63,13 +64,29 @@ def _check_file(spec: GoalSpec, path: str, text: str, before: str | None) -> Non
         raise ProtectedFile(f"{path!r} may not change; this goal's editable files: {allowed}.")
     if len(text.encode()) > spec.limits.file_bytes:
         raise FileTooLarge(f"{path!r} is over {spec.limits.file_bytes} bytes; make it smaller.")
-    if text.count("\n") + text.count(";") > MOST_LINES:
+    if _lines(text, before or "") > MOST_LINES:
         raise FileTooLarge(f"{path!r} is over {MOST_LINES} lines; make it smaller.")
     if bad := _unsafe(text):
         names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))
         raise UnsafeText(f"{path!r} holds {names}; remove these characters (lines end in LF).")
     if path.endswith(".py"):
         _check_syntax(path, text, before)
+
+
+def _lines(text: str, before: str) -> int:
+    """Lines, and statements that share one; only what differs from `before` is counted anew."""
+    head, tail = overlap.lines(before, text)
+    gone, come = (_count(each, head, len(each) - tail) for each in (before, text))
+    return _whole_count(before) - gone + come
+
+
+@functools.lru_cache(maxsize=64)
+def _whole_count(text: str) -> int:
+    return _count(text, 0, len(text))
+
+
+def _count(text: str, start: int, end: int) -> int:
+    return text.count("\n", start, end) + text.count(";", start, end)
 
 
 def _unsafe(text: str) -> set[str]:

@@ -41,6 +41,23 @@ class Statement:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a source has in common with one that it is like: its first and its last statements."""
+
+    like: str
+    head: int
+    tail: int
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What was found in a source: its statements, none if it could not be split."""
+
+    statements: tuple[Statement, ...] | None = None
+    shared: Shared | None = None
+
+
 def split(source: str, like: str | None = None) -> tuple[Statement, ...]:
     """The top-level statements in their order.
 
@@ -52,16 +69,21 @@ def split(source: str, like: str | None = None) -> tuple[Statement, ...]:
             too large or nested too deeply to try.
     """
     kept = _kept(source)
-    if not kept:
+    if kept.statements is None:
         between = None if like is None else _between(like, source)
-        kept.append(_whole(source) if between is None else between)
-    return kept[0]
+        kept.statements, kept.shared = (_whole(source), None) if between is None else between
+    return kept.statements
+
+
+def shared(source: str) -> Shared | None:
+    """What a source was found to share with another one when it was split."""
+    return _kept(source).shared
 
 
 @functools.lru_cache(maxsize=64)
-def _kept(_source: str) -> list[tuple[Statement, ...]]:
-    """The place for what is found in a source; what cannot be split leaves it empty."""
-    return []
+def _kept(_source: str) -> _Kept:
+    """The place for what is found in a source."""
+    return _Kept()
 
 
 def _whole(source: str) -> tuple[Statement, ...]:
@@ -76,14 +98,14 @@ def _whole(source: str) -> tuple[Statement, ...]:
             return _parsed(source)  # what is no Python is refused with the lines of the whole
 
 
-def _between(like: str, source: str) -> tuple[Statement, ...] | None:
+def _between(like: str, source: str) -> tuple[tuple[Statement, ...], Shared] | None:
     """The statements of a source by those of another, or None where that proves nothing.
 
     Where a statement begins a line in both, behind the same lines, whatever is before it is whole
     in both; where one begins a line in both, before the same lines, so is whatever follows it.
     """
-    before = _kept(like)
-    if not before or len(source) > MAX_SOURCE or "\r" in source or "\ufeff" in source:
+    before = _kept(like).statements
+    if before is None or len(source) > MAX_SOURCE or "\r" in source or "\ufeff" in source:
         return None
     head, tail = overlap.lines(like, source)
     starts, first = _starts(like), overlap.line_at(like, head)
@@ -91,7 +113,7 @@ def _between(like: str, source: str) -> tuple[Statement, ...] | None:
     line, place = starts[above - 1] if above else (1, 0)
     last = overlap.line_at(like, len(like) - tail)
     behind = bisect_left(starts, (last + 1,)) if tail else len(starts)
-    below = before[0][starts[behind][1] :] if behind < len(starts) else ()
+    below = before[starts[behind][1] :] if behind < len(starts) else ()
     moved = source.count("\n", head, len(source) - tail) - (last - first)
     begin = _back(source, head, first - line + 1)
     end = _forth(source, len(source) - tail, below[0].line - last - 1) if below else len(source)
@@ -102,11 +124,12 @@ def _between(like: str, source: str) -> tuple[Statement, ...] | None:
         found = _quietly(middle)
     except UNREADABLE:
         return None
-    return (
-        *before[0][:place],
+    every = (
+        *before[:place],
         *(Statement(line + each.line - 1, each.text) for each in found),
         *(Statement(each.line + moved, each.text) if moved else each for each in below),
     )
+    return every, Shared(like, place, len(below))
 
 
 def _back(text: str, at: int, lines: int) -> int:
@@ -127,7 +150,7 @@ def _forth(text: str, at: int, lines: int) -> int:
 def _starts(source: str) -> list[tuple[int, ...]]:
     """Lines at whose very beginning a statement begins, and its place."""
     ended, found = 0, list[tuple[int, ...]]()
-    for place, each in enumerate(_kept(source)[0]):
+    for place, each in enumerate(split(source)):
         if each.line > ended:
             found.append((each.line, place))
         ended = max(ended, each.line + each.text.count("\n"))

@@ -2,13 +2,14 @@
 
 import ast
 import contextlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from hub import policy_lint, statements
+from hub import novelty, policy_lint, preflight, statements
 
 GOALS = Path(policy_lint.__file__).parent / "goals_library"
 
@@ -141,6 +142,49 @@ def test_what_lies_between_gives_what_the_whole_gives(
     before, after = ("\n".join([*head, *middle, *tail]) for middle in (old, new))
 
     assert outcome(after, before) == outcome(after, None)
+
+
+CALLS = ["import os", "from os import system as run", "run('x')", "os.system('x')", "rate = 1"]
+code = some.one_of(piece, some.sampled_from(CALLS), some.sampled_from(CALLS))
+
+
+def judged(before: str, after: str, like: str | None) -> tuple[object, ...]:
+    """What the hub says of a change, with nothing remembered but how `after` is `like` another."""
+    for each in (novelty.canonical, novelty._altered, novelty._meanings, novelty._places):
+        each.cache_clear()
+    outcome(after, like)
+    old, new = {"train.py": before}, {"train.py": after}
+    keys = novelty.effect_keys(old, new), novelty.change_keys(old, new)
+    # Which of two equal statements is the new one is anybody's guess.
+    seen = sorted((one.rule, one.detail) for one in policy_lint.news(old, new))
+    return (novelty.canonical_tree(new), *keys, seen, preflight._lines(after, before))
+
+
+@settings(max_examples=500, deadline=None)
+@given(*[some.lists(code, max_size=3)] * 4)
+def test_what_a_change_comes_down_to_is_the_same_however_it_was_split(
+    head: list[str], old: list[str], new: list[str], tail: list[str]
+) -> None:
+    before, after = ("\n".join([*head, *middle, *tail]) for middle in (old, new))
+
+    found = judged(before, after, like=before)
+
+    assert found == judged(before, after, like=None) == judged(before, after, like="\n".join(tail))
+    assert found[-1] == after.count("\n") + after.count(";")
+    if before != after:
+        told = [("train.py", novelty._hash(repr(altered(before, after))))]
+        assert found[2] == novelty._hash(repr(told))
+
+
+def altered(before: str, after: str) -> object:
+    """What differs of all parts, each by its name and its turn."""
+    turns, placed = Counter[tuple[str, str]](), dict[str, dict[str, str]]()
+    for source in (before, after):
+        for key, value in (part for each in novelty._meanings(source) for part in each.parts):
+            turns[source, key] += 1
+            placed.setdefault(source, {})[f"{key} {turns[source, key]}"] = value
+    old, new = (placed.get(source, {}).items() for source in (before, after))
+    return sorted(old - new), sorted(new - old)
 
 
 @pytest.mark.parametrize("path", sorted(GOALS.glob("*/*.py")), ids=lambda path: path.parent.name)
