@@ -1,4 +1,4 @@
-"""A submit: floor, peer and hub, one durable commit each, one after the other and without HTTP.
+"""A submit: floor, peer and hub, one durable commit each, in turns and without HTTP.
 
 The floor is one SQLite row of the same text, synchronous FULL. The peer is what the published hub
 does: `git bundle unbundle` in a process of its own, and a row. The hub takes the proposal (checks,
@@ -6,10 +6,12 @@ git objects, row, event) and the run (row, blobs, credit, score, event, post). `
 has the same over HTTP, many at once.
 """
 
+import gc
 import hashlib
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +21,17 @@ from uuid import uuid4
 import orjson
 import sqlalchemy as sa
 
-from benchmarks.hub.world import TRAIN, Timed, a_hub, leased, outputs, timed, variant
+from benchmarks.hub.world import (
+    TRAIN,
+    TURNS,
+    Timed,
+    a_hub,
+    in_turns,
+    leased,
+    outputs,
+    rounds,
+    variant,
+)
 from hub import proposals, reports
 from hub.agents import Speaker
 from hub.core import Hub
@@ -28,7 +40,8 @@ from tests.builders import Order, a_proposal, a_report
 from tests.hub.forest import grow
 
 
-def floor(repeats: int) -> Timed:
+@contextmanager
+def a_floor() -> Iterator[Callable[[], None]]:
     """Parse the body and commit one row of it."""
     log = outputs(0)["log"]
     body = orjson.dumps({"file": TRAIN, "log": log, "numbers": list(range(30))})
@@ -42,15 +55,15 @@ def floor(repeats: int) -> Timed:
             orjson.loads(body)
             database.execute("INSERT INTO results VALUES (?, ?)", (uuid4().hex, body))
 
-        found = timed(one, repeats)
+        yield one
         database.close()
-    return found
 
 
-def peer(before: int, repeats: int) -> Timed:
+@contextmanager
+def a_peer(before: int, more: int) -> Iterator[Callable[[], None]]:
     """Unbundle a push into a bare repository that has `before` packs already, and write a row."""
     with TemporaryDirectory() as folder:
-        bare, bundles = _pushes(Path(folder), before + repeats + 1)
+        bare, bundles = _pushes(Path(folder), before + more)
         database = sqlite3.connect(Path(folder) / "peer.sqlite3", isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("CREATE TABLE commits (sha TEXT PRIMARY KEY)")
@@ -63,9 +76,8 @@ def peer(before: int, repeats: int) -> Timed:
 
         for _ in range(before):
             one()
-        found = timed(one, repeats)
+        yield one
         database.close()
-    return found
 
 
 def _pushes(folder: Path, how_many: int) -> tuple[Path, Iterator[Path]]:
@@ -95,23 +107,31 @@ def _git(folder: Path, *words: str) -> None:
 
 
 def side_by_side(before: int, packs: int, repeats: int) -> dict[str, Timed]:
-    """Floor, peer and hub in one run."""
-    return {
-        "floor": floor(repeats * 10),
-        **submit(before, repeats),
-        "peer": peer(packs, repeats),
-        "floor_again": floor(repeats * 10),
-    }
+    """Floor, peer and hub in turns."""
+    many = TURNS * rounds(repeats)
+    with a_floor() as floor, a_peer(packs, many) as peer, a_served_hub(before) as hub:
+        steps = _Steps(hub, many)
+        calls = {"floor": floor, "propose": steps.propose, "report": steps.report, "peer": peer}
+        return in_turns(calls, repeats)
 
 
 def submit(before: int, repeats: int) -> dict[str, Timed]:
     """The hub's proposal and run in a goal that has `before` experiments already."""
+    with a_served_hub(before) as hub:
+        steps = _Steps(hub, TURNS * rounds(repeats))
+        return in_turns({"propose": steps.propose, "report": steps.report}, repeats)
+
+
+@contextmanager
+def a_served_hub(before: int) -> Iterator[Hub]:
+    """A hub that has `before` experiments, and whose objects are frozen as a server's are."""
     with a_hub() as hub:
         if before:
             grow(hub, before)
-        steps = _Steps(hub, repeats + 1)
-        proposed = timed(steps.propose, repeats)
-        return {"propose": proposed, "report": timed(steps.report, repeats)}
+        gc.collect()
+        gc.freeze()
+        yield hub
+        gc.unfreeze()
 
 
 class _Steps:

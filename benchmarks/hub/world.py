@@ -1,7 +1,7 @@
 """A hub with many experiments in a temporary folder, and time as a median of repeats."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,9 @@ def outputs(number: int) -> dict[str, Any]:
     return {"log": "".join(lines), "curve": curve}
 
 
+TURNS = 10
+
+
 def variant(number: int) -> str:
     """The training code with one number changed."""
     before = "DEPTH = 8 "
@@ -58,6 +61,32 @@ def timed(call: Callable[[], object], repeats: int) -> Timed:
         call()
         walls.append((time.perf_counter() - started) * 1000)
     return Timed(round(median(walls), 3), round((time.process_time() - cpu) / repeats * 1000, 3))
+
+
+def in_turns(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Timed]:
+    """Ten of each in turn: a machine that is slower for a while is slower for all of them.
+
+    The first of ten only warms up, because what ran before had the processor's caches.
+    """
+    walls = {name: list[float]() for name in calls}
+    cpu = dict.fromkeys(calls, 0.0)
+    for _ in range(rounds(repeats)):
+        for name, call in calls.items():
+            for turn in range(TURNS):
+                started, used = time.perf_counter(), time.process_time()
+                call()
+                if turn:
+                    walls[name].append((time.perf_counter() - started) * 1000)
+                    cpu[name] += (time.process_time() - used) * 1000
+    return {
+        name: Timed(round(median(each), 3), round(cpu[name] / len(each), 3))
+        for name, each in walls.items()
+    }
+
+
+def rounds(repeats: int) -> int:
+    """How many turns of ten count so often."""
+    return -(-repeats // (TURNS - 1))
 
 
 @contextmanager
