@@ -1,7 +1,6 @@
 """Refits the belief of large goals in the background, a moment after their runs arrive."""
 
 import logging
-import threading
 import time
 from dataclasses import dataclass, field
 
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from hub import scores
+from hub.background import Background
 from hub.db import Database
 from hub.errors import HubError
 from hub.tables import EventRow, GoalRow
@@ -19,7 +19,7 @@ REST = 4.0
 
 
 @dataclass
-class Believer:
+class Believer(Background):
     """Watches the event log for runs of large goals and refits each at most once a turn.
 
     It reads the log instead of being told, so that with several hub processes any of them may
@@ -29,19 +29,6 @@ class Believer:
     database: Database
     interval: float = 1.0
     _fitted: dict[str, int] = field(default_factory=dict)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Watch until stopped."""
-        self._thread = threading.Thread(target=self._run, daemon=True, name="believer")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the refit in hand."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
 
     def turn(self) -> list[str]:
         """Refit what has new runs; returns the goals that were refitted."""
@@ -58,15 +45,14 @@ class Believer:
         """Seconds until the next turn: on huge goals most of the processor is left to requests."""
         return max(self.interval, REST * took)
 
-    def _run(self) -> None:
-        took = 0.0
-        while not self._stop.wait(self.pause(took)):
-            started = time.monotonic()
-            try:
-                self.turn()
-            except HubError as error:
-                log.warning("believer.waits", extra={"reason": error.code})
-            took = time.monotonic() - started
+    def once(self) -> float:
+        """A turn, and a rest by how long it took."""
+        started = time.monotonic()
+        try:
+            self.turn()
+        except HubError as error:
+            log.warning("believer.waits", extra={"reason": error.code})
+        return self.pause(time.monotonic() - started)
 
     def _due(self) -> dict[str, int]:
         large = select(GoalRow.slug).where(col(GoalRow.next_number) > scores.AT_ONCE)

@@ -1,13 +1,13 @@
 """Logs and curves are committed with their run, and reach the folder or bucket a moment later."""
 
 import logging
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from hub.background import Background
 from hub.blobs import Blobs, Packed, StoreAway, unpack
 from hub.db import Database
 from hub.errors import HubError, StorageFull
@@ -51,25 +51,13 @@ class FollowedBlobs(Blobs):
 
 
 @dataclass
-class BlobWriter:
+class BlobWriter(Background):
     """Moves what is on its way, twice a second; more rarely while the store refuses."""
 
     database: Database
     store: Blobs
     interval: float = 0.5
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Move until stopped."""
-        self._thread = threading.Thread(target=self._run, daemon=True, name="blobs")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; what did not arrive stays in the database for the next start."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
+    _pause: float = 0.5
 
     def turn(self) -> bool:
         """Move what is there; False if some of it was not taken."""
@@ -97,21 +85,23 @@ class BlobWriter:
             return _SOME.all(connection)
 
     def _kept(self, packed: Packed) -> bool:
+        if self.stopping:
+            return False  # it stays in the database for the next start
         try:
             self.store.keep(packed)
         except (StoreAway, StorageFull):
             return False
         return True
 
-    def _run(self) -> None:
-        pause = self.interval
-        while not self._stop.wait(pause):
-            try:
-                taken = self.turn()
-            except HubError as error:
-                log.warning("blobs.wait", extra={"reason": error.code})
-                taken = False
-            pause = self.interval if taken else min(2 * pause, LONGEST_PAUSE)
+    def once(self) -> float:
+        """A turn, and a longer pause after each that the store refused."""
+        try:
+            taken = self.turn()
+        except HubError as error:
+            log.warning("blobs.wait", extra={"reason": error.code})
+            taken = False
+        self._pause = self.interval if taken else min(2 * self._pause, LONGEST_PAUSE)
+        return self._pause
 
 
 _blobs = WaitingBlobRow.metadata.tables["waiting_blobs"]

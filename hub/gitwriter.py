@@ -1,12 +1,12 @@
 """Git is written a moment after the rows that it follows: many commits at once, nobody waits."""
 
 import logging
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from hub.background import Background
 from hub.db import Database
 from hub.errors import HubError
 from hub.gitstore import MOST_WAITING, GitStore
@@ -18,26 +18,30 @@ NEWEST = MOST_WAITING
 
 
 @dataclass
-class GitWriter:
+class GitWriter(Background):
     """Writes what the store was promised, twice a second."""
 
     database: Database
     git: GitStore
     interval: float = 0.5
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _caught_up: bool = False
 
-    def start(self) -> None:
-        """Catch up, then write behind until stopped."""
-        self._thread = threading.Thread(target=self._run, daemon=True, name="git")
-        self._thread.start()
+    def once(self) -> float:
+        """Write behind; at first what a hub that was killed still owed."""
+        if self._caught_up:
+            self.git.settle()
+            return self.interval
+        try:
+            self.catch_up()
+            self._caught_up = True
+        except HubError as error:
+            log.warning("git.behind", extra={"reason": error.code})
+        return self.interval
 
     def stop(self) -> None:
         """Write what is left and end."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
-        self.git.settle()
+        super().stop()
+        self.once()
 
     def catch_up(self) -> None:
         """Have the newest commits made from their rows where a repository lacks them."""
@@ -57,14 +61,6 @@ class GitWriter:
                 for goal in goals
                 if self.git.path(goal).exists()
             }
-
-    def _run(self) -> None:
-        try:
-            self.catch_up()
-        except HubError as error:
-            log.warning("git.behind", extra={"reason": error.code})
-        while not self._stop.wait(self.interval):
-            self.git.settle()
 
 
 def _newest(goal: str) -> SelectOfScalar[str]:

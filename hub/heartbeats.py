@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from hub.background import Background
 from hub.db import Database
 from hub.errors import HubError
 from hub.hot import Hot
@@ -30,7 +31,7 @@ class Beat(NamedTuple):
 
 
 @dataclass
-class Heartbeats:
+class Heartbeats(Background):
     """Collects renewals and last-seen times; `flush` writes them, every second or so."""
 
     database: Database
@@ -39,8 +40,6 @@ class Heartbeats:
     _seen: dict[str, datetime] = field(default_factory=dict)
     _used: dict[str, datetime] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
     def beat(self, lease: UUID, beat: Beat) -> None:
         """Remember a renewal."""
@@ -57,18 +56,6 @@ class Heartbeats:
     def waiting(self) -> int:
         """Renewals that are not written yet."""
         return len(self._beats)
-
-    def start(self) -> None:
-        """Write behind until stopped."""
-        self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeats")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write what is left and end."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
-        self.flush()
 
     def flush(self) -> None:
         """Write everything collected in one transaction; on trouble it waits for the next turn."""
@@ -87,9 +74,15 @@ class Heartbeats:
                 self._seen = {**seen, **self._seen}
                 self._used = {**used, **self._used}
 
-    def _run(self) -> None:
-        while not self._stop.wait(self.interval):
-            self.flush()
+    def once(self) -> float:
+        """Write behind."""
+        self.flush()
+        return self.interval
+
+    def stop(self) -> None:
+        """Write what is left and end."""
+        super().stop()
+        self.flush()
 
     def _write(
         self, beats: dict[UUID, Beat], seen: dict[str, datetime], used: dict[str, datetime]

@@ -2,10 +2,10 @@
 
 import logging
 import subprocess
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from hub.background import Background
 from hub.gitstore import GitStore
 
 log = logging.getLogger(__name__)
@@ -18,25 +18,12 @@ PACKS = 40
 
 
 @dataclass
-class Maintenance:
+class Maintenance(Background):
     """Looks at each repository now and then and packs what has grown; nothing is ever pruned."""
 
     git: GitStore
     interval: float = 30.0
     loose: int = LOOSE
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Look until stopped."""
-        self._thread = threading.Thread(target=self._run, daemon=True, name="maintenance")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; a pack that is being written is finished first."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
 
     def turn(self) -> list[str]:
         """Pack the repositories that need it; returns their names."""
@@ -49,12 +36,13 @@ class Maintenance:
         packs = sum(1 for _ in (repository / "objects" / "pack").glob("*.pack"))
         return packs > PACKS or loose_objects(repository) > self.loose
 
-    def _run(self) -> None:
-        while not self._stop.wait(self.interval):
-            try:
-                self.turn()
-            except (OSError, subprocess.SubprocessError):
-                log.warning("maintenance.trouble", exc_info=True)
+    def once(self) -> float:
+        """A turn; a pack that is being written at a stop is finished first."""
+        try:
+            self.turn()
+        except (OSError, subprocess.SubprocessError):
+            log.warning("maintenance.trouble", exc_info=True)
+        return self.interval
 
 
 def loose_objects(repository: Path) -> int:
