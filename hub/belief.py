@@ -214,7 +214,10 @@ def _learn(
     table: Table, found: Posterior, start: Spreads, old: Spreads, steps: _Steps
 ) -> tuple[Spreads, _Steps]:
     """One round of expectation maximisation, held near the start by `PSEUDO` observations."""
-    missed = (table.value - found.fitted) ** 2 + found.fitted_sd**2
+    # A reading that stands alone is explained by its step as well as by noise: of the noise it
+    # repeats what was believed before, and hundreds of them keep it from being learned.
+    repeated = table.n[table.node] > 1
+    missed = ((table.value - found.fitted) ** 2 + found.fitted_sd**2)[repeated]
     noise = _pooled(1.0, missed, 4 * PSEUDO if table.known_noise else PSEUDO)
     measured = (table.parent >= 0) & (table.n > 0)
     step = found.mean[measured] - found.mean[table.parent[measured]] - steps.extra[measured]

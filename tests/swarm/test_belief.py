@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.linalg import inv
 
-from hub import belief
+from hub import belief, trust
 from hub.belief_solver import Problem, Spreads, solve
 from hub.belief_table import Table
 from hub.snapshot import Node, Reading, Snapshot
@@ -200,3 +200,26 @@ def densely(problem: Problem, spreads: Spreads) -> tuple[np.ndarray, np.ndarray]
         right += value * row / spreads.noise**2
     covariance = inv(precision)
     return covariance @ right, covariance
+
+
+def a_goal_whose_devices_agree(seed: int, noise: float) -> Snapshot:
+    """Three hundred changes of no effect run once each, twenty of them twice more, elsewhere."""
+    random = np.random.default_rng(seed)
+    nodes = [Node("root", 0), *(Node(f"n{one}", one, (one - 1) // 2) for one in range(1, 300))]
+    runs = [(node, node % 4) for node in range(300)]
+    runs += [(15 * one, (15 * one + 1 + more) % 4) for one in range(20) for more in range(2)]
+    readings = [
+        a_reading(node, LEVEL + float(random.normal(0, noise)), f"owner{who}", f"p{node % 2}")
+        for node, who in runs
+    ]
+    return Snapshot(nodes=tuple(nodes), readings=tuple(readings))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_noise_is_learned_from_repeats_and_honest_devices_stand(seed: int) -> None:
+    snapshot = a_goal_whose_devices_agree(seed, noise=1e-3)
+
+    found = belief.fit(snapshot)
+
+    assert found.noise_sd == pytest.approx(1e-3, rel=0.35)
+    assert trust.suspicions(snapshot, found)[0].z < 5 < trust.QUARANTINE
