@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hub import overlap, statements
+from hub import statements
 from hub.statements import Statement
 
 Level = Literal["deny", "review", "note"]
@@ -181,15 +181,9 @@ def news(before: Mapping[str, str], after: Mapping[str, str]) -> list[Seen]:
 
 
 def _differing(was: str, text: str) -> tuple[Sequence[Statement], Sequence[Statement], "Aliases"]:
-    """The statements that need a look (all of them, if names stand for something else now), and
-    what the new names stand for."""
+    """The statements that need a look (all, if names stand for something else now); new names."""
     old, new = _statements(was), _statements(text)
-    known = statements.shared(text)
-    if known is None or known.like != was:
-        head, tail = overlap.ends(_texts(old), _texts(new))
-    else:
-        head, tail = known.head, known.tail
-    gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
+    gone, come = statements.differing(old, new, statements.shared(text, was))
     if not any("import" in each.text for each in (*gone, *come)):
         return gone, come, _names(was)
     names = _names(text)
@@ -198,10 +192,6 @@ def _differing(was: str, text: str) -> tuple[Sequence[Statement], Sequence[State
 
 def _key(seen: Seen) -> tuple[str, str]:
     return seen.rule, seen.detail
-
-
-def _texts(found: Sequence[Statement]) -> list[str]:
-    return [each.text for each in found]
 
 
 def _modules(files: Mapping[str, str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ import functools
 import re
 import warnings
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hub import overlap
@@ -75,9 +75,21 @@ def split(source: str, like: str | None = None) -> tuple[Statement, ...]:
     return kept.statements
 
 
-def shared(source: str) -> Shared | None:
-    """What a source was found to share with another one when it was split."""
-    return _kept(source).shared
+def shared(source: str, like: str | None = None) -> Shared | None:
+    """What a source was found to share with another one, or with this one, when it was split."""
+    found = _kept(source).shared
+    return found if like is None or found is None or found.like == like else None
+
+
+def differing(
+    old: Sequence[Statement], new: Sequence[Statement], known: Shared | None
+) -> tuple[Sequence[Statement], Sequence[Statement]]:
+    """The statements of both between what they begin with and what they end with."""
+    if known is None:
+        head, tail = overlap.ends([each.text for each in old], [each.text for each in new])
+    else:
+        head, tail = known.head, known.tail
+    return old[head : len(old) - tail], new[head : len(new) - tail]
 
 
 @functools.lru_cache(maxsize=64)
