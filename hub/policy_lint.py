@@ -184,9 +184,8 @@ def _differing(was: str, text: str) -> tuple[Sequence[Statement], Sequence[State
     """The statements that need a look (all, if names stand for something else now); new names."""
     old, new = _statements(was), _statements(text)
     gone, come = statements.differing(old, new, statements.shared(text, was))
-    if not any("import" in each.text for each in (*gone, *come)):
-        return gone, come, _names(was)
-    names = _names(text)
+    imports = any("import" in each.text for each in (*gone, *come))
+    names = _names(text if imports else was)
     return (gone, come, names) if names == _names(was) else (old, new, names)
 
 
@@ -230,7 +229,7 @@ def _told(
 def _statements(text: str) -> Sequence[Statement]:
     try:
         return statements.split(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except statements.UNREADABLE:
         return ()  # a parent that does not parse knows nothing
 
 
