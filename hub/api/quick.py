@@ -21,10 +21,8 @@ from hub.api import problems
 from hub.core import Hub
 from hub.errors import HubError
 from hub.metrics import Measured, Metrics
-from hub.middleware import SLOW_SECONDS, Identities, RequestIds, begun, in_time
+from hub.middleware import MOST_DIGITS, SLOW_SECONDS, Identities, RequestIds, begun, in_time
 
-MOST_DIGITS = 20
-"""Python refuses to read a length of thousands of digits, by a ValueError."""
 _JSON = (b"content-type", b"application/json")
 _ERROR = "agenthub.error"
 
@@ -88,7 +86,7 @@ def token(said: Sequence[tuple[bytes, bytes]], most: int) -> str:
         and b"host" in headers
         and b"content-encoding" not in headers
         and length.isdigit()
-        and len(length) < MOST_DIGITS
+        and len(length) <= MOST_DIGITS
         and int(length) <= most
         and sum(map(len, chain.from_iterable(said))) <= guards.MOST_HEADER_BYTES
     )
