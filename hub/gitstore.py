@@ -119,13 +119,6 @@ class GitStore:
         many = sum(each.kind == "commit" for each in objects) >= PACKED
         (self.add_pack if many else self.add)(goal, objects)
 
-    def has(self, goal: str, sha: str) -> bool:
-        """Whether the repository holds this commit."""
-        try:
-            return self._repo(goal)[sha].type == ObjectType.COMMIT
-        except (KeyError, Unreadable):
-            return False
-
     def have(self, goal: str, shas: Iterable[str]) -> None:
         """See that these commits are there; what is missing is made from its row.
 

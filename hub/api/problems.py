@@ -106,7 +106,7 @@ def _plain(request: Request, error: HTTPException) -> Response:
 
 
 async def disk(request: Request, error: Exception) -> Response:
-    """A log or curve that found no room; anything else that a file says is a bug."""
+    """What found no room on the disk; anything else that a file says is a bug."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return answer(request, StorageFull())
     return await bug(request, error)
