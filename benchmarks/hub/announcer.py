@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,10 +48,14 @@ def _announce(hub: Hub, server: uvicorn.Server) -> None:
         committed: list[float] = []
         with hub.database.work() as work:
             # Afterwards would be too late: by then the loop may have held the GIL for a while.
-            work.after_commit.append(lambda: committed.append(time.perf_counter()))  # noqa: B023
+            work.after_commit.append(partial(_note, committed))
             work.announce(GoalChanged(goal="toy", state="open", version=1, reason=str(uuid4())))
         print(committed[0], flush=True)
     server.should_exit = True
+
+
+def _note(moments: list[float]) -> None:
+    moments.append(time.perf_counter())
 
 
 async def serve_raw(port: int, folder: Path) -> None:
