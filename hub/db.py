@@ -223,7 +223,12 @@ class Database:
         work.flush()
         hot.begun(work.connection)
         failpoint("before_commit", work.announced)
-        work.connection.commit()
+        try:
+            work.connection.commit()
+        except BaseException:
+            # SQLAlchemy gives it back to the pool as it is, maybe within its transaction.
+            work.connection.invalidate()
+            raise
         failpoint("after_commit_before_reply", work.announced)
         for then in work.after_commit:
             then()

@@ -27,12 +27,13 @@ export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 }
 
 /** Send JSON with the operator's or human's session; the CSRF token travels in a header. */
-export function send<T>(method: string, path: string, body?: unknown): Promise<T> {
+export function send<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { "X-CSRF-Token": csrf };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   return ask<T>(path, {
     method,
     headers,
+    ...(signal ? { signal } : {}),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
 }

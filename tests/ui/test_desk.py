@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from hub import people, sessions
 from hub.ops_tables import FlagRow, OperatorRow
@@ -32,7 +32,7 @@ def office(built_board: Path, own_world: Path) -> Iterator[Staffed]:
                 )
             )  # fmt: skip
         work.session.flush()
-        links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(5)]
+        links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(6)]
     with served(own_world) as process:
         yield Staffed(process, links)
 
@@ -119,6 +119,28 @@ def test_a_decision_is_taken_back_by_a_key_and_the_loop_goes_on(
     expect(waiting).to_have_count(2)
     log: Any = grace.evaluate("fetch('/v1/ops/actions').then((said) => said.json())")
     assert [entry["action"] for entry in log["actions"][:2]] == ["action.undo", "flag.dismiss"]
+    assert watched.errors == []
+
+
+def test_a_preview_that_comes_after_the_decision_is_not_asked_for_any_more(
+    grace: Page, office: Staffed, watched: Watched
+) -> None:
+    previews: list[Route] = []
+    visit(grace, office, "/ops")
+    grace.route("**/v1/ops/preview", lambda route: previews.append(route))
+    waiting = grace.get_by_role("listitem").filter(has_text="is rude")
+    expect(waiting).to_have_count(2)
+    grace.locator("main").press("a")
+    grace.get_by_role("dialog").get_by_label("Reason").fill("they were polite")
+    grace.keyboard.press("Enter")
+    expect(waiting).to_have_count(1)
+
+    for preview in previews:
+        preview.continue_()
+    grace.keyboard.press("z")
+
+    expect(waiting).to_have_count(2)
+    assert len(previews) == 1
     assert watched.errors == []
 
 
