@@ -68,7 +68,10 @@ def create_app(hub: Hub) -> FastAPI:
         anyio.to_thread.current_default_thread_limiter().total_tokens = hub.settings.threads
         await run_in_threadpool(_self_check, hub)
         await hub.live.start()
-        behind = (hub.heartbeats, hub.blob_writer, hub.git_writer, hub.maintenance, hub.believer)
+        behind = (
+            *(hub.heartbeats, hub.blob_writer, hub.git_writer, hub.text_writer),
+            *(hub.maintenance, hub.believer),
+        )
         for each in behind:
             each.start()
         yield

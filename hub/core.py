@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from hub import prior, search, values
+from hub import prior, search_index, values
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.blobwriter import BlobWriter, FollowedBlobs
@@ -22,6 +22,7 @@ from hub.outputs import Outputs
 from hub.rebuild import Recall
 from hub.renewals import Renewals
 from hub.schema import open_database
+from hub.search_index import TextWriter
 from hub.settings import Settings
 from hub.trees import Trees
 
@@ -53,6 +54,7 @@ class Hub:
     families: prior.Families
     blobs: Blobs
     blob_writer: BlobWriter
+    text_writer: TextWriter
     live: Live
     heartbeats: Heartbeats
     renewals: Renewals
@@ -86,7 +88,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
     provider = _open_provider(settings)
     clock = clock or SteadyClock()
     database = open_database(settings.url, clock, pool=settings.threads)
-    search.install(database)
+    search_index.install(database)
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)
     store = open_blobs(settings.blob_url, settings.data)
@@ -100,6 +102,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         families=prior.Families(),
         blobs=FollowedBlobs(database, store),
         blob_writer=BlobWriter(database, store),
+        text_writer=TextWriter(database),
         live=live,
         heartbeats=heartbeats,
         renewals=Renewals(database, settings, limits, heartbeats, live),

@@ -1,8 +1,4 @@
-"""Full text of posts and experiments: FTS5 on SQLite, tsvector on PostgreSQL, newest first.
-
-The index is a projection: it is made when a hub opens, kept by triggers (SQLite) or by the
-database itself (PostgreSQL), and made again when it does not cover every row.
-"""
+"""Posts and experiments by their words, newest first, with filters."""
 
 import base64
 from collections.abc import Sequence
@@ -15,68 +11,18 @@ from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, col, select
 
 from hub import board, experiments, voices
-from hub.db import Database
 from hub.errors import HubError, Invalid
+from hub.search_index import vector
 from hub.search_query import HasKey, Query, condition, parse
 from hub.tables import AgentRow, ExperimentRow, GoalRow, PostRow, UtcDateTime
 from protocol.search import Found
 
-_TEXTS = {"experiments": ("title", "hypothesis"), "posts": ("topic", "body")}
-_KEYS = {"experiments": "sha", "posts": "seq"}
 MOST_RANKED = 5000
 TIERS = ("useful", "plain", "doubtful")
 
 
-def install(database: Database) -> None:
-    """Make the full-text index where it is missing; safe on every start."""
-    with database.work() as work:
-        for table, texts in _TEXTS.items():
-            for statement in _sqlite(table, texts) if database.is_sqlite else _postgres(table):
-                work.session.execute(sa.text(statement))
-            if database.is_sqlite:
-                _refill(work.session, table, texts)
-
-
 # Table and column names below are constants of this module.
 # ruff: noqa: S608
-
-
-def _sqlite(table: str, texts: Sequence[str]) -> list[str]:
-    key, columns = _KEYS[table], ", ".join(texts)
-    new = ", ".join(f"new.{name}" for name in texts)
-    into = f"INSERT INTO search_{table}(key, {columns}) VALUES (new.{key}, {new});"
-    gone = f"DELETE FROM search_{table} WHERE key = old.{key};"
-    index = f"fts5(key UNINDEXED, {columns}, tokenize='unicode61')"
-    head = f"CREATE TRIGGER IF NOT EXISTS search_{table}"
-    return [
-        f"CREATE VIRTUAL TABLE IF NOT EXISTS search_{table} USING {index}",
-        f"{head}_new AFTER INSERT ON {table} BEGIN {into} END",
-        f"{head}_gone AFTER DELETE ON {table} BEGIN {gone} END",
-        f"{head}_changed AFTER UPDATE OF {columns} ON {table} BEGIN {gone} {into} END",
-    ]
-
-
-def _postgres(table: str) -> list[str]:
-    name = f"ix_search_{table}"
-    return [f"CREATE INDEX IF NOT EXISTS {name} ON {table} USING gin ({_vector(table)})"]
-
-
-def _vector(table: str) -> str:
-    # PostgreSQL's parser keeps 0.04 and train.py whole, FTS5 does not: split as FTS5 does.
-    text = " || ' ' || ".join(f"{table}.{name}" for name in _TEXTS[table])
-    return f"to_tsvector('simple', translate({text}, '_./:#-`=,', '         '))"
-
-
-def _refill(session: Session, table: str, texts: Sequence[str]) -> None:
-    """Rows that came by another way (a table rebuilt by a migration) are indexed now."""
-    counts = f"SELECT (SELECT count(*) FROM {table}), (SELECT count(*) FROM search_{table})"
-    rows, indexed = session.execute(sa.text(counts)).one()
-    if rows == indexed:
-        return
-    columns = ", ".join(texts)
-    copied = f"SELECT {_KEYS[table]}, {columns} FROM {table} ORDER BY rowid"
-    session.execute(sa.text(f"DELETE FROM search_{table}"))
-    session.execute(sa.text(f"INSERT INTO search_{table}(key, {columns}) {copied}"))
 
 
 def search(
@@ -132,7 +78,7 @@ def _contains(session: Session, table: str, key: Any, query: Query) -> Any:
         bound = rows.bindparams(words=_prefixes(query))
         return key.in_(bound.columns(sa.column("key", key.type)))
     words = " & ".join(f"{word}:*" for word in query.words)
-    return sa.text(f"{_vector(table)} @@ to_tsquery('simple', :words)").bindparams(words=words)
+    return sa.text(f"{vector(table)} @@ to_tsquery('simple', :words)").bindparams(words=words)
 
 
 def newest(session: Session, query: Query, limit: int) -> Any:
@@ -164,8 +110,8 @@ def nearest(session: Session, words: Sequence[str], limit: int) -> list[Experime
         return list(session.exec(shown.where(chosen)).all())
     # PostgreSQL reads a row to rank it: of very many it ranks the newest.
     asked = {"words": " | ".join(words)}
-    matches = sa.text(f"{_vector('experiments')} @@ to_tsquery('simple', :words)")
-    rank = sa.text(f"ts_rank({_vector('experiments')}, to_tsquery('simple', :words)) DESC")
+    matches = sa.text(f"{vector('experiments')} @@ to_tsquery('simple', :words)")
+    rank = sa.text(f"ts_rank({vector('experiments')}, to_tsquery('simple', :words)) DESC")
     recent = select(made.sha).where(matches.bindparams(**asked))
     recent = recent.order_by(col(made.created_at).desc()).limit(MOST_RANKED)
     ranked = shown.where(col(made.sha).in_(recent)).order_by(rank.bindparams(**asked))

@@ -104,7 +104,7 @@ def on_postgres(source: Hub, server: PostgresServer) -> Iterator[Hub]:
             connection.execute(sa.text(f"ANALYZE {table.name}"))
     target.dispose()
     hub = open_hub(Settings(data=source.settings.data, database_url=url))
-    search.install(hub.database)
+    search_index.install(hub.database)
     try:
         yield hub
     finally:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from hub import search, tried
+from hub import search, search_index, tried
 from hub import suggest as suggestions
 from hub.api.deps import Address, Read, TheHub
 from hub.api.problems import refusals
@@ -12,7 +12,12 @@ from hub.errors import Invalid, NotFound, TooMany
 from hub.search_query import BadFilter
 from protocol.search import Found, Idea, Suggestions, Tried
 
-router = APIRouter(prefix="/v1", tags=["search"])
+
+def _followed(hub: TheHub) -> None:
+    search_index.follow(hub.database)
+
+
+router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(_followed)])
 
 
 def _pondering(hub: TheHub, address: Address) -> None:

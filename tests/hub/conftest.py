@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import goals, search
+from hub import goals, search_index
 from hub.app import create_app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
@@ -38,7 +38,7 @@ def migrated_postgres(postgres: PostgresServer) -> str:
 def _migrate(url: str) -> None:
     database = Database(url, utc_now, pool=1)
     migrate(database)
-    search.install(database)
+    search_index.install(database)
     database.dispose()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import search
+from hub import search_index
 from hub.core import Hub
 from tests.builders import Clock, an_id
 from tests.hub.forest import grow
@@ -142,6 +142,6 @@ def test_an_index_that_lost_rows_is_filled_again(hub: Hub, http: TestClient) -> 
             connection = work.session.connection()
             connection.exec_driver_sql("DELETE FROM search_experiments")
 
-    search.install(hub.database)
+    search_index.install(hub.database)
 
     assert len(titles(find(http, "larger"))) == 5

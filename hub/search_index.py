@@ -1,0 +1,140 @@
+"""The full-text index of posts and experiments: FTS5 on SQLite, tsvector on PostgreSQL.
+
+It is a projection, made when a hub opens and made again when it does not cover every row. On
+PostgreSQL the database keeps it. On SQLite it follows the rows (ADR 0029): a row of its own for
+each new text would cost a submit a tenth of its time, and many at once cost little.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from hub import hot
+from hub.background import Background
+from hub.db import Database
+from hub.errors import HubError
+from hub.hot import Hot
+
+log = logging.getLogger(__name__)
+_TEXTS = {"experiments": ("title", "hypothesis"), "posts": ("topic", "body")}
+_KEYS = {"experiments": "sha", "posts": "seq"}
+MOST = 1000
+"""Texts of a table that are indexed in one transaction."""
+
+# Table and column names below are constants of this module.
+# ruff: noqa: S608
+
+
+def install(database: Database) -> None:
+    """Make the index where it is missing or lacks rows; safe on every start."""
+    with database.work() as work:
+        for table, texts in _TEXTS.items():
+            if database.is_sqlite:
+                _drop_older(work.connection, table)
+            for statement in _sqlite(table, texts) if database.is_sqlite else _postgres(table):
+                hot.say(work.connection, statement)
+    if database.is_sqlite:
+        _follow(database)
+        with database.work() as work:
+            for table in _TEXTS:
+                _refill(work.connection, table)
+
+
+def follow(database: Database) -> None:
+    """Index what was written since; a hub that cannot now still finds what was indexed."""
+    if database.is_sqlite:
+        try:
+            _follow(database)
+        except HubError as error:
+            log.warning("search.behind", extra={"reason": error.code})
+
+
+@dataclass
+class TextWriter(Background):
+    """Lets the index follow every other second, so that no search has much to wait for."""
+
+    database: Database
+    interval: float = 2.0
+
+    def once(self) -> float:
+        """Index what was written since."""
+        follow(self.database)
+        return self.interval
+
+
+def vector(table: str) -> str:
+    """PostgreSQL's text of a table's rows, as its index has it."""
+    # PostgreSQL's parser keeps 0.04 and train.py whole, FTS5 does not: split as FTS5 does.
+    text = " || ' ' || ".join(f"{table}.{name}" for name in _TEXTS[table])
+    return f"to_tsvector('simple', translate({text}, '_./:#-`=,', '         '))"
+
+
+def _postgres(table: str) -> list[str]:
+    name = f"ix_search_{table}"
+    return [f"CREATE INDEX IF NOT EXISTS {name} ON {table} USING gin ({vector(table)})"]
+
+
+def _sqlite(table: str, texts: Sequence[str]) -> list[str]:
+    index = f"fts5(key UNINDEXED, {', '.join(texts)}, tokenize='unicode61')"
+    head = f"CREATE TRIGGER IF NOT EXISTS search_{table}"
+    gone = f"DELETE FROM search_{table} WHERE rowid = old.rowid;"
+    new = ", ".join(f"{name} = new.{name}" for name in texts)
+    changed = f"UPDATE search_{table} SET {new} WHERE rowid = old.rowid;"
+    return [
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS search_{table} USING {index}",
+        f"{head}_gone AFTER DELETE ON {table} BEGIN {gone} END",
+        f"{head}_changed AFTER UPDATE OF {', '.join(texts)} ON {table} BEGIN {changed} END",
+    ]
+
+
+def _drop_older(connection: sa.Connection, table: str) -> None:
+    """An index of a hub that wrote it with each row has rows of other numbers."""
+    name = f"search_{table}_new"
+    if connection.scalar(sa.text("SELECT 1 FROM sqlite_master WHERE name = :name"), {"name": name}):
+        for trigger in ("new", "gone", "changed"):
+            hot.say(connection, f"DROP TRIGGER IF EXISTS search_{table}_{trigger}")
+        hot.say(connection, f"DROP TABLE search_{table}")
+
+
+def _follow(database: Database) -> None:
+    while True:
+        with database.reading() as connection:
+            behind = [table for table in _TEXTS if _BEHIND[table].value(connection)]
+        if not behind:
+            return
+        with database.work() as work:
+            for table in behind:
+                rows = f"WHERE rowid > {_indexed(table)} ORDER BY rowid LIMIT {MOST}"
+                hot.say(work.connection, _copy(table, rows))
+
+
+def _copy(table: str, rows: str) -> str:
+    key, texts = _KEYS[table], ", ".join(_TEXTS[table])
+    into = f"INSERT INTO search_{table}(rowid, key, {texts})"
+    return f"{into} SELECT rowid, {key}, {texts} FROM {table} {rows}"
+
+
+def _indexed(table: str) -> str:
+    """The newest row that is in the index: FTS5 finds it from the end, as it does not a maximum."""
+    newest = f"SELECT rowid FROM search_{table} ORDER BY rowid DESC LIMIT 1"
+    return f"coalesce(({newest}), 0)"
+
+
+_behind = sa.column("behind", sa.Integer)
+_BEHIND = {
+    table: Hot(
+        sa.text(f"SELECT max(rowid) > {_indexed(table)} AS behind FROM {table}").columns(_behind)
+    )
+    for table in _TEXTS
+}
+
+
+def _refill(connection: sa.Connection, table: str) -> None:
+    """Rows that came by another way (a table rebuilt by a migration) are indexed now."""
+    counts = f"SELECT (SELECT count(*) FROM {table}), (SELECT count(*) FROM search_{table})"
+    rows, indexed = connection.execute(sa.text(counts)).one()
+    if rows != indexed:
+        hot.say(connection, f"DELETE FROM search_{table}")
+        hot.say(connection, _copy(table, ""))
