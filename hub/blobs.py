@@ -52,7 +52,8 @@ class Packed(NamedTuple):
 
 def pack(content: bytes) -> Packed:
     """Name and compress."""
-    return Packed(hashlib.sha256(content).hexdigest(), zlib.compress(content, 6))
+    # Level 1 takes half the time of 6, with each report, for a tenth more bytes.
+    return Packed(hashlib.sha256(content).hexdigest(), zlib.compress(content, 1))
 
 
 def unpack(packed: Packed) -> bytes:

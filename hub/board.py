@@ -85,7 +85,7 @@ def write(work: Work, identity: UUID, by: Author, draft: PostDraft) -> PostRow:
         WrongThread: a reply leaves its thread.
     """
     known = work.session.exec(select(PostRow).where(col(PostRow.id) == identity)).first()
-    body = experiments.digest(draft.model_dump_json())
+    body = experiments.digest(draft.model_dump_json().encode())
     if known is not None:
         if (known.author, known.author_kind) != (by.name, by.kind):
             raise NotYours

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
 from hub import hot
+from hub.connections import Kept, Pooled
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
@@ -144,9 +145,13 @@ class Database:
         self.clock = clock
         self.publish: Publish = lambda envelopes: None
         self._disposed = False
+        self._failpoint = os.environ.get("AGENTHUB_FAILPOINT", "")
         if url.startswith("sqlite"):
-            self.writer = _sqlite(url, pool=1, immediate=True)
-            self.reader = _sqlite(url, pool=pool, immediate=False)
+            # Twice as many: what does not come again and again takes one from the pool itself.
+            self.writer = _sqlite(url, pool=2, immediate=True)
+            self.reader = _sqlite(url, pool=2 * pool, immediate=False)
+            self._writers: Kept | Pooled = Kept(self.writer, at_most=1)
+            self._readers: Kept | Pooled = Kept(self.reader, at_most=pool)
         else:
             self.writer = self.reader = sa.create_engine(
                 _psycopg(url),
@@ -156,6 +161,7 @@ class Database:
                 pool_pre_ping=True,
                 json_serializer=_json,
             )
+            self._writers = self._readers = Pooled(self.writer)
         for engine in {self.writer, self.reader}:
             sa.event.listen(engine, "checkin", self._close_latecomer)
 
@@ -180,8 +186,7 @@ class Database:
     @contextmanager
     def _writing(self) -> Iterator[Work]:
         """What is not committed is taken back."""
-        with translated(), self.writer.connect() as connection:
-            connection.begin()
+        with translated(), self._writers.begun() as connection:
             work = Work(connection, self.clock())
             try:
                 yield work
@@ -222,17 +227,24 @@ class Database:
     def _commit(self, work: Work) -> None:
         work.flush()
         hot.begun(work.connection)
-        failpoint("before_commit", work.announced)
+        self._die_at("before_commit", work.announced)
         try:
             work.connection.commit()
         except BaseException:
             # SQLAlchemy gives it back to the pool as it is, maybe within its transaction.
             work.connection.invalidate()
             raise
-        failpoint("after_commit_before_reply", work.announced)
+        self._die_at("after_commit_before_reply", work.announced)
         for then in work.after_commit:
             then()
         self.publish(work.announced)
+
+    def _die_at(self, point: str, announced: Sequence[Envelope]) -> None:
+        """For the fault suite: AGENTHUB_FAILPOINT is `before_commit:run.reported`."""
+        if self._failpoint:
+            wanted, _, event = self._failpoint.partition(":")
+            if wanted == point and event in {each.event.type for each in announced}:
+                os.kill(os.getpid(), 9)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -243,13 +255,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """The same past the session, for what runs with each submit."""
-        with translated(), self.reader.connect() as connection:
-            connection.begin()
+        with translated(), self._readers.begun() as connection:
             yield connection
 
     def dispose(self) -> None:
         """Close every connection; one still in use in a thread is closed when it comes back."""
         self._disposed = True
+        self._writers.close()
+        self._readers.close()
         self.writer.dispose()
         self.reader.dispose()
 
@@ -288,16 +301,6 @@ def translated() -> Iterator[None]:
         if "malformed" in str(error.orig) or "not a database" in str(error.orig):
             raise Damaged from error
         raise
-
-
-def failpoint(name: str, announced: Sequence[Envelope]) -> None:
-    """Die here if the fault suite asks for it; costs one dictionary look-up otherwise.
-
-    AGENTHUB_FAILPOINT is `before_commit:run.reported`: a point, and an event of the transaction.
-    """
-    point, _, event = os.environ.get("AGENTHUB_FAILPOINT", "").partition(":")
-    if point == name and event in {each.event.type for each in announced}:
-        os.kill(os.getpid(), 9)
 
 
 def _json(value: Any) -> str:

@@ -48,9 +48,9 @@ class Reported(NamedTuple):
     noise_sd: float | None
 
 
-def digest(text: str) -> str:
+def digest(body: bytes) -> str:
     """A body's hash, to tell a retry from another body under the same id."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(body).hexdigest()
 
 
 class Named(Protocol):

@@ -112,7 +112,7 @@ def deliver(
     """
     with database.reading() as connection:
         by = who(connection)
-    large, body = packed(said), experiments.digest(said.model_dump_json())
+    large, body = packed(said), experiments.digest(said.model_dump_json().encode())
     return lambda work: report(work, identity, by, said, large, body)
 
 

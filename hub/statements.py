@@ -141,7 +141,9 @@ def _between(like: str, source: str) -> tuple[tuple[Statement, ...], Shared] | N
         *(Statement(line + each.line - 1, each.text) for each in found),
         *(Statement(each.line + moved, each.text) if moved else each for each in below),
     )
-    return every, Shared(like, place, len(below))
+    replaced = before[place : len(before) - len(below)]
+    same, alike = overlap.ends([each.text for each in replaced], [each.text for each in found])
+    return every, Shared(like, place + same, len(below) + alike)
 
 
 def _back(text: str, at: int, lines: int) -> int:

@@ -5,6 +5,7 @@ is measured is requests a second, and the server's processor time for each.
 """
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -47,6 +48,8 @@ def submits(before: int, count: int) -> dict[str, Rate]:
     with a_data_folder() as (hub, folder):
         if before:
             grow(hub, before)
+            logging.getLogger("hub").setLevel(logging.ERROR)  # that each of them lacked its commit
+            hub.git_writer.catch_up()  # or the server would write them all first
         orders, token = _orders(hub, count)
         hub.database.dispose()
         bodies = [_proposal(order, number) for number, order in enumerate(orders)]

@@ -2,14 +2,16 @@
 
 The floor is one SQLite row of the same text, synchronous FULL. The peer is what the published hub
 does: `git bundle unbundle` in a process of its own, and a row. The hub takes the proposal (checks,
-git objects, row, event) and the run (row, blobs, credit, score, event, post). `benchmarks.hub.load`
-has the same over HTTP, many at once.
+git objects, row, event) and the run (row, blobs, credit, score, event, post). What it does a moment
+later for many at once (git's pack, blob files, full text) is `behind`. `benchmarks.hub.load` has
+the same over HTTP, many at once, with all of that beside it.
 """
 
 import gc
 import hashlib
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -32,12 +34,14 @@ from benchmarks.hub.world import (
     rounds,
     variant,
 )
-from hub import proposals, reports
+from hub import proposals, reports, search_index
 from hub.agents import Speaker
 from hub.core import Hub
 from hub.tables import GoalRow
 from tests.builders import Order, a_proposal, a_report
 from tests.hub.forest import grow
+
+BEHIND = 60
 
 
 @contextmanager
@@ -110,9 +114,27 @@ def side_by_side(before: int, packs: int, repeats: int) -> dict[str, Timed]:
     """Floor, peer and hub in turns."""
     many = TURNS * rounds(repeats)
     with a_floor() as floor, a_peer(packs, many) as peer, a_served_hub(before) as hub:
-        steps = _Steps(hub, many)
+        steps = _Steps(hub, many + BEHIND)
         calls = {"floor": floor, "propose": steps.propose, "report": steps.report, "peer": peer}
-        return in_turns(calls, repeats)
+        return in_turns(calls, repeats) | {"behind": _behind(hub, steps)}
+
+
+def _behind(hub: Hub, steps: "_Steps") -> Timed:
+    """What is written later, for each of as many submits as a busy hub has in half a second."""
+    _catch_up(hub)
+    for _ in range(BEHIND):
+        steps.propose()
+        steps.report()
+    started, used = time.perf_counter(), time.process_time()
+    _catch_up(hub)
+    wall, cpu = time.perf_counter() - started, time.process_time() - used
+    return Timed(round(wall / BEHIND * 1000, 3), round(cpu / BEHIND * 1000, 3))
+
+
+def _catch_up(hub: Hub) -> None:
+    hub.git.settle()
+    hub.blob_writer.turn()
+    search_index.follow(hub.database)
 
 
 def submit(before: int, repeats: int) -> dict[str, Timed]:

@@ -22,7 +22,7 @@ from sqlmodel import SQLModel
 
 from benchmarks.ui import trees
 from benchmarks.ui.measure import machine, serving
-from hub import copying, search, suggest, tried
+from hub import copying, suggest, tried
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
 from hub.db import Database
@@ -104,7 +104,6 @@ def on_postgres(source: Hub, server: PostgresServer) -> Iterator[Hub]:
             connection.execute(sa.text(f"ANALYZE {table.name}"))
     target.dispose()
     hub = open_hub(Settings(data=source.settings.data, database_url=url))
-    search_index.install(hub.database)
     try:
         yield hub
     finally:

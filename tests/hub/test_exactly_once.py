@@ -3,11 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as some
 from sqlmodel import func, select
 
+from hub import experiments, proposals
 from hub.core import Hub
 from hub.tables import OwnerRow, RunRow, WaitingBlobRow
-from tests.builders import Clock, a_proposal, a_report, an_id
+from protocol.experiments import Proposal
+from tests.builders import Clock, Order, a_proposal, a_report, an_id
 from tests.hub.volunteer import Volunteer
 
 
@@ -113,3 +117,20 @@ def test_what_answers_no_order_leaves_nothing_on_disk(
     with hub.database.read() as session:
         assert session.exec(select(WaitingBlobRow)).all() == []
     assert [path for path in (hub.settings.data / "blobs").rglob("*") if path.is_file()] == []
+
+
+TEXT = some.text(some.characters(exclude_categories=["Cs"]))
+NUMBER = some.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(TEXT, NUMBER, some.integers(0, 2**80))
+def test_a_retry_is_told_by_the_bytes_that_older_hubs_wrote(
+    text: str, number: float, tokens: int
+) -> None:
+    order = Order(an_id(), 1, "toy", "n", 1, parent="0" * 40)
+    proposal = Proposal.model_construct(
+        **a_proposal(order).model_dump()
+        | {"files": {"train.py": text}, "expected_delta": number, "tokens_used": tokens}
+    )
+
+    assert proposals.body_of(proposal) == experiments.digest(proposal.model_dump_json().encode())

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from hub import search_index
 from hub.core import Hub
+from hub.errors import StorageFull
 from tests.builders import Clock, an_id
 from tests.hub.forest import grow
 from tests.hub.volunteer import Volunteer
@@ -145,3 +146,53 @@ def test_an_index_that_lost_rows_is_filled_again(hub: Hub, http: TestClient) -> 
     search_index.install(hub.database)
 
     assert len(titles(find(http, "larger"))) == 5
+
+
+def test_an_index_that_was_written_with_each_row_is_made_anew(hub: Hub, http: TestClient) -> None:
+    if not hub.database.is_sqlite:
+        pytest.skip("PostgreSQL keeps its index itself")
+    older = (
+        "DROP TABLE search_posts",
+        "DROP TRIGGER search_posts_changed",
+        "CREATE VIRTUAL TABLE search_posts USING fts5(key UNINDEXED, topic, body)",
+        "CREATE TRIGGER search_posts_new AFTER INSERT ON posts BEGIN "
+        "INSERT INTO search_posts(key, topic, body) VALUES (new.seq, new.topic, new.body); END",
+        "INSERT INTO search_posts(rowid, key, topic, body) VALUES (900, 1, 'none', 'such')",
+    )
+    with hub.database.work() as work:
+        for statement in older:
+            work.connection.exec_driver_sql(statement)
+
+    search_index.install(hub.database)
+
+    assert find(http, "such")["posts"] == []
+    with hub.database.read() as session:
+        left = session.connection().exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE name LIKE 'search_posts_new'"
+        )
+        assert left.all() == []
+
+
+def test_a_changed_text_is_found_by_its_new_words_only(hub: Hub, http: TestClient) -> None:
+    grow(hub, 2)
+    assert len(titles(find(http, "larger"))) == 2
+    with hub.database.work() as work:
+        work.connection.exec_driver_sql("UPDATE experiments SET title = 'Warmer', hypothesis = ''")
+
+    assert titles(find(http, "larger")) == []
+    assert "Warmer" in titles(find(http, "warmer"))
+
+
+def test_a_hub_that_cannot_write_finds_what_was_indexed(
+    hub: Hub, volta: Volunteer, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    assert len(titles(find(http, "learning"))) == 1
+    volta.explore(learning_rate=0.3, metric=0.8)
+
+    def full() -> None:
+        raise StorageFull
+
+    monkeypatch.setattr(hub.database, "work", full)
+
+    assert len(titles(find(http, "learning"))) == (1 if hub.database.is_sqlite else 2)

@@ -86,6 +86,16 @@ def test_a_changed_statement_is_the_only_one_that_is_parsed_again() -> None:
     assert statements._parsed_once.cache_info().misses == before + 1
 
 
+def test_of_a_changed_line_only_its_statement_differs() -> None:
+    before = "a = 1\n\nb = 2\nc = 3\n\nd = 4\n"
+    after = before.replace("c = 3", "c = 30")
+    old, new = statements.split(before), statements.split(after, before)
+
+    gone, come = statements.differing(old, new, statements.shared(after, before))
+
+    assert [each.text for each in (*gone, *come)] == ["c = 3", "c = 30"]
+
+
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 def test_line_ends_of_any_kind_keep_the_places(ends: str) -> None:
     found = statements.split(ends.join(["\ufeff# é", "a = 1", "b = 2", ""]))
