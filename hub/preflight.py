@@ -66,7 +66,7 @@ def _check_file(spec: GoalSpec, path: str, text: str, before: str | None) -> Non
         raise FileTooLarge(f"{path!r} is over {spec.limits.file_bytes} bytes; make it smaller.")
     if _lines(text, before or "") > MOST_LINES:
         raise FileTooLarge(f"{path!r} is over {MOST_LINES} lines; make it smaller.")
-    if bad := _unsafe(text):
+    if bad := _unsafe(text, before or ""):
         names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))
         raise UnsafeText(f"{path!r} holds {names}; remove these characters (lines end in LF).")
     if path.endswith(".py"):
@@ -89,7 +89,18 @@ def _count(text: str, start: int, end: int) -> int:
     return text.count("\n", start, end) + text.count(";", start, end)
 
 
-def _unsafe(text: str) -> set[str]:
+def _unsafe(text: str, before: str) -> set[str]:
+    """What is refused; what a text shares with one that was safe need not be looked at."""
+    head, tail = overlap.lines(before, text) if _is_safe(before) else (0, 0)
+    return _refused(text[head : len(text) - tail])
+
+
+@functools.lru_cache(maxsize=64)
+def _is_safe(text: str) -> bool:
+    return not _refused(text)
+
+
+def _refused(text: str) -> set[str]:
     if text.isascii() and not text.encode().translate(None, _SAFE):
         return set()  # nearly every text, at a tenth of the cost
     return set(_UNSAFE.findall(text))

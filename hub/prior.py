@@ -158,11 +158,12 @@ def alike(
 
     `known` are its siblings as they were a moment ago; those that came since are looked at as well.
     """
-    every = [*_since(work.connection, goal, parent, known), *known]
-    while found := likeness.nearest(mine, [each.change for each in every]):
+    every = (*_since(work.connection, goal, parent, known), *known)
+    same = [each for each in every if each.change.numbers == mine.numbers]
+    while found := likeness.nearest(mine, [each.change for each in same]):
         if found[1] < likeness.ALIKE:
             return None
-        row = _row(work, every.pop(found[0]).sha)
+        row = _row(work, same.pop(found[0]).sha)
         if row.status != Status.ABANDONED.value:
             return told(row, "likeness")
     return None

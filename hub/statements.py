@@ -138,8 +138,8 @@ def _between(like: str, source: str) -> tuple[tuple[Statement, ...], Shared] | N
         return None
     every = (
         *before[:place],
-        *(Statement(line + each.line - 1, each.text) for each in found),
-        *(Statement(each.line + moved, each.text) if moved else each for each in below),
+        *[Statement(line + each.line - 1, each.text) for each in found],
+        *([Statement(each.line + moved, each.text) for each in below] if moved else below),
     )
     replaced = before[place : len(before) - len(below)]
     same, alike = overlap.ends([each.text for each in replaced], [each.text for each in found])
