@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from hub import scores
+from hub import scores, trees
 from hub.background import Background
 from hub.db import Database
 from hub.errors import HubError
@@ -35,9 +35,12 @@ class Believer(Background):
         due = self._due()
         for goal, seq in due.items():
             with self.database.read() as session:
+                as_of = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar_one()
                 fitted = scores.believe(session, session.get_one(GoalRow, goal))
             with self.database.work() as work:
-                scores.write(work, work.session.get_one(GoalRow, goal), fitted)
+                if trees.operators_acted(work.session, as_of):
+                    continue  # it may know of runs that count no more, and stays due
+                scores.write(work, work.session.get_one(GoalRow, goal), fitted, as_of=as_of)
             self._fitted[goal] = seq
         return list(due)
 

@@ -178,14 +178,21 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def write(work: Work, goal: GoalRow, fitted: Fitted, least: float = MATERIAL) -> list[SetAside]:
+def write(
+    work: Work,
+    goal: GoalRow,
+    fitted: Fitted,
+    least: float = MATERIAL,
+    as_of: int | None = None,
+) -> list[SetAside]:
     """Write the scores, standings and verdicts that changed, and crown the champion.
 
     A score or spread that moved by less than `least` of the noise is left as it is: on a large
-    goal every run moves every score a little.
+    goal every run moves every score a little. `as_of` is the newest event that a belief fitted
+    earlier knew of: what was first measured since keeps its claim until it is fitted.
     """
     goal.noise_sd = fitted.noise_sd or None
-    changed, loud = _differences(work.session, goal, fitted, least * fitted.noise_sd)
+    changed, loud = _differences(work.session, goal, fitted, least * fitted.noise_sd, as_of)
     work.session.flush()
     seq = work.next_seq
     connection = work.session.connection()
@@ -239,14 +246,15 @@ def _count_again(work: Work, goal: GoalRow) -> None:
 
 
 def _differences(
-    session: Session, goal: GoalRow, fitted: Fitted, least: float
+    session: Session, goal: GoalRow, fitted: Fitted, least: float, as_of: int | None
 ) -> tuple[list[dict[str, object]], list[str]]:
     """The values to write, and the experiments whose change is worth an event."""
     changed: list[dict[str, object]] = []
     loud: list[str] = []
-    for sha, standing, kept, owners, *numbers in session.execute(_rows(goal)):
+    for sha, seq, standing, kept, owners, *numbers in session.execute(_rows(goal)):
         new = fitted.told.get(sha, FORGOTTEN)
-        if new is FORGOTTEN and numbers[0] is None:
+        unknown = as_of is not None and seq > as_of
+        if new is FORGOTTEN and (numbers[0] is None or unknown):
             continue
         heard = (standing, kept, owners) != (new.standing, new.kept, new.n_owners)
         if heard or numbers[0] is None:
@@ -266,11 +274,12 @@ def _moved(old: Sequence[float | None], new: Sequence[float | None], least: floa
 
 def _rows(
     goal: GoalRow,
-) -> sa.Select[str, str, bool, int, float | None, float | None, float | None]:
+) -> sa.Select[str, int, str, bool, int, float | None, float | None, float | None]:
     made = ExperimentRow
     return (
         sa.select(
             col(made.sha),
+            col(made.changed_seq),
             col(made.standing),
             col(made.kept),
             col(made.n_owners),

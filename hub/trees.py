@@ -50,6 +50,14 @@ def newest(session: Session, goal: str) -> int:
     return max(session.execute(query).scalar() or 0 for query in newest_of)
 
 
+def operators_acted(session: Session, since: int) -> bool:
+    """Whether there was an action after an event, which may concern any goal."""
+    acts = sa.select(col(EventRow.seq)).where(
+        col(EventRow.type) == "operator.acted", col(EventRow.seq) > since
+    )
+    return session.execute(acts.limit(1)).first() is not None
+
+
 @dataclass(frozen=True)
 class Told:
     """A tree as of an event: its columns, their JSON, and that JSON packed by gzip."""
@@ -87,10 +95,7 @@ def tree(session: Session, goal: GoalRow, after: int = 0) -> bytes:
 
 def _up_to_date(session: Session, goal: GoalRow, told: Told) -> Columns:
     """The columns with what has changed since; read anew where rows may have left."""
-    acts = sa.select(col(EventRow.seq)).where(
-        col(EventRow.type) == "operator.acted", col(EventRow.seq) > told.seq
-    )
-    if session.execute(acts.limit(1)).first() is not None:
+    if operators_acted(session, told.seq):
         return _read(session, goal)
     return _merged(told.columns, _read(session, goal, told.seq)) or _read(session, goal)
 

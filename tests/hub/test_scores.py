@@ -1,10 +1,12 @@
 """Scores are a function of the counted runs, and of nothing else."""
 
 from collections import Counter
+from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from hub import recount, scheduling, scores
 from hub.core import Hub
@@ -54,6 +56,58 @@ def test_on_a_large_goal_the_reading_shows_at_once_and_the_belief_a_moment_later
     assert settled.kept
     assert settled.delta is not None
     assert settled.delta < 0
+
+
+def while_fitting(hub: Hub, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]) -> None:
+    """Let something happen once between the background's reading and its writing."""
+    meanwhile = iter([then])
+    believe = scores.believe
+
+    def slow(session: Session, goal: GoalRow) -> scores.Fitted:
+        fitted = believe(session, goal)
+        for each in meanwhile:
+            each()
+        return fitted
+
+    monkeypatch.setattr(scores, "believe", slow)
+    hub.believer.turn()
+
+
+def test_a_result_that_comes_while_a_large_goal_is_fitted_keeps_its_claim(
+    hub: Hub, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    grown(hub)
+    volta.explore(learning_rate=0.3, metric=0.7)
+
+    while_fitting(hub, monkeypatch, lambda: volta.explore(learning_rate=0.4, metric=0.6))
+
+    claims = [row[0] for row in believed(hub)]
+    assert claims[3] == 0.6
+    hub.believer.turn()
+    assert believed(hub) == fitted_anew(hub)
+
+
+def test_what_operators_take_back_while_a_large_goal_is_fitted_stays_taken_back(
+    hub: Hub, http: TestClient, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grace = Curator.of(hub, http)
+    volta.explore(learning_rate=0.2, metric=0.8)
+    grown(hub)
+    volta.explore(learning_rate=0.3, metric=0.7)
+
+    while_fitting(hub, monkeypatch, lambda: grace.acts("owner.ban", owner="ada"))
+
+    assert {row[0] for row in believed(hub)} == {None}
+    hub.believer.turn()
+    assert believed(hub) == fitted_anew(hub)
+
+
+def fitted_anew(hub: Hub) -> list[Row]:
+    """What every row says once the goal was fitted in one transaction."""
+    with hub.database.work() as work:
+        scores.refit(work, work.session.get_one(GoalRow, "toy"))
+    return believed(hub)
 
 
 def test_a_huge_goal_is_refitted_less_often_so_that_requests_have_the_processor(hub: Hub) -> None:
