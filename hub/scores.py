@@ -192,10 +192,10 @@ def write(
     earlier knew of: what was first measured since keeps its claim until it is fitted.
     """
     goal.noise_sd = fitted.noise_sd or None
-    changed, loud = _differences(work.session, goal, fitted, least * fitted.noise_sd, as_of)
     work.session.flush()
+    connection = work.connection
+    changed, loud = _differences(connection, goal, fitted, least * fitted.noise_sd, as_of)
     seq = work.next_seq
-    connection = work.session.connection()
     if changed:
         connection.execute(_UPDATE, [{**one, "at_seq": seq} for one in changed])
     work.session.expire_all()
@@ -246,12 +246,12 @@ def _count_again(work: Work, goal: GoalRow) -> None:
 
 
 def _differences(
-    session: Session, goal: GoalRow, fitted: Fitted, least: float, as_of: int | None
+    connection: sa.Connection, goal: GoalRow, fitted: Fitted, least: float, as_of: int | None
 ) -> tuple[list[dict[str, object]], list[str]]:
     """The values to write, and the experiments whose change is worth an event."""
     changed: list[dict[str, object]] = []
     loud: list[str] = []
-    for sha, seq, standing, kept, owners, *numbers in session.execute(_rows(goal)):
+    for sha, seq, standing, kept, owners, *numbers in connection.execute(_rows(goal)):
         new = fitted.told.get(sha, FORGOTTEN)
         unknown = as_of is not None and seq > as_of
         if new is FORGOTTEN and (numbers[0] is None or unknown):
@@ -275,20 +275,13 @@ def _moved(old: Sequence[float | None], new: Sequence[float | None], least: floa
 def _rows(
     goal: GoalRow,
 ) -> sa.Select[str, int, str, bool, int, float | None, float | None, float | None]:
-    made = ExperimentRow
+    made = _made.c
+    numbers = (made.score, made.score_sd, made.delta)
+    told = (made.standing, made.kept, made.n_owners, *numbers)
     return (
-        sa.select(
-            col(made.sha),
-            col(made.changed_seq),
-            col(made.standing),
-            col(made.kept),
-            col(made.n_owners),
-            col(made.score),
-            col(made.score_sd),
-            col(made.delta),
-        )
-        .where(col(made.goal) == goal.slug)
-        .order_by(col(made.number))
+        sa.select(made.sha, made.changed_seq, *told)
+        .where(made.goal == goal.slug)
+        .order_by(made.number)
     )
 
 

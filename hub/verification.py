@@ -72,10 +72,13 @@ def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
     )
     verdicts: list[Verdict] = []
     references: list[tuple[int, ...]] = []
+    unmeasured = _unclaimed(snapshot, 0, 0)
     for node, made in enumerate(snapshot.nodes):
         references.append(_references(made.parent, verdicts, references))
         if node in evidence.runs and references[node]:
             verdicts.append(_one(snapshot, belief, node, evidence, references[node]))
+        elif node not in evidence.owners:
+            verdicts.append(unmeasured)
         else:
             seen = len(evidence.owners.get(node, ()))
             nearest = next(iter(references[node]), None)
