@@ -19,7 +19,7 @@ from uuid import uuid4
 import orjson
 
 from benchmarks.hub.world import a_data_folder, leased, outputs, variant
-from hub import tokens
+from hub import scores, tokens
 from hub.core import Hub
 from hub.tables import GoalRow
 from tests.builders import Order, a_proposal, a_report
@@ -50,6 +50,8 @@ def submits(before: int, count: int) -> dict[str, Rate]:
             grow(hub, before)
             logging.getLogger("hub").setLevel(logging.ERROR)  # that each of them lacked its commit
             hub.git_writer.catch_up()  # or the server would write them all first
+            with hub.database.work() as work:  # and fit them for the first time
+                scores.refit(work, work.session.get_one(GoalRow, "toy"))
         orders, token = _orders(hub, count)
         hub.database.dispose()
         bodies = [_proposal(order, number) for number, order in enumerate(orders)]
