@@ -5,26 +5,23 @@ import logging
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import pygit2
-from pygit2.enums import DiffOption, ObjectType
 
-from hub import gitobjects, overlap, whole_files
+from hub import gitobjects, gitreads, overlap, whole_files
 from hub.errors import HubError, StorageFull
 from hub.gitobjects import File, Files, GitObject
 from hub.gitpacks import pack
-from protocol.experiments import Diff, DiffLine, FileDiff, Hunk
+from protocol.experiments import Diff, FileDiff
 
 log = logging.getLogger(__name__)
 
 COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
-MAX_DIFF_LINES = 5000
 NEVER_CHANGED = 0o444
 PACKED = 4
 """So many commits at once are worth a pack, which says only once what they share."""
@@ -171,6 +168,14 @@ class GitStore:
         """Every file of a commit as text."""
         return {path: file.text for path, file in self.tree_of(goal, sha).items()}
 
+    def file(self, goal: str, sha: str, path: str) -> str | None:
+        """One file of a commit as text, if it has one of this name."""
+        with self._lock:
+            known = self._trees.get((goal, sha))
+        if known is not None:
+            return known[path].text if path in known else None
+        return self._healing(goal, [sha], lambda: self._file(goal, sha, path))
+
     def tree_of(self, goal: str, sha: str) -> Files:
         """Every file of a commit with its blob's sha; a popular parent's are kept."""
         with self._lock:
@@ -186,9 +191,17 @@ class GitStore:
             self._trees.popitem(last=False)
 
     def _files(self, goal: str, sha: str) -> Files:
-        tree = self._commit(goal, sha).tree
-        repo = self._repo(goal)
-        return {path: File(_text(repo, oid), str(oid)) for path, oid in _walk(repo, tree)}
+        repo, named = self._repo(goal), self._names(goal, sha)
+        return {path: File(gitreads.text(repo, oid), str(oid)) for path, oid in named.items()}
+
+    def _names(self, goal: str, sha: str) -> dict[str, pygit2.Oid]:
+        """A commit's files by path, unread."""
+        tree = self._commit(goal, sha).tree_id
+        return dict(gitreads.walk(self._repo(goal), tree))
+
+    def _file(self, goal: str, sha: str, path: str) -> str | None:
+        found = self._names(goal, sha).get(path)
+        return None if found is None else gitreads.text(self._repo(goal), found)
 
     def diff(
         self,
@@ -200,15 +213,12 @@ class GitStore:
     ) -> Diff:
         """What changed from `base` (None: from nothing) to `sha`, ready to show."""
         shas = [each for each in (base, sha) if each]
-        flags = DiffOption.IGNORE_WHITESPACE if ignore_space else DiffOption.NORMAL
-        patches = self._healing(goal, shas, lambda: self._patches(goal, base, sha, context, flags))
-        return Diff(base=base, sha=sha, files=[_file_diff(patch) for patch in patches])
 
-    @staticmethod
-    def compare(path: str, old: str, new: str) -> FileDiff:
-        """What changed in one text, which need not lie in a repository."""
-        texts = (old.encode(), new.encode())
-        return _file_diff(pygit2.Patch.create_from(*texts, path, path))
+        def read() -> list[FileDiff]:
+            old, new = ({} if each is None else self._names(goal, each) for each in (base, sha))
+            return gitreads.differences(self._repo(goal), old, new, context, ignore_space)
+
+        return Diff(base=base, sha=sha, files=self._healing(goal, shas, read))
 
     def _healing(self, goal: str, shas: list[str], read: Callable[[], T]) -> T:
         """Read; if objects are gone, have these commits made again and read once more.
@@ -228,22 +238,6 @@ class GitStore:
             return read()
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise Unreadable from error
-
-    def _patches(
-        self,
-        goal: str,
-        base: str | None,
-        sha: str,
-        context: int,
-        flags: DiffOption = DiffOption.NORMAL,
-    ) -> list[pygit2.Patch]:
-        new = self._commit(goal, sha).tree
-        if base is None:
-            diff = new.diff_to_tree(context_lines=context, swap=True)
-        else:
-            old = self._commit(goal, base).tree
-            diff = old.diff_to_tree(new, flags=flags, context_lines=context)
-        return [patch for patch in diff if patch is not None]
 
     def _repo(self, goal: str) -> pygit2.Repository:
         # libgit2 repositories must not be shared between threads, so each thread opens its own.
@@ -271,7 +265,7 @@ class GitStore:
 
     def _look(self, goal: str, sha: str) -> pygit2.Object | None:
         try:
-            return self._repo(goal)[sha]
+            return gitreads.sound(self._repo(goal)[sha])
         except (KeyError, ValueError, pygit2.GitError, Unreadable):
             return None
 
@@ -343,48 +337,3 @@ def _edits(patch: pygit2.Patch) -> list[Edit]:
         added = [line.content for line in hunk.lines if line.origin == "+"]
         edits.append((start, hunk.old_lines, "".join(added)))
     return edits
-
-
-def _file_diff(patch: pygit2.Patch) -> FileDiff:
-    _, added, removed = patch.line_stats
-    hunks, shown = [], 0
-    for hunk in patch.hunks:
-        rows = [
-            DiffLine(
-                kind=line.origin,
-                text=line.content.rstrip("\n"),
-                old=line.old_lineno if line.old_lineno > 0 else None,
-                new=line.new_lineno if line.new_lineno > 0 else None,
-            )
-            for line in islice(hunk.lines, MAX_DIFF_LINES + 2)
-            if line.origin in " +-"
-        ]
-        hunks.append(Hunk(header=hunk.header.strip(), lines=rows[: MAX_DIFF_LINES - shown]))
-        shown += len(rows)
-        if shown >= MAX_DIFF_LINES:
-            break
-    return FileDiff(
-        path=patch.delta.new_file.path,
-        added=added,
-        removed=removed,
-        hunks=hunks,
-        truncated=shown >= MAX_DIFF_LINES,
-    )
-
-
-def _walk(
-    repo: pygit2.Repository, tree: pygit2.Tree, prefix: str = ""
-) -> Iterator[tuple[str, pygit2.Oid]]:
-    for entry in tree:
-        if entry.type == ObjectType.TREE:
-            subtree = repo[entry.id]
-            assert isinstance(subtree, pygit2.Tree)
-            yield from _walk(repo, subtree, f"{prefix}{entry.name}/")
-        else:
-            yield f"{prefix}{entry.name}", entry.id
-
-
-def _text(repo: pygit2.Repository, oid: pygit2.Oid) -> str:
-    blob = repo[oid]
-    assert isinstance(blob, pygit2.Blob)
-    return blob.data.decode()

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 from sqlmodel import Session, col, select
 
-from hub import goals
-from hub.gitstore import GitStore
+from hub import gitreads, goals
 from hub.tables import GoalRow, GoalVersionRow
 from protocol.experiments import Diff
 from protocol.operators import GoalVersion
@@ -34,7 +33,7 @@ def diff(session: Session, goal: GoalRow, version: int, base: int) -> Diff:
     old = _texts(goals.version(session, goal.slug, base))
     new = _texts(goals.version(session, goal.slug, version))
     changed = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
-    files = [GitStore.compare(path, old.get(path, ""), new.get(path, "")) for path in changed]
+    files = [gitreads.compare(path, old.get(path, ""), new.get(path, "")) for path in changed]
     return Diff(base=f"version {base}", sha=f"version {version}", files=files)
 
 

@@ -75,7 +75,7 @@ def git_reads(size: int, repeats: int) -> dict[str, Any]:
         compare = ["git", "-C", path, "diff", parent, sha]
         return {
             # Another commit each time: the files of the last few are kept in memory.
-            "file": timed(lambda: hub.git.files("toy", next(others)), repeats),
+            "file": timed(lambda: hub.git.file("toy", next(others), "train.py"), repeats),
             "file_peer": timed(lambda: _run(show), repeats),
             "diff": timed(lambda: hub.git.diff("toy", parent, sha), repeats),
             "diff_peer": timed(lambda: _run(compare), repeats),

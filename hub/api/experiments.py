@@ -134,7 +134,7 @@ def files(sha: str, session: Read, hub: TheHub) -> dict[str, str]:
 def file(sha: str, path: str, session: Read, hub: TheHub) -> PlainTextResponse:
     """One file of the experiment as plain text."""
     row = experiments.find(session, sha)
-    text = hub.git.files(row.goal, row.sha).get(path)
+    text = hub.git.file(row.goal, row.sha, path)
     if text is None:
         raise NotFound(f"{path!r} is not a file of this experiment.")
     return PlainTextResponse(text)

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from hub import db
 from hub.app import create_app
 from hub.core import Hub, open_hub
-from hub.gitstore import MAX_DIFF_LINES
+from hub.gitreads import MAX_DIFF_LINES
 from tests.builders import TRAIN, Clock
 from tests.hub.volunteer import Volunteer
 
