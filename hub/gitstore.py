@@ -191,7 +191,8 @@ class GitStore:
             self._trees.popitem(last=False)
 
     def _files(self, goal: str, sha: str) -> Files:
-        repo, named = self._repo(goal), self._names(goal, sha)
+        named = self._names(goal, sha)  # first, for it makes a repository that is gone
+        repo = self._repo(goal)
         return {path: File(gitreads.text(repo, oid), str(oid)) for path, oid in named.items()}
 
     def _names(self, goal: str, sha: str) -> dict[str, pygit2.Oid]:
