@@ -6,8 +6,9 @@ each new text would cost a submit a tenth of its time, and many at once cost lit
 """
 
 import logging
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -22,6 +23,8 @@ _TEXTS = {"experiments": ("title", "hypothesis"), "posts": ("topic", "body")}
 _KEYS = {"experiments": "sha", "posts": "seq"}
 MOST = 1000
 """Texts of a table that are indexed in one transaction."""
+PATIENCE = 0.5
+"""Seconds that a search waits for another one that indexes."""
 
 # Table and column names below are constants of this module.
 # ruff: noqa: S608
@@ -42,26 +45,32 @@ def install(database: Database) -> None:
                 _refill(work.connection, table)
 
 
-def follow(database: Database) -> None:
-    """Index what was written since; a hub that cannot now still finds what was indexed."""
-    if database.is_sqlite:
-        try:
-            _follow(database)
-        except HubError as error:
-            log.warning("search.behind", extra={"reason": error.code})
-
-
 @dataclass
 class TextWriter(Background):
     """Lets the index follow every other second, so that no search has much to wait for."""
 
     database: Database
     interval: float = 2.0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def once(self) -> float:
         """Index what was written since."""
-        follow(self.database)
+        self.follow()
         return self.interval
+
+    def follow(self) -> None:
+        """The same for a search; a hub that cannot now still finds what was indexed.
+
+        Of many searches one waits for the database, and the others a moment for that one: a
+        database that is locked does not take all threads.
+        """
+        if self.database.is_sqlite and self._turn.acquire(timeout=PATIENCE):
+            try:
+                _follow(self.database)
+            except HubError as error:
+                log.warning("search.behind", extra={"reason": error.code})
+            finally:
+                self._turn.release()
 
 
 def vector(table: str) -> str:

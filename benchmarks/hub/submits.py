@@ -34,7 +34,7 @@ from benchmarks.hub.world import (
     rounds,
     variant,
 )
-from hub import proposals, reports, search_index
+from hub import proposals, reports
 from hub.agents import Speaker
 from hub.core import Hub
 from hub.tables import GoalRow
@@ -134,7 +134,7 @@ def _behind(hub: Hub, steps: "_Steps") -> Timed:
 def _catch_up(hub: Hub) -> None:
     hub.git.settle()
     hub.blob_writer.turn()
-    search_index.follow(hub.database)
+    hub.text_writer.follow()
 
 
 def submit(before: int, repeats: int) -> dict[str, Timed]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from hub import search, search_index, tried
+from hub import search, tried
 from hub import suggest as suggestions
 from hub.api.deps import Address, Read, TheHub
 from hub.api.problems import refusals
@@ -14,7 +14,7 @@ from protocol.search import Found, Idea, Suggestions, Tried
 
 
 def _followed(hub: TheHub) -> None:
-    search_index.follow(hub.database)
+    hub.text_writer.follow()
 
 
 router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(_followed)])

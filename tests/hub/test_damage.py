@@ -90,7 +90,8 @@ def test_a_database_that_is_no_database_any_more_is_named(hub: Hub, http: TestCl
     file = hub.database.writer.url.database
     if not hub.database.is_sqlite or file is None:
         pytest.skip("a file of SQLite's")
-    for each in (hub.git_writer, hub.blob_writer, hub.believer, hub.heartbeats):
+    behind = (hub.git_writer, hub.blob_writer, hub.text_writer, hub.believer, hub.heartbeats)
+    for each in behind:
         each.stop()  # an open connection has what it needs in memory
     hub.database.dispose()
     with Path(file).open("r+b") as raw:

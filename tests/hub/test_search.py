@@ -183,8 +183,15 @@ def test_a_changed_text_is_found_by_its_new_words_only(hub: Hub, http: TestClien
     assert "Warmer" in titles(find(http, "warmer"))
 
 
+@pytest.fixture
+def slow(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A hub whose index follows only when it is asked to."""
+    monkeypatch.setattr(hub.text_writer, "interval", 3600.0)
+    return hub
+
+
 def test_a_hub_that_cannot_write_finds_what_was_indexed(
-    hub: Hub, volta: Volunteer, http: TestClient, monkeypatch: pytest.MonkeyPatch
+    slow: Hub, volta: Volunteer, http: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volta.explore(learning_rate=0.2, metric=0.8)
     assert len(titles(find(http, "learning"))) == 1
@@ -193,6 +200,19 @@ def test_a_hub_that_cannot_write_finds_what_was_indexed(
     def full() -> None:
         raise StorageFull
 
-    monkeypatch.setattr(hub.database, "work", full)
+    monkeypatch.setattr(slow.database, "work", full)
 
-    assert len(titles(find(http, "learning"))) == (1 if hub.database.is_sqlite else 2)
+    assert len(titles(find(http, "learning"))) == (1 if slow.database.is_sqlite else 2)
+
+
+def test_a_search_waits_a_moment_for_another_that_waits_for_the_database(
+    slow: Hub, volta: Volunteer, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_index, "PATIENCE", 0.01)
+    volta.explore(learning_rate=0.2, metric=0.8)
+
+    with slow.text_writer._turn:
+        meanwhile = titles(find(http, "learning"))
+
+    assert len(meanwhile) == (0 if slow.database.is_sqlite else 1)
+    assert len(titles(find(http, "learning"))) == 1
