@@ -16,6 +16,8 @@ from hub.tables import EventRow, GoalRow
 log = logging.getLogger(__name__)
 REST = 4.0
 """A turn is followed by a rest of so many times as long as it took."""
+TRIES = 2
+"""Fits of a goal that an operator's action may spoil."""
 
 
 @dataclass
@@ -34,15 +36,25 @@ class Believer(Background):
         """Refit what has new runs; returns the goals that were refitted."""
         due = self._due()
         for goal, seq in due.items():
-            with self.database.read() as session:
-                as_of = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar_one()
-                fitted = scores.believe(session, session.get_one(GoalRow, goal))
-            with self.database.work() as work:
-                if trees.operators_acted(work.session, as_of):
-                    continue  # it may know of runs that count no more, and stays due
-                scores.write(work, work.session.get_one(GoalRow, goal), fitted, as_of=as_of)
+            self._fit(goal)
             self._fitted[goal] = seq
         return list(due)
+
+    def _fit(self, slug: str) -> None:
+        """Fit a goal while others write, or at last while nobody does.
+
+        What operators did meanwhile may have taken runs out that the fit has heard.
+        """
+        for _ in range(TRIES):
+            with self.database.read() as session:
+                as_of = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar_one()
+                fitted = scores.believe(session, session.get_one(GoalRow, slug))
+            with self.database.work() as work:
+                if not trees.operators_acted(work.session, slug, as_of):
+                    scores.write(work, work.session.get_one(GoalRow, slug), fitted, as_of=as_of)
+                    return
+        with self.database.work() as work:
+            scores.refit(work, work.session.get_one(GoalRow, slug))
 
     def pause(self, took: float) -> float:
         """Seconds until the next turn: on huge goals most of the processor is left to requests."""

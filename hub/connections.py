@@ -4,7 +4,7 @@ The pool's ways there and back take a fifteenth of a submit, and a file's connec
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, LifoQueue
 
@@ -38,7 +38,6 @@ class Kept:
 
     def __init__(self, engine: sa.Engine, at_most: int) -> None:
         self._engine = engine
-        self._at_most = at_most
         self._closed = False
         self._idle: LifoQueue[sa.Connection | None] = LifoQueue()
         for _ in range(at_most):
@@ -62,13 +61,13 @@ class Kept:
     def close(self) -> None:
         """Close those that nobody uses, and every other when it comes back."""
         self._closed = True
-        for _ in range(self._at_most):
-            try:
-                connection = self._idle.get_nowait()
-            except Empty:
-                return
-            if connection is not None:
-                connection.close()
+        idle = []
+        with suppress(Empty):
+            while True:
+                idle.append(self._idle.get_nowait())
+        for each in idle:
+            if each is not None:
+                each.close()
             self._idle.put(None)
 
     def _for_the_next(self, connection: sa.Connection | None) -> sa.Connection | None:
@@ -78,7 +77,7 @@ class Kept:
             connection.rollback()
         except sa.exc.SQLAlchemyError:
             connection.invalidate()
-        if self._closed or connection.invalidated:
+        if self._closed or connection.closed or connection.invalidated:
             connection.close()
             return None
         return connection

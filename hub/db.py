@@ -103,8 +103,8 @@ class Work:
     def apart(self) -> Iterator[None]:
         """Undo what is done within if it fails, and nothing else; what a refusal keeps is kept."""
         before, seq = (len(self.announced), len(self.after_commit)), self._seq
-        self.flush()
         hot.begun(self.connection)
+        self.flush()
         hot.say(self.connection, "SAVEPOINT apart")
         try:
             yield
@@ -225,6 +225,7 @@ class Database:
             yield work
 
     def _commit(self, work: Work) -> None:
+        hot.begun(work.connection)
         work.flush()
         hot.begun(work.connection)
         self._die_at("before_commit", work.announced)

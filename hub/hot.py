@@ -139,10 +139,15 @@ def say(connection: sa.Connection, text: str) -> None:
 def begun(connection: sa.Connection) -> None:
     """See that the transaction is still there: past SQLAlchemy, each statement would be its own.
 
+    SQLite ends one by itself where it has no room, no memory or cannot read, and SQLAlchemy does
+    not hear of it.
+
     Raises:
         PendingRollbackError: something broke it, such as a row that the session could not write.
     """
-    if not connection.in_transaction():
+    # Only SQLite's driver says it this way; PostgreSQL refuses whatever follows a failure.
+    there = connection.in_transaction() and getattr(_driver(connection), "in_transaction", True)
+    if not there:
         raise sa.exc.PendingRollbackError("This transaction was rolled back.")
 
 

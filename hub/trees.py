@@ -50,10 +50,11 @@ def newest(session: Session, goal: str) -> int:
     return max(session.execute(query).scalar() or 0 for query in newest_of)
 
 
-def operators_acted(session: Session, since: int) -> bool:
-    """Whether there was an action after an event, which may concern any goal."""
+def operators_acted(session: Session, goal: str, since: int) -> bool:
+    """Whether there was an action after an event that may concern a goal."""
+    here = sa.or_(col(EventRow.goal) == goal, col(EventRow.goal).is_(None))
     acts = sa.select(col(EventRow.seq)).where(
-        col(EventRow.type) == "operator.acted", col(EventRow.seq) > since
+        col(EventRow.type) == "operator.acted", col(EventRow.seq) > since, here
     )
     return session.execute(acts.limit(1)).first() is not None
 
@@ -95,7 +96,7 @@ def tree(session: Session, goal: GoalRow, after: int = 0) -> bytes:
 
 def _up_to_date(session: Session, goal: GoalRow, told: Told) -> Columns:
     """The columns with what has changed since; read anew where rows may have left."""
-    if operators_acted(session, told.seq):
+    if operators_acted(session, goal.slug, told.seq):
         return _read(session, goal)
     return _merged(told.columns, _read(session, goal, told.seq)) or _read(session, goal)
 

@@ -1,6 +1,7 @@
 """SQLite's connections are kept from one transaction to the next, and only while they are fit."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_a_database_that_cannot_be_opened_costs_no_place(tmp_path: Path) -> None
     for _ in range(2):
         with pytest.raises(sa.exc.OperationalError), kept.begun():
             pass
+
+
+def test_at_the_end_every_idle_one_is_closed(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/some.sqlite3", pool_size=3)
+    kept = Kept(engine, at_most=3)
+    with ExitStack() as stack:
+        every = [stack.enter_context(kept.begun()) for _ in range(3)]
+
+    kept.close()
+
+    assert [each.closed for each in every] == [True, True, True]
 
 
 def test_after_the_end_each_is_closed_when_it_comes_back(engine: sa.Engine) -> None:

@@ -58,15 +58,14 @@ def test_on_a_large_goal_the_reading_shows_at_once_and_the_belief_a_moment_later
     assert settled.delta < 0
 
 
-def while_fitting(hub: Hub, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]) -> None:
-    """Let something happen once between the background's reading and its writing."""
-    meanwhile = iter([then])
+def while_fitting(hub: Hub, monkeypatch: pytest.MonkeyPatch, *then: Callable[[], object]) -> None:
+    """Let things happen between the background's reading and its writing, one each time."""
+    meanwhile = iter(then)
     believe = scores.believe
 
     def slow(session: Session, goal: GoalRow) -> scores.Fitted:
         fitted = believe(session, goal)
-        for each in meanwhile:
-            each()
+        next(meanwhile, lambda: None)()
         return fitted
 
     monkeypatch.setattr(scores, "believe", slow)
@@ -100,6 +99,20 @@ def test_what_operators_take_back_while_a_large_goal_is_fitted_stays_taken_back(
 
     assert {row[0] for row in believed(hub)} == {None}
     hub.believer.turn()
+    assert believed(hub) == fitted_anew(hub)
+
+
+def test_operators_who_act_all_the_time_keep_no_large_goal_from_being_fitted(
+    hub: Hub, http: TestClient, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grace = Curator.of(hub, http)
+    volta.explore(learning_rate=0.2, metric=0.8)
+    grown(hub)
+    volta.explore(learning_rate=0.3, metric=0.7)
+    notices = [lambda: grace.acts("notice.write", text="soon")] * 2
+
+    while_fitting(hub, monkeypatch, *notices)
+
     assert believed(hub) == fitted_anew(hub)
 
 

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from hub import search_index
+from hub import hot, search_index
 from hub.core import Hub
+from hub.db import Database
 from hub.errors import StorageFull
 from tests.builders import Clock, an_id
 from tests.hub.forest import grow
@@ -216,3 +218,25 @@ def test_a_search_waits_a_moment_for_another_that_waits_for_the_database(
 
     assert len(meanwhile) == (0 if slow.database.is_sqlite else 1)
     assert len(titles(find(http, "learning"))) == 1
+
+
+def test_what_comes_while_a_hub_opens_is_no_reason_to_index_all_anew(
+    slow: Hub, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not slow.database.is_sqlite:
+        pytest.skip("PostgreSQL keeps its index itself")
+    follow, plain, said = search_index._follow, hot.say, list[str]()
+
+    def followed(database: Database) -> None:
+        follow(database)
+        volta.explore(learning_rate=0.2, metric=0.8)
+
+    def say(connection: sa.Connection, text: str) -> None:
+        said.append(text)
+        plain(connection, text)
+
+    monkeypatch.setattr(search_index, "_follow", followed)
+    monkeypatch.setattr(hot, "say", say)
+    search_index.install(slow.database)
+
+    assert not [text for text in said if text.startswith("DELETE")]

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlmodel import col, select
 
 from benchmarks.hub.world import leased
-from hub import proposals
+from hub import hot, proposals
 from hub.agents import Speaker
 from hub.api.quick import Road
 from hub.core import Hub
@@ -218,6 +218,37 @@ def test_a_row_that_cannot_be_written_breaks_the_transaction_for_all_and_keeps_n
         raise AssertionError("an agent was written twice")
 
     found = hub.database.apply_all([first, twice, last])
+
+    assert [type(each).__name__ for each in found] == ["Busy"] * 3
+    assert _titles(hub) == []
+    again = hub.database.apply_all([first, last])
+    assert [type(each).__name__ for each in again] == ["Registered"] * 2
+
+
+@pytest.mark.parametrize("past_the_session", [True, False])
+def test_a_database_without_room_that_ends_the_transaction_itself_ends_it_for_all(
+    hub: Hub, volta: Volunteer, past_the_session: bool
+) -> None:
+    if not hub.database.is_sqlite:
+        pytest.skip("PostgreSQL ends no transaction by itself")
+    (first, last), _ = _rules(hub, [0.2, 0.3])
+
+    def large(work: Work) -> Registered:
+        raw = work.connection.connection.driver_connection
+        assert raw is not None
+        pages = raw.execute("PRAGMA page_count").fetchone()[0]
+        raw.execute(f"PRAGMA max_page_count = {pages + 2}")
+        try:
+            text = "INSERT INTO waiting_blobs VALUES ('large', zeroblob(1000000))"
+            if past_the_session:
+                hot.say(work.connection, text)
+            else:
+                work.session.execute(sa.text(text))
+        finally:
+            raw.execute("PRAGMA max_page_count = 1000000")
+        raise AssertionError("there was room")
+
+    found = hub.database.apply_all([first, large, last])
 
     assert [type(each).__name__ for each in found] == ["Busy"] * 3
     assert _titles(hub) == []
