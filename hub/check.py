@@ -72,6 +72,9 @@ def repair(hub: Hub) -> Report:
     for slug in sorted({each.where.split(" ")[0] for each in report.findings if _in_git(each)}):
         kept = recreate(hub, slug)
         report.mended.append(f"{slug}: repository made again from the database{kept}")
+    for slug in sorted({each.where for each in report.findings if each.code == "git_settings"}):
+        hub.git.configure(slug)
+        report.mended.append(f"{slug}: settings of its repository set again")
     with hub.database.work() as work:
         report.mended += [str(each) for each in counters.mend(work)]
         report.mended += _rehashed(work)
@@ -142,6 +145,9 @@ def _check_goal(session: Session, git: GitStore, goal: GoalRow, report: Report) 
         time.sleep(LATE_SECONDS)
         git.forget()
         report.findings += [each for made in late for each in _of_commit(git, goal.slug, made)]
+    if git.path(goal.slug).exists() and (unset := git.unset(goal.slug)):
+        sentence = f"Its repository lacks {', '.join(unset)}; `--repair` sets them."
+        report.findings.append(Finding("git_settings", goal.slug, sentence))
     report.findings += [
         Finding("ref_wrong", f"{goal.slug} {name}", "This ref points at no experiment.")
         for name in refs.strays(session, git, goal)

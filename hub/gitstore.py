@@ -23,6 +23,17 @@ log = logging.getLogger(__name__)
 COMMITTER = "AgentHub"
 COMMITTER_EMAIL = "hub@agenthub.invalid"
 NEVER_CHANGED = 0o444
+SETTINGS = {
+    "core.bare": "true",
+    "gc.auto": "0",
+    "gc.pruneExpire": "never",
+    "uploadpack.allowAnySHA1InWant": "true",
+    "uploadpack.allowFilter": "true",
+    "transfer.hideRefs": "refs/experiments",
+    "core.hooksPath": "/dev/null",
+    "receive.denyAll": "true",
+}
+"""Nothing is pruned, any experiment can be fetched, and nothing can be pushed."""
 PACKED = 4
 """So many commits at once are worth a pack, which says only once what they share."""
 MOST_TREES = 64
@@ -65,17 +76,24 @@ class GitStore:
         """Make the goal's repository if it is not there; nothing in it is ever pruned."""
         if (self.path(goal) / "HEAD").exists():
             return
-        repo = pygit2.init_repository(str(self.path(goal)), bare=True, initial_head="champion")
-        for key, value in {
-            "gc.auto": "0",
-            "gc.pruneExpire": "never",
-            "uploadpack.allowAnySHA1InWant": "true",
-            "uploadpack.allowFilter": "true",
-            "transfer.hideRefs": "refs/experiments",
-            "core.hooksPath": "/dev/null",
-            "receive.denyAll": "true",
-        }.items():
-            repo.config[key] = value
+        pygit2.init_repository(str(self.path(goal)), bare=True, initial_head="champion")
+        self.configure(goal)
+
+    def configure(self, goal: str) -> None:
+        """Set what git has to know of the goal's repository."""
+        config = pygit2.Config(str(self.path(goal) / "config"))
+        for key, value in SETTINGS.items():
+            config[key] = value
+
+    def unset(self, goal: str) -> list[str]:
+        """The settings that are not as `configure` sets them."""
+        try:
+            config = pygit2.Config(str(self.path(goal) / "config"))
+            return [
+                key for key, value in SETTINGS.items() if key not in config or config[key] != value
+            ]
+        except (OSError, pygit2.GitError):
+            return list(SETTINGS)
 
     def write(self, goal: str, objects: Sequence[GitObject]) -> None:
         """Write objects now; no ref moves, an orphan is harmless.

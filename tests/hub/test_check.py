@@ -166,6 +166,26 @@ def test_damaged_refs_are_found_and_made_again(
     assert git(hub, "symbolic-ref", "HEAD") == "refs/heads/champion\n"
 
 
+@pytest.mark.parametrize("left", [None, "[core]\n\tbare = true\n[receive]\n\tdenyAll = false\n"])
+def test_settings_that_a_repository_lost_are_found_and_set_again(
+    hub: Hub, volta: Volunteer, left: str | None
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    hub.git.settle()
+    config = hub.git.path("toy") / "config"
+    config.unlink()
+    if left is not None:
+        config.write_text(left)
+
+    found, mended = check.check(hub), check.repair(hub)
+
+    assert codes(found) == {"git_settings"}
+    assert "receive.denyAll" in found.findings[0].sentence
+    assert mended.findings == []
+    assert git(hub, "config", "--bool", "receive.denyAll") == "true\n"
+    assert git(hub, "config", "--bool", "core.bare") == "true\n"
+
+
 def test_a_blob_that_cannot_be_read_back_is_found(hub: Hub, volta: Volunteer) -> None:
     volta.explore(learning_rate=0.2, metric=0.8)
     assert hub.blob_writer.turn()
