@@ -43,6 +43,12 @@ class FileTaken(HubError):
     code, status = "file_taken", 409
 
 
+class OddName(HubError):
+    """SQLite takes only names in UTF-8; choose another folder."""
+
+    code, status = "odd_name", 422
+
+
 class AlreadyThere(HubError):
     """A hub is there already; restore into an empty data folder."""
 
@@ -57,6 +63,7 @@ def backup(hub: Hub, file: Path) -> dict[str, Any]:
 
     Raises:
         FileTaken: the file is there and is no backup.
+        OddName: its path is not UTF-8.
     """
     _refuse_others(file)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -163,6 +170,10 @@ def _settle(path: Path) -> None:
 
 def _refuse_others(file: Path) -> None:
     """A backup may take the last one's place, and nothing else's."""
+    try:
+        str(file.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise OddName from error
     if not file.exists():
         return
     if not file.is_file() or (file.stat().st_size and not tarfile.is_tarfile(file)):

@@ -212,3 +212,13 @@ def test_the_commands_of_the_manual_back_up_restore_and_move_a_hub(
 
     assert [(each.exit_code, each.stderr) for each in said] == [(0, "")] * 4
     assert "Restored 2 experiments and 4 blobs" in said[1].output
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused(hub: Hub, tmp_path: Path) -> None:
+    folder = tmp_path / "odd\udcff"
+    folder.mkdir()
+
+    with pytest.raises(backup.OddName):
+        backup.backup(hub, folder / "hub.tar")
+
+    assert list(folder.iterdir()) == []
