@@ -56,7 +56,11 @@ class Kept:
             connection.begin()
             yield connection
         finally:
-            self._idle.put(self._for_the_next(connection))
+            left = None
+            try:
+                left = self._for_the_next(connection)
+            finally:
+                self._idle.put(left)  # whatever happens: a place that is lost is lost for ever
 
     def close(self) -> None:
         """Close those that nobody uses, and every other when it comes back."""

@@ -77,6 +77,24 @@ def test_a_database_that_cannot_be_opened_costs_no_place(tmp_path: Path) -> None
             pass
 
 
+def test_no_trouble_on_the_way_back_costs_a_place(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WAIT_SECONDS", 0.01)
+    kept = Kept(engine, at_most=1)
+
+    with pytest.raises(MemoryError), kept.begun() as connection:
+        monkeypatch.setattr(connection, "rollback", _no_memory)
+
+    connection.invalidate()
+    connection.close()
+    assert notes(kept) == []
+
+
+def _no_memory() -> None:
+    raise MemoryError
+
+
 def test_at_the_end_every_idle_one_is_closed(tmp_path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path}/some.sqlite3", pool_size=3)
     kept = Kept(engine, at_most=3)
