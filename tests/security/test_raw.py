@@ -177,7 +177,8 @@ def test_forty_hostile_requests_are_refused_and_leave_no_trace(serving: HubProce
     log = serving.log.read_text()
     assert '"path": "/v1/ops/actions"' in log
     assert not tokens.PATTERN.search(log) and "Traceback" not in log
-    assert agent.rpartition("_")[2] not in log and operator.rpartition("_")[2] not in log
+    # A secret may hold underscores of its own: what follows the last one may be a single letter.
+    assert agent[-43:] not in log and operator[-43:] not in log
 
 
 def test_hostile_sockets_are_refused_and_leave_neither_token_nor_traceback_in_the_log(
