@@ -80,7 +80,7 @@ def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
         elif node not in evidence.owners:
             verdicts.append(unmeasured)
         else:
-            seen = len(evidence.owners.get(node, ()))
+            seen = len(evidence.owners[node])
             nearest = next(iter(references[node]), None)
             verdicts.append(_untested(snapshot, belief, node, nearest, seen))
     return verdicts
