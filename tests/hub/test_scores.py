@@ -58,6 +58,13 @@ def test_on_a_large_goal_the_reading_shows_at_once_and_the_belief_a_moment_later
     assert settled.delta < 0
 
 
+def due(hub: Hub, volta: Volunteer) -> None:
+    """Give a large goal a result that waits for the background."""
+    volta.explore(learning_rate=0.2, metric=0.8)
+    grown(hub)
+    volta.explore(learning_rate=0.3, metric=0.7)
+
+
 def while_fitting(hub: Hub, monkeypatch: pytest.MonkeyPatch, *then: Callable[[], object]) -> None:
     """Let things happen between the background's reading and its writing, one each time."""
     meanwhile = iter(then)
@@ -75,9 +82,7 @@ def while_fitting(hub: Hub, monkeypatch: pytest.MonkeyPatch, *then: Callable[[],
 def test_a_result_that_comes_while_a_large_goal_is_fitted_keeps_its_claim(
     hub: Hub, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    volta.explore(learning_rate=0.2, metric=0.8)
-    grown(hub)
-    volta.explore(learning_rate=0.3, metric=0.7)
+    due(hub, volta)
 
     while_fitting(hub, monkeypatch, lambda: volta.explore(learning_rate=0.4, metric=0.6))
 
@@ -91,9 +96,7 @@ def test_what_operators_take_back_while_a_large_goal_is_fitted_stays_taken_back(
     hub: Hub, http: TestClient, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grace = Curator.of(hub, http)
-    volta.explore(learning_rate=0.2, metric=0.8)
-    grown(hub)
-    volta.explore(learning_rate=0.3, metric=0.7)
+    due(hub, volta)
 
     while_fitting(hub, monkeypatch, lambda: grace.acts("owner.ban", owner="ada"))
 
@@ -106,9 +109,7 @@ def test_operators_who_act_all_the_time_keep_no_large_goal_from_being_fitted(
     hub: Hub, http: TestClient, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grace = Curator.of(hub, http)
-    volta.explore(learning_rate=0.2, metric=0.8)
-    grown(hub)
-    volta.explore(learning_rate=0.3, metric=0.7)
+    due(hub, volta)
     notices = [lambda: grace.acts("notice.write", text="soon")] * 2
 
     while_fitting(hub, monkeypatch, *notices)
