@@ -23,8 +23,15 @@ if [ -d .venv ] && ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     rm -rf .venv
 fi
 [ -d .venv ] || quietly "Making .venv with $("$python" --version)" "$python" -m venv .venv
+# The pip that comes with Python may be years old, and take twice as long to choose versions; without
+# an index to ask, it has to do.
+.venv/bin/pip install -qq -U pip 2>/dev/null || true
 # -qq: what pip warns about is for people who maintain an index; errors still show.
 quietly "Installing AgentHub with its $extra tools (a few minutes the first time)" \
-    .venv/bin/pip install -qq -e ".[$extra]"
+    .venv/bin/pip install -qq --no-compile -e ".[$extra]"
+# Most of torch is never imported, so pip need not compile it; what is imported has to be compiled
+# before a sandbox does it, which could not keep it.
+quietly "Loading all of it once" env PYTHONDONTWRITEBYTECODE= .venv/bin/python -c "
+import hub.app, hub.cli.root, agent_client.cli, torch._dynamo, tiktoken, safetensors.torch"
 touch ".venv/.$extra"
 if [ "$extra" = dev ]; then touch .venv/.train; fi

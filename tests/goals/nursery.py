@@ -15,7 +15,7 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import IO, Any
 
-PRELOADED = ["numpy", "torch", "tiktoken", "safetensors.torch", __name__]
+PRELOADED = ["numpy", "torch", "torch._dynamo", "tiktoken", "safetensors.torch", __name__]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ same module. Python itself starts a hub from another checkout, and the hubs of `
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -23,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-IMPORTED = ("hub.cli", "hub.app", "tests.builders", "agent_client.hub_api", "httpx")
+IMPORTED = ("hub.cli.root", "hub.app", "tests.builders", "agent_client.hub_api", "httpx")
 ROOT = Path(__file__).parents[2]
 WORD = struct.Struct("i")
 
@@ -164,6 +165,8 @@ def _settle(said: dict[str, Any], *files: int) -> list[str]:
 def _main() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # or each child's collector would copy all of it by looking at it
     argv = _serve(socket.socket(fileno=int(sys.argv[1])))
     if argv is not None:
         sys.argv = argv
