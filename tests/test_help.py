@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,3 +47,14 @@ def test_an_option_says_what_it_is_for(path: str) -> None:
     ]
 
     assert untold == []
+
+
+def test_a_command_that_serves_nothing_loads_no_web_application() -> None:
+    loaded = "import sys, hub.cli.root; print(*sys.modules)"
+
+    said = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert "hub.operators" in said
+    assert "fastapi" not in said

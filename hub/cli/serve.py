@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub import logs, server
+from hub import logs
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption
 from hub.core import open_hub
 from hub.errors import HubError
@@ -39,6 +39,9 @@ def serve(
         data=data, database_url=database_url, host=host, port=port, log_json=log_json
     )
     logs.configure(settings.log_json)
+    # Here, because the web application is half of what all other commands would load.
+    from hub import server
+
     with _listen(host, port) as listening:
         hub = open_hub(settings)
         address = listening.getsockname()
