@@ -14,7 +14,7 @@ from tests.goals import nursery
 
 PREPARE = {"CONTEXT": "64", "VOCAB": "512", "TRAIN_STORIES": "900", "VAL_STORIES": "60"}
 TRAIN = {"DEPTH": "2", "WIDTH": "32", "BATCH_ROWS": "8", "HEAD_LEARNING_RATE": "0.008"}
-BUDGET = "tokens=60000"
+BUDGET = "tokens=30000"
 
 
 @dataclass(frozen=True)
