@@ -73,7 +73,9 @@ def _clear(writing: sa.Connection) -> None:
 
 def _copy_table(reading: sa.Connection, writing: sa.Connection, table: sa.Table) -> int:
     count = 0
-    query = sa.select(table).order_by(*table.primary_key)
+    # Oldest first, as they came: SQLite's full text knows the newest by where it is.
+    age = [column for column in table.c if column.name == "created_at"]
+    query = sa.select(table).order_by(*age, *table.primary_key)
     found = reading.execute(query, execution_options={"yield_per": ROWS})
     for part in found.mappings().partitions(ROWS):
         writing.execute(sa.insert(table), [dict(row) for row in part])

@@ -12,13 +12,15 @@ from fastapi.testclient import TestClient
 from sqlmodel import SQLModel, col, select
 from typer.testing import CliRunner
 
-from hub import backup, check, copying, goals
+from hub import backup, check, copying, goals, search, search_index
 from hub.app import create_app
 from hub.cli.root import app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
 from hub.db import Database
 from hub.schema import NewerSchema, alembic_config, migrate
+from hub.search_index import TextWriter
+from hub.search_query import Query
 from hub.settings import Settings
 from hub.tables import ExperimentRow, PostRow
 from tests.builders import FILES, Clock, a_report, a_spec, an_id
@@ -148,6 +150,25 @@ def test_a_hub_moves_from_sqlite_to_postgres_and_works_there(
     with new.database.read() as session:
         numbers = session.exec(select(PostRow.seq).order_by(col(PostRow.seq))).all()
     assert len(numbers) == len(set(numbers)) > counts["posts"]
+
+
+def test_the_newest_of_a_copy_are_found_first(
+    hub: Hub, clock: Clock, volta: Volunteer, tmp_path: Path
+) -> None:
+    for n in range(8):
+        clock.forward(60)
+        volta.explore(0.2 + n / 100, 0.8)
+    there = Database(f"sqlite:///{tmp_path / 'copy.sqlite3'}", clock, pool=2)
+
+    copying.copy(hub.database, there)
+
+    search_index.install(there)
+    TextWriter(there).follow()
+    with there.read() as session:
+        chosen = search.newest(session, Query(("rate",)), 3)
+        found = session.exec(select(ExperimentRow.number).where(chosen)).all()
+    assert sorted(found) == [6, 7, 8]
+    there.dispose()
 
 
 def test_a_database_with_rows_takes_no_copy(hub: Hub, tmp_path: Path) -> None:
