@@ -1,4 +1,4 @@
-"""Renewals are looked up many at once: ten thousand agents cost the hub five look-ups a second.
+"""Renewals are looked up many at once: ten thousand agents cost the hub two look-ups a second.
 
 Nothing is remembered between two look-ups, so a token revoked or a lease lost by now is refused by
 now; see ADR 0023.
@@ -26,8 +26,8 @@ from hub.work import Held, Terms
 from protocol.base import Time
 from protocol.work import Progress, Renewal
 
-PAUSE = 0.2
-"""Seconds between look-ups: at 333 renewals a second, sixty-seven share one."""
+PAUSE = 0.5
+"""Seconds between look-ups: at 333 renewals a second, a hundred and sixty-seven share one."""
 
 
 @dataclass(frozen=True)
