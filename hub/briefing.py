@@ -39,7 +39,7 @@ def brief(session: Session, goal: GoalRow, order: OrderRow) -> str:
 
 
 def _lineage(session: Session, row: ExperimentRow) -> list[Line]:
-    return [_line(each) for each in experiments.lineage(session, row, ANCESTORS)]
+    return [_line(each) for each in experiments.lineage(session, row.sha, ANCESTORS)]
 
 
 def _siblings(session: Session, parent: ExperimentRow) -> list[Line]:

@@ -3,9 +3,10 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from itertools import repeat
-from typing import Any, NamedTuple, Protocol, cast
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import orjson
@@ -14,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from hub.db import Work
 from hub.errors import Ambiguous, BodyChanged, HubError, NotFound
+from hub.hot import HotQuery
 from hub.tables import ExperimentRow, GoalRow
 from protocol.events import Conflict
 from protocol.experiments import Experiment, Spread, Standing
@@ -122,7 +124,8 @@ def views(rows: Sequence[ExperimentRow]) -> list[Experiment]:
     return [view(row) for row in rows]
 
 
-class Step(NamedTuple):
+@dataclass(slots=True)
+class Step:
     """One step of a lineage: the columns of `protocol.experiments.Ancestor`, and no more.
 
     A thousand whole rows cost ten times as much to make as to find.
@@ -144,31 +147,39 @@ class Step(NamedTuple):
     n_runs: int
 
 
-def _lineage_query() -> sa.Select[tuple[object, ...]]:
+def _lineage_query(known: Any) -> HotQuery[Step]:
+    """By `known` a row of the line is found again."""
     made = sa.inspect(ExperimentRow).local_table.c
-    first = sa.select(made.sha, made.parent, sa.literal(0).label("up"))
+    first = sa.select(known.label("known"), made.parent, sa.literal(0).label("up"))
     start = first.where(made.sha == sa.bindparam("leaf")).cte("line", recursive=True)
-    above = sa.select(made.sha, made.parent, start.c.up + 1)
+    above = sa.select(known, made.parent, start.c.up + 1)
     above = above.join(start, made.sha == start.c.parent)
     line = start.union_all(above.where(start.c.up < sa.bindparam("most", type_=sa.Integer)))
-    steps = sa.select(*[made[name] for name in Step._fields])
-    return steps.join(line, made.sha == line.c.sha).order_by(line.c.up)
+    steps = sa.select(*[made[each.name] for each in fields(Step)])
+    return HotQuery(steps.join(line, known == line.c.known), Step)
 
 
-# Of the table and built once: entities, and building it anew, cost as much as the database does.
-_LINEAGE = _lineage_query()
+_LINEAGES = {
+    "sqlite": _lineage_query(sa.literal_column("experiments.rowid", sa.Integer)),
+    "postgresql": _lineage_query(sa.inspect(ExperimentRow).local_table.c.id),
+}
 
 
-def lineage(session: Session, row: ExperimentRow, limit: int = 10_000) -> list[Step]:
-    """From the experiment up to the root by first parents, itself first, in one query."""
-    found = session.execute(_LINEAGE, {"leaf": row.sha, "most": limit}).all()
-    return cast("list[Step]", found)  # rows have the same names; making a thousand steps takes time
+def lineage(session: Session, sha: str, limit: int = 10_000) -> list[Step]:
+    """From an experiment up to the root by first parents, itself first, in one query.
+
+    Nothing if there is no such experiment.
+    """
+    session.flush()
+    connection = session.connection()
+    steps = _LINEAGES[connection.dialect.name].all(connection, leaf=sha, most=limit)
+    # A parent was there first; nearly sorted as they come, they cost the database more to sort.
+    return sorted(steps, key=attrgetter("number"), reverse=True)
 
 
 def lineage_json(steps: Sequence[Step]) -> bytes:
     """A lineage as its wire model's JSON."""
-    found = list(map(dict, map(zip, repeat(Step._fields), steps)))
-    return orjson.dumps({"experiments": found, "next_cursor": None, "seq": 0})
+    return orjson.dumps({"experiments": steps, "next_cursor": None, "seq": 0})
 
 
 def children(

@@ -24,7 +24,7 @@ class _Compiled:
     binds: Sequence[tuple[str, Process | None]]
     selected: Sequence[Any]
     dialect: Any
-    _results: Sequence[Process | None] | None = None
+    _results: Sequence[tuple[int, Process]] | None = None
 
     @property
     def errors(self) -> type[Exception]:
@@ -47,20 +47,17 @@ class _Compiled:
         if self._results is None:
             # What is to be done depends on the type that the database answers with.
             kinds = [
-                (each.type, said[1])
+                each.type.dialect_impl(self.dialect).result_processor(self.dialect, said[1])
                 for each, said in zip(self.selected, cursor.description, strict=True)
             ]
-            self._results = [
-                kind.dialect_impl(self.dialect).result_processor(self.dialect, answered)
-                for kind, answered in kinds
-            ]
-        return [
-            [
-                value if process is None else process(value)
-                for process, value in zip(self._results, row, strict=True)
-            ]
-            for row in found
-        ]
+            self._results = [(place, kind) for place, kind in enumerate(kinds) if kind is not None]
+        if not self._results:
+            return list(found)
+        rows = [list(row) for row in found]
+        for place, process in self._results:
+            for row in rows:
+                row[place] = process(row[place])
+        return [*rows]
 
 
 class Hot:
@@ -112,7 +109,7 @@ class Hot:
 
 
 class HotQuery(Hot, Generic[Row]):
-    """A select whose rows come as a named tuple."""
+    """A select whose rows come as named tuples or as instances of a dataclass."""
 
     def __init__(self, statement: Any, row: type[Row]) -> None:
         super().__init__(statement)
@@ -120,11 +117,11 @@ class HotQuery(Hot, Generic[Row]):
 
     def first(self, connection: sa.Connection, **said: Any) -> Row | None:
         """The first row, or None."""
-        return next((self._row._make(row) for row in self._ask(connection, said, most=1)), None)
+        return next((self._row(*row) for row in self._ask(connection, said, most=1)), None)
 
     def all(self, connection: sa.Connection, **said: Any) -> list[Row]:
         """Every row."""
-        return [self._row._make(row) for row in self._ask(connection, said)]
+        return [self._row(*row) for row in self._ask(connection, said)]
 
 
 def say(connection: sa.Connection, text: str) -> None:

@@ -67,7 +67,9 @@ def show(sha: str, session: Read, goal: str | None = None) -> Experiment:
 @router.get("/{sha}/lineage", response_model=Lineage, responses=refusals(NotFound))
 def lineage(sha: str, session: Read, limit: Limit = 1000) -> Response:
     """The experiment and its first parents up to the baseline."""
-    steps = experiments.lineage(session, experiments.find(session, sha), limit)
+    steps = experiments.lineage(session, sha, limit)
+    if not steps:  # a short sha, most likely
+        steps = experiments.lineage(session, experiments.find(session, sha).sha, limit)
     return Response(experiments.lineage_json(steps), media_type="application/json")
 
 

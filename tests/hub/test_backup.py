@@ -165,7 +165,7 @@ def test_the_newest_of_a_copy_are_found_first(
     search_index.install(there)
     TextWriter(there).follow()
     with there.read() as session:
-        chosen = search.newest(session, Query(("rate",)), 3)
+        chosen = search.newest(session, Query(["rate"]), 3)
         found = session.exec(select(ExperimentRow.number).where(chosen)).all()
     assert sorted(found) == [6, 7, 8]
     there.dispose()
