@@ -29,9 +29,6 @@ fi
 # -qq: what pip warns about is for people who maintain an index; errors still show.
 quietly "Installing AgentHub with its $extra tools (a few minutes the first time)" \
     .venv/bin/pip install -qq --no-compile -e ".[$extra]"
-# Most of torch is never imported, so pip need not compile it; what is imported has to be compiled
-# before a sandbox does it, which could not keep it.
-quietly "Loading all of it once" env PYTHONDONTWRITEBYTECODE= .venv/bin/python -c "
-import hub.app, hub.cli.root, agent_client.cli, torch._dynamo, tiktoken, safetensors.torch"
+quietly "Loading all of it once" env PYTHONDONTWRITEBYTECODE= .venv/bin/python -m scripts.warm
 touch ".venv/.$extra"
 if [ "$extra" = dev ]; then touch .venv/.train; fi
