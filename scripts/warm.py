@@ -7,9 +7,9 @@ compiled before a sandbox does it at every run, which can keep nothing.
 import contextlib
 import importlib
 
-USED = ("hub.app", "hub.cli.root", "agent_client.cli", "tiktoken", "safetensors.torch")
-USED += ("torch._dynamo",)  # every optimizer of torch imports it
+OURS = ("hub.app", "hub.cli.root", "agent_client.cli")
+THEIRS = ("tiktoken", "safetensors.torch", "torch._dynamo")  # each optimizer of torch imports it
 
-for name in USED:
+for name in (*OURS, *THEIRS):
     with contextlib.suppress(ImportError):  # what runs will say it better
         importlib.import_module(name)
