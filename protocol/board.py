@@ -98,6 +98,7 @@ class Mentioned(Wire):
     """An experiment that posts name, with what is known of it now."""
 
     sha: str
+    goal: str
     number: int
     title: str
     status: Status
