@@ -14,8 +14,9 @@ export class Refused extends Error {
     super(message);
   }
 
-  get offline(): boolean {
-    return this.status === 0;
+  /** The hub, or the way to it, was down: the same question may be answered later. */
+  get away(): boolean {
+    return this.status === 0 || this.status >= 500;
   }
 }
 

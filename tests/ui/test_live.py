@@ -70,6 +70,41 @@ def test_a_killed_hub_shows_a_banner_and_is_caught_up_with_once_it_is_back(
     expect(page.get_by_text("Offline since")).to_have_count(0)
 
 
+def test_what_a_killed_hub_could_not_answer_comes_by_itself_once_it_is_back(
+    own_hub: ServedHub, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/g/tiny_gpt", at=own_hub.url)
+    page.get_by_role("link", name="Messages", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name="Messages")).to_be_visible()
+    own_hub.kill()
+    expect(page.get_by_text("Offline since")).to_be_visible(timeout=30_000)
+    page.go_back()
+    expect(page.get_by_text("The hub did not answer").first).to_be_visible()
+    messages = page.locator("section", has=page.get_by_role("heading", name="Messages"))
+    expect(messages).to_contain_text("The hub did not answer")
+
+    own_hub.start()
+
+    expect(page.get_by_role("heading", level=1, name="Tiny GPT")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("The hub did not answer")).to_have_count(0)
+    expect(messages).to_contain_text("Is depth worth it?")
+
+
+def test_a_page_whose_code_was_out_of_reach_comes_by_itself_once_the_hub_is_back(
+    own_hub: ServedHub, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/words", at=own_hub.url)
+    own_hub.kill()
+    expect(page.get_by_text("Offline since")).to_be_visible(timeout=30_000)
+    page.get_by_role("link", name="Messages", exact=True).click()
+    expect(page.get_by_text("This page could not be loaded")).to_be_visible()
+
+    own_hub.start()
+
+    heading = page.get_by_role("heading", level=1, name="Messages")
+    expect(heading).to_be_visible(timeout=60_000)
+
+
 def test_ten_tabs_are_all_live(own_hub: ServedHub, token: str, browser: Browser) -> None:
     context = browser.new_context()
     tabs = [context.new_page() for _ in range(10)]
