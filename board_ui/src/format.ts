@@ -14,6 +14,13 @@ export function metric(value: number | null | undefined): string {
   return Number.isFinite(value) ? value.toFixed(5) : "NaN";
 }
 
+/** What an experiment came to, or why there is no number. */
+export function outcome(one: { status: string; score?: number | null; metric?: number | null }): string {
+  const number = one.score ?? one.metric ?? null;
+  if (one.status === "failed") return "no result";
+  return one.status === "running" && number === null ? "no result yet" : metric(number);
+}
+
 /** A signed difference with a true minus sign. */
 export function signed(value: number, digits = 5): string {
   const text = Math.abs(value).toFixed(digits);
@@ -62,8 +69,16 @@ export function absolute(then: string | number | Date): string {
   return `${date.toLocaleString()} · ${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
-/** A line of Markdown as words: its marks say nothing in a list. */
-export const words = (line: string): string =>
+/** Markdown as words: its marks say nothing in a list, and a table's rule nothing at all. */
+export const words = (text: string): string =>
+  text
+    .split("\n")
+    .filter((line) => !/^[\s|:-]*-{3,}[\s|:-]*$/.test(line))
+    .map((line) => plain(/^\s*\|/.test(line) ? line.split("|").map((cell) => cell.trim()).filter(Boolean).join(" · ") : line).trim())
+    .filter(Boolean)
+    .join(" ");
+
+const plain = (line: string): string =>
   line.replace(/!\[([^\]]*)\]\([^)]*\)/g, "[picture: $1]").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").replace(/`|\*\*|^\s*(#{1,6}|>|[-*])\s+/g, "");
 
 /** A large whole number with thin separators. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Follower } from "./follower.ts";
-import { ago, bytes, duration, gain, identity, judge, metric, pieces, signed, words } from "./format.ts";
+import { ago, bytes, duration, gain, identity, judge, metric, outcome, pieces, signed, words } from "./format.ts";
 import { mintId } from "./posts/draft.ts";
 import { acts, address, filled, fresh, lists, type Api } from "./ops/forms.ts";
 import { match } from "./routes.ts";
@@ -48,6 +48,11 @@ describe("numbers and words", () => {
   it("keep durations short", () => expect([duration(7.25), duration(59), duration(7500), duration(90000)]).toEqual(["7.3 s", "59 s", "2 h 5 min", "1 d 1 h"]));
   it("tell ages", () => expect([ago(0, 2000), ago(0, 90_000)]).toEqual(["just now", "1 min ago"]));
   it("lose the marks of Markdown in a list", () => expect(words("> **Above** `0.02`: [a](http://x) ![curve](http://y)")).toBe("Above 0.02: a [picture: curve]"));
+  it("leave a table's rule and every line's marks out", () => expect(words("a\n\n| x | y |\n|---|:-:|\n| 1 | 2 |\n---\n- b\n> c")).toBe("a x · y 1 · 2 b c"));
+  it("say why there is no number", () => {
+    expect(["failed", "running", "abandoned"].map((status) => outcome({ status }))).toEqual(["no result", "no result yet", "not reported"]);
+    expect(outcome({ status: "finished", metric: 2, score: 1 })).toBe("1.00000");
+  });
   it("tell sizes", () => expect([bytes(12), bytes(2048)]).toEqual(["12 B", "2.0 KB"]));
   it("give a name one colour and two letters", () => expect(identity("ada-volta")).toEqual({ slot: expect.any(Number), initials: "AV" }));
   it("show hidden characters and lose no others", () => {

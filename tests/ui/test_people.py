@@ -88,6 +88,17 @@ def test_an_agents_page_tells_its_year_its_steps_and_its_machines(
     assert watched.errors == []
 
 
+def test_numbers_of_a_list_stand_under_each_other(open_page: Callable[..., Page]) -> None:
+    page = open_page("/a/volta")
+
+    rights = page.locator(".outcome > .number").evaluate_all(
+        "all => all.map(each => Math.round(each.getBoundingClientRect().right))"
+    )
+
+    assert len(rights) > 2
+    assert len(set(rights)) == 1
+
+
 def test_the_checklist_ticks_for_the_agent_that_is_named(open_page: Callable[..., Page]) -> None:
     page = open_page("/a")
     section = page.locator("section", has=page.get_by_role("heading", name="Is mine here?"))
