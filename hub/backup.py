@@ -180,16 +180,26 @@ def _refuse_others(file: Path) -> None:
         raise FileTaken(f"{file} is there already and is no backup; choose another file.")
 
 
-def _unpack(file: Path, folder: Path) -> None:
+def look(file: Path) -> None:
+    """Refuse what is no whole backup by its table of contents; raises BadBackup."""
     try:
         with tarfile.open(file) as tar:
-            tar.extractall(folder, filter="data")
-        manifest = json.loads((folder / MANIFEST).read_text())
-        whole = (folder / DATABASE).exists() and manifest["format"] == FORMAT
+            said = tar.extractfile(MANIFEST)
+            manifest = json.load(said) if said else {}
+            whole = DATABASE in tar.getnames() and manifest["format"] == FORMAT
     except (tarfile.TarError, EOFError, ValueError, LookupError, TypeError) as error:
         raise BadBackup from error
     if not whole:
         raise BadBackup
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    look(file)
+    try:
+        with tarfile.open(file) as tar:
+            tar.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise BadBackup from error
 
 
 @contextmanager

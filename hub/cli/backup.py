@@ -9,6 +9,7 @@ from hub import backup as backups
 from hub import copying
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.schema import open_database
+from hub.words import counted
 
 
 def backup(
@@ -19,7 +20,8 @@ def backup(
     """Write a backup while the hub works: database and blobs; git is made again from them."""
     with opened(data, database_url, begin=False) as hub:
         manifest = backups.backup(hub, file)
-    typer.echo(f"Wrote {file}: {file.stat().st_size:,} bytes, {manifest['blobs']} blobs.")
+    blobs = counted(manifest["blobs"], "blob")
+    typer.echo(f"Wrote {file}: {file.stat().st_size:,} bytes, {blobs}.")
 
 
 def restore(
@@ -28,11 +30,13 @@ def restore(
     database_url: DatabaseOption = None,
 ) -> None:
     """Fill an empty data folder (or an empty database) from a backup, and check it."""
+    backups.look(file)  # before an empty hub is made for it
     with opened(data, database_url) as hub:
         report = backups.restore(file, hub)
     for finding in report.findings:
         typer.echo(str(finding))
-    typer.echo(f"Restored {report.experiments} experiments and {report.blobs} blobs into {data}.")
+    restored = f"{counted(report.experiments, 'experiment')} and {counted(report.blobs, 'blob')}"
+    typer.echo(f"Restored {restored} into {data}.")
     if report.findings:
         raise typer.Exit(1)
 
@@ -49,5 +53,5 @@ def copy_to(
             counts = copying.copy(hub.database, target)
         finally:
             target.dispose()
-    rows = sum(counts.values())
-    typer.echo(f"Copied {rows} rows. Serve it: hub serve --data {data} --database-url <that URL>")
+    rows = counted(sum(counts.values()), "row")
+    typer.echo(f"Copied {rows}. Serve it: hub serve --data {data} --database-url <that URL>")

@@ -6,6 +6,7 @@ import typer
 
 from hub import check as checks
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+from hub.words import counted
 
 
 def check(
@@ -24,8 +25,8 @@ def check(
     for finding in report.findings:
         typer.echo(str(finding))
     typer.echo(
-        f"{report.experiments} experiments, {report.blobs} blobs: "
-        + (f"{len(report.findings)} findings." if report.findings else "all agree.")
+        f"{counted(report.experiments, 'experiment')}, {counted(report.blobs, 'blob')}: "
+        + (f"{counted(len(report.findings), 'finding')}." if report.findings else "all agree.")
     )
     if report.findings:
         raise typer.Exit(1)

@@ -115,6 +115,19 @@ def test_half_a_backup_is_refused(hub: Hub, tmp_path: Path, size: int) -> None:
     empty.database.dispose()
 
 
+def test_half_a_backup_leaves_no_empty_hub_where_one_was_to_be_restored(
+    hub: Hub, tmp_path: Path
+) -> None:
+    backup.backup(hub, tmp_path / "hub.tar")
+    torn = tmp_path / "torn.tar"
+    torn.write_bytes((tmp_path / "hub.tar").read_bytes()[:20_000])
+
+    done = CliRunner().invoke(app, ["restore", str(torn), "--data", str(tmp_path / "new")])
+
+    assert isinstance(done.exception, backup.BadBackup)
+    assert not (tmp_path / "new").exists()
+
+
 def test_another_tar_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "other.tar", "w") as tar:
         tar.add(__file__, "manifest.json")
