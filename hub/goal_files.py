@@ -112,6 +112,14 @@ def from_library(name: str) -> GoalFolder:
     return load(LIBRARY / name)
 
 
+def from_folder(folder: Path) -> GoalFolder:
+    """Load the goal of a folder; where there is none, say what else could have been meant."""
+    if not folder.exists():
+        comes = ", ".join(library())
+        raise GoalInvalid([f"there is no folder {str(folder)!r}; with AgentHub come {comes}"])
+    return load(folder)
+
+
 def _toml_text(folder: Path) -> str:
     path = folder / GOAL_TOML
     try:

@@ -8,6 +8,7 @@ from hub.errors import Forbidden, HubError
 from hub.moderation import find_owner
 from hub.ops_tables import OperatorRow, ValueRow
 from hub.sessions import CONSOLE
+from hub.words import counted
 from protocol import acts
 
 LINK = "{url}/signin#code={code}"
@@ -116,7 +117,7 @@ def create_invite(desk: Desk, act: acts.CreateInvite) -> Effect:
     lifetime = timedelta(days=act.days)
     code = invites.create(desk.work, act.owner, desk.by.name, act.uses, lifetime)
     whom = f"for {act.owner}" if act.owner else "for a new owner"
-    sentence = f"An invite {whom}: {act.uses} uses, {act.days} days."
+    sentence = f"An invite {whom}: {counted(act.uses, 'use')}, {counted(act.days, 'day')}."
     return Effect(tokens.parse(code, "invite"), sentence, secret=code, undoable=False)
 
 

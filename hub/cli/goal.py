@@ -11,6 +11,7 @@ from hub.cli import acting, goal_author
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.sessions import CONSOLE
 from hub.tables import GoalRow
+from hub.words import counted
 from protocol import acts
 from protocol.goals import Goal
 
@@ -34,7 +35,7 @@ def open_goal(
 ) -> None:
     """Open a goal on this hub: from the library by name, or from a folder."""
     known = name in goal_files.library()
-    loaded = goal_files.from_library(name) if known else goal_files.load(Path(name))
+    loaded = goal_files.from_library(name) if known else goal_files.from_folder(Path(name))
     act = acts.CreateGoal(spec=loaded.spec, files=dict(loaded.texts), reason=reason)
     with opened(data, database_url) as hub:
         acting.run(hub, act, by, preview)
@@ -72,7 +73,7 @@ def _told(goal: Goal) -> list[str]:
         "metric": metric,
         "budget": f"{spec.budget.text()}, stopped after {spec.timeout_seconds:g} s",
         "devices": ", ".join(spec.device.kinds),
-        "progress": f"{goal.experiments} experiments, {goal.runs} runs, best {goal.best}",
+        "progress": _progress(goal),
         "baseline": goal.baseline or "none",
         "champion": goal.champion or "none yet",
     }
@@ -81,3 +82,8 @@ def _told(goal: Goal) -> list[str]:
         for file in goal.files
     ]
     return [f"{name:10} {value}" for name, value in pairs.items()] + files
+
+
+def _progress(goal: Goal) -> str:
+    best = "no result yet" if goal.best is None else f"best {goal.best:.6g}"
+    return f"{counted(goal.experiments, 'experiment')}, {counted(goal.runs, 'run')}, {best}"

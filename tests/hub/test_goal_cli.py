@@ -95,6 +95,23 @@ def test_a_goal_is_opened_shown_paused_resumed_and_closed(tmp_path: Path) -> Non
     assert "There is no goal" in refused("show", "nothing", *data)
 
 
+def test_a_goal_without_a_result_says_so_in_words(tmp_path: Path) -> None:
+    data = ("--data", tmp_path / "hub")
+    hub("open", "fast_words", *data)
+
+    shown = hub("show", "fast_words", *data).output
+
+    assert "1 experiment, 0 runs, no result yet" in shown
+
+
+def test_a_name_that_is_neither_a_folder_nor_in_the_library_says_what_is(tmp_path: Path) -> None:
+    said = refused("open", "tiny_gbt", "--data", tmp_path / "hub")
+
+    assert said == (
+        "there is no folder 'tiny_gbt'; with AgentHub come fast_words, nanogpt, tiny_gpt"
+    )
+
+
 def test_a_checkout_is_opened_as_it_is_and_marked_self_reported(
     checkout: Path, tmp_path: Path
 ) -> None:
