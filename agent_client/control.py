@@ -101,8 +101,9 @@ def _show(said: dict[str, Any]) -> None:
         between = "" if gap is None else f", {gap:.1f} s between runs"
         typer.echo(f"  device busy {said['duty_cycle']:.1%} of the time{between}")
     totals = said["totals"]
+    runs = f"{totals['runs']} run{'' if totals['runs'] == 1 else 's'}"
     typer.echo(
-        f"  {totals['runs']} runs, {totals['failed']} failed, {said['unsent']} unsent, "
+        f"  {runs}, {totals['failed']} failed, {said['unsent']} unsent, "
         f"${totals['dollars']:.2f} spent"
     )
     if said["paused"]:

@@ -51,7 +51,8 @@ def check_address(url: str, insecure: bool = False) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadSettings(
-            f"{url!r} is not an address such as https://hub.example.org; say it with its https://"
+            f"{url!r} is not an address such as https://hub.example.org; say it with its https://, "
+            "or with http:// for a hub on this machine"
         )
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not insecure:
         raise BadSettings(

@@ -123,7 +123,6 @@ class Runner:
     def _tell(self, ready: Ready, report: RunReport) -> None:
         kit = self.kit
         totals = kit.state.memory.totals
-        kit.telemetry.metric = ready.goal.spec.metric.name
         kit.telemetry.done(
             Finished(
                 number=ready.experiment.number,
@@ -131,6 +130,7 @@ class Runner:
                 parent=ready.order.parent or "",
                 title=ready.experiment.title,
                 kind=ready.order.kind.value,
+                name=ready.goal.spec.metric.name,
                 metric=report.metric,
                 delta=_difference(report.metric, ready.parent_score),
                 failure="" if report.failure is None else report.failure.value,

@@ -60,14 +60,16 @@ class Finished:
     parent: str
     title: str
     kind: str
+    name: str
+    """The metric's: one session may work for several goals."""
     metric: float | None
     delta: float | None
     failure: str
     seconds: float
 
-    def line(self, name: str) -> str:
+    def line(self) -> str:
         """The run as one line."""
-        outcome = f"{name} {self.metric:.6f}" if self.metric is not None else f"{self.failure}"
+        outcome = f"{self.name} {self.metric:.6f}" if self.metric is not None else f"{self.failure}"
         delta = f" ({self.delta:+.6f} against its parent)" if self.delta is not None else ""
         return (
             f"#{self.number} {self.kind}: {outcome}{delta} in {self.seconds:.0f} s | {self.title}"
@@ -120,7 +122,6 @@ class Telemetry:
 
     folder: Path
     console: Console
-    metric: str = "metric"
     now: Now = field(default_factory=Now)
     finished: deque[Finished] = field(default_factory=lambda: deque(maxlen=1000))
     _live: Live | None = None
@@ -179,13 +180,14 @@ class Telemetry:
             return
         self._summed = time.monotonic()
         duty = "" if self.now.duty is None else f", device busy {self.now.duty:.0%}"
-        self.say(f"{self.now.runs} runs, {self.now.failed} failed, {self.now.unsent} unsent{duty}")
+        runs = f"{self.now.runs} run{'' if self.now.runs == 1 else 's'}"
+        self.say(f"{runs}, {self.now.failed} failed, {self.now.unsent} unsent{duty}")
 
     def done(self, run: Finished) -> None:
         """A run is finished and written down."""
         with self._lock:
             self.finished.append(run)
-            self.say(run.line(self.metric))
+            self.say(run.line())
 
     def _render(self) -> Group:
         now = self.now
@@ -202,13 +204,13 @@ class Telemetry:
 
     def table(self) -> Table:
         """Every finished run of this session."""
-        table = Table("experiment", "parent", "change", self.metric, "delta", "verdict")
+        table = Table("experiment", "parent", "change", "metric", "delta", "work")
         for run in self.finished:
             table.add_row(
                 f"#{run.number} {run.sha[:7]}",
                 run.parent[:7] or "-",
                 run.title,
-                "-" if run.metric is None else f"{run.metric:.6f}",
+                "-" if run.metric is None else f"{run.name} {run.metric:.6f}",
                 "-" if run.delta is None else f"{run.delta:+.6f}",
                 run.failure or ("baseline" if run.kind == Kind.ANCHOR else run.kind),
             )
