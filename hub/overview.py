@@ -68,18 +68,18 @@ def _runs_since(then: datetime) -> sa.ScalarSelect[int]:
 
 def lines(session: Session, now: datetime, after: str, limit: int) -> GoalLines:
     """Goals by name, a line each, after a name."""
-    found = session.execute(_lines(now - DAY).where(col(GoalRow.slug) > after).limit(limit))
+    found = session.execute(_lines(now).where(col(GoalRow.slug) > after).limit(limit))
     rows = [GoalLine.model_validate(dict(row)) for row in found.mappings()]
     total = session.execute(sa.select(sa.func.count()).select_from(GoalRow)).scalar_one()
     following = rows[-1].name if len(rows) == limit else None
     return GoalLines(goals=rows, total=total, next_cursor=following)
 
 
-def _lines(then: datetime) -> sa.Select[Any]:
+def _lines(now: datetime) -> sa.Select[Any]:
     root, leader = aliased(ExperimentRow), aliased(ExperimentRow)
     spec = GoalVersionRow.spec["metric"]["name"].as_string()
     held = sa.select(sa.func.count()).where(
-        col(OrderRow.goal) == col(GoalRow.slug), col(OrderRow.state) == "leased"
+        col(OrderRow.goal) == col(GoalRow.slug), *_under_way(now)
     )
     last = sa.select(sa.func.max(col(RunRow.created_at))).where(
         col(RunRow.goal) == col(GoalRow.slug)
@@ -96,7 +96,7 @@ def _lines(then: datetime) -> sa.Select[Any]:
         "verified_best": col(leader.score),
         "best": best,
         "experiments": col(GoalRow.next_number),
-        "runs_today": _runs_since(then),
+        "runs_today": _runs_since(now - DAY),
         "running": held.correlate(GoalRow).scalar_subquery(),
         "created_at": col(GoalRow.created_at),
         "last_at": last.correlate(GoalRow).scalar_subquery(),
@@ -154,7 +154,7 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
 
 
 def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
-    held = (col(OrderRow.goal) == goal.slug, col(OrderRow.state) == "leased")
+    held = (col(OrderRow.goal) == goal.slug, *_under_way(now))
     mine = col(_made.goal) == goal.slug
     asked = {
         "experiments": sa.select(sa.func.count()).where(mine),
@@ -170,6 +170,11 @@ def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
         ),
     }
     return {name: session.execute(query).scalar_one() for name, query in asked.items()}
+
+
+def _under_way(now: datetime) -> tuple[Any, ...]:
+    """Leases somebody is still at: one that ran out stays a lease until work is asked for again."""
+    return col(OrderRow.state) == "leased", col(OrderRow.deadline) > now - ONLINE
 
 
 def _last_before(goal: GoalRow, then: datetime) -> sa.ScalarSelect[int]:

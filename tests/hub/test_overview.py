@@ -3,6 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.builders import Clock
 from tests.hub.volunteer import Volunteer
 
 
@@ -17,6 +18,20 @@ def test_a_card_shows_baseline_best_gain_and_the_stairs(http: TestClient, volta:
     )
     assert [step["number"] for step in card["stairs"]] == [0, 1, 3]
     assert (card["experiments"], card["experiments_today"], card["running"]) == (4, 4, 0)
+
+
+def test_what_nobody_is_heard_of_any_more_is_not_called_running(
+    http: TestClient, volta: Volunteer, clock: Clock
+) -> None:
+    volta.claim()
+    while_at_work = http.get("/v1/goals/toy/card").json()
+
+    clock.forward(3600)
+
+    card = http.get("/v1/goals/toy/card").json()
+    line = http.get("/v1/overview/goals").json()["goals"][0]
+    assert (while_at_work["running"], while_at_work["agents"]) == (1, 1)
+    assert (card["running"], card["agents"], line["running"]) == (0, 0, 0)
 
 
 def test_titles_come_for_the_nodes_on_the_screen(http: TestClient, volta: Volunteer) -> None:
