@@ -1,6 +1,7 @@
 """What operators look at, as columns or as JSON lines: tokens, invites, people, log, queue."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -50,9 +51,9 @@ def _tell(rows: Sequence[BaseModel], columns: str, as_json: bool = False) -> Non
             typer.echo(row.model_dump_json())
         return
     names = columns.split()
-    cells = [[_cell(row.model_dump(mode="json")[name]) for name in names] for row in rows]
+    cells = [[_cell(row.model_dump()[name]) for name in names] for row in rows]
     if len(rows) == 1 and not names:
-        cells = [[name, _cell(value)] for name, value in rows[0].model_dump(mode="json").items()]
+        cells = [[name, _cell(value)] for name, value in rows[0].model_dump().items()]
     else:
         cells = [names, *cells] if rows else [["Nothing."]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -63,6 +64,8 @@ def _tell(rows: Sequence[BaseModel], columns: str, as_json: bool = False) -> Non
 
 def _cell(value: Any) -> str:
     """A value on one line, with nothing in it that a terminal would obey or hide."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
     text = "-" if value is None or value == "" else str(value)
     return "".join(one if one.isprintable() else " " for one in text)
 

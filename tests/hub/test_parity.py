@@ -169,6 +169,7 @@ def test_the_console_acts_previews_and_undoes(tmp_path: Path) -> None:
     link = hub("operator", "add", "grace", "-r", "she is good at this")
     assert "/signin#code=ah_signin_" in link
     hub("owner", "list")
+    assert re.search(r"\d\d-\d\d \d\d:\d\d:\d\d UTC  console", hub("log"))
     log = hub("log", "--json")
     assert log.count('"operator":"console"') == 4 and "ah_signin" not in log
     assert "open" in hub("goal", "show", "fast_words")
