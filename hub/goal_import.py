@@ -60,7 +60,7 @@ def read(folder: Path) -> dict[str, str]:
     """Read the files of a checkout that a goal takes; raises NotACheckout."""
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if missing:
-        raise NotACheckout(f"{folder} lacks {', '.join(missing)}; {NotACheckout.sentence()}")
+        raise NotACheckout(f"{folder} lacks {', '.join(missing)}. {NotACheckout.sentence()}")
     there = [name for name in TAKEN if (folder / name).is_file()]
     try:
         return {name: (folder / name).read_bytes().decode("utf-8") for name in there}

@@ -20,14 +20,14 @@ STEP = 0.1        # how far one guess may lie from the best so far
 START = 0.0       # where to begin
 
 dice = random.Random(int(os.environ.get("AGENTHUB_SEED", "0")))
-steps = int(float(os.environ.get("AGENTHUB_BUDGET", "steps=200").split("=")[1]))
+steps = int(float(os.environ.get("AGENTHUB_BUDGET", "steps=40").split("=")[1]))
 best, lowest = START, float("inf")
 for step in range(1, steps + 1):
     x = best + dice.uniform(-STEP, STEP)
     value = (x - 3.0) ** 2
     if value < lowest:
         best, lowest = x, value
-    if step % 20 == 0:
+    if step % 4 == 0:
         print(f"step {step:05d} ({step / steps:.1%}) | loss: {lowest:.4f}", flush=True)
 print("---")
 print(f"loss: {lowest:.6f}")
@@ -52,6 +52,6 @@ def skeleton(name: str) -> tuple[GoalSpec, dict[str, str]]:
         metric=Metric(name="loss", direction=Direction.MIN, source=Source.SELF_REPORTED),
         files=Files(editable=["train.py"]),
         commands=Commands(train=["python", "train.py"]),
-        budget=Budget(unit=BudgetUnit.STEPS, amount=200),
+        budget=Budget(unit=BudgetUnit.STEPS, amount=40),
     )
     return spec, {"train.py": _TRAIN, "program.md": _PROGRAM.format(name=name)}

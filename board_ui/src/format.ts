@@ -8,10 +8,11 @@ const UNITS: [seconds: number, word: string][] = [
   [1, "s"],
 ];
 
-/** A metric with 5 decimals; what is missing says so. */
+/** A metric with 5 decimals, or 3 digits where they would say little; what is missing says so. */
 export function metric(value: number | null | undefined): string {
   if (value === null || value === undefined) return "not reported";
-  return Number.isFinite(value) ? value.toFixed(5) : "NaN";
+  if (!Number.isFinite(value)) return "NaN";
+  return value !== 0 && Math.abs(value) < 0.001 ? value.toPrecision(3) : value.toFixed(5);
 }
 
 /** What an experiment came to, or why there is no number. */

@@ -34,7 +34,7 @@ def validate(
     mistakes: list[str] = []
     for folder in wanted:
         try:
-            goal = goal_files.load(folder)
+            goal = goal_files.from_folder(folder)
         except goal_files.GoalInvalid as refusal:
             mistakes += refusal.problems
         else:
