@@ -12,7 +12,7 @@ const UNITS: [seconds: number, word: string][] = [
 export function metric(value: number | null | undefined): string {
   if (value === null || value === undefined) return "not reported";
   if (!Number.isFinite(value)) return "NaN";
-  return value !== 0 && Math.abs(value) < 0.001 ? value.toPrecision(3) : value.toFixed(5);
+  return value !== 0 && Math.abs(value) < 0.0001 ? value.toPrecision(3) : value.toFixed(5);
 }
 
 /** What an experiment came to, or why there is no number. */
