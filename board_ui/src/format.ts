@@ -70,6 +70,9 @@ export function absolute(then: string | number | Date): string {
   return `${date.toLocaleString()} · ${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
+/** The beginning of a text, which shows where it was cut: half a number reads as another one. */
+export const clipped = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
 /** Markdown as words: its marks say nothing in a list, and a table's rule nothing at all. */
 export const words = (text: string): string =>
   text

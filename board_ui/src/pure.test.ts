@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Follower } from "./follower.ts";
-import { ago, bytes, duration, gain, identity, judge, metric, outcome, pieces, signed, words } from "./format.ts";
+import { ago, bytes, clipped, duration, gain, identity, judge, metric, outcome, pieces, signed, words } from "./format.ts";
 import { mintId } from "./posts/draft.ts";
 import { acts, address, filled, fresh, lists, type Api } from "./ops/forms.ts";
 import { match } from "./routes.ts";
@@ -14,6 +14,13 @@ describe("a card", () => {
     expect(gain({ verified_best: 0.5, best: 0.25, baseline: 1 })).toBe(-0.5);
     expect(gain({ best: 0.25, baseline: 1 })).toBe(-0.75);
     expect(gain({ baseline: 1 })).toBeNull();
+  });
+});
+
+describe("a text that is too long", () => {
+  it("shows where it was cut, so that no number looks like another", () => {
+    expect(clipped("learning rate 0.0096", 18)).toBe("learning rate 0.0…");
+    expect(clipped("learning rate 0.0096", 20)).toBe("learning rate 0.0096");
   });
 });
 
