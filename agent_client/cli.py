@@ -61,6 +61,7 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     check_address(url, insecure_http)  # before the longer checks
     joining.check_wish(wish)
     machine.check_gpus(gpus)
+    joining.greet(wish, fresh=not (folder / settings.CONFIG).exists() and not fleet.workers(folder))
     sandbox = choose_sandbox(unsafe_no_sandbox)
     typer.echo(prove(sandbox))
     count = machine.gpu_count() if gpus == "all" else 1

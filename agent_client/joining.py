@@ -78,6 +78,20 @@ def check_wish(wish: Wish) -> None:
     settings.check_gpus(wish.gpus)
 
 
+def greet(wish: Wish, fresh: bool) -> None:
+    """Find out what keeps this client from the hub, before the sandbox is attacked for seconds.
+
+    A folder that is not fresh has joined and keeps its settings: what is wished for is void.
+
+    Raises HubUnreachable, NotAHub, TooOld, or HubRefused for a goal that the hub has not.
+    """
+    with Hub.at(check_address(wish.url, wish.insecure_http)) as hub:
+        info = hub.info()
+    if fresh:
+        versions.check(VERSION, info.minimum_client, info.latest_client)
+        _check_goals(wish, info)
+
+
 def _ask(
     folder: Path, wish: Wish, hub: Hub, sandbox: Sandbox, tell: Callable[[str], None]
 ) -> JoinedHub:
