@@ -73,11 +73,11 @@ class Keeper:
         self._wake.set()  # it may be due before whatever is waited for now
         return grip
 
-    def let_go(self, lease: UUID) -> None:
-        """Stop renewing a lease."""
+    def let_go(self, lease: UUID) -> bool:
+        """Stop renewing a lease; says whether it was in care."""
         with self._lock:
-            self._grips.pop(lease, None)
             self._due.pop(lease, None)
+            return self._grips.pop(lease, None) is not None
 
     def held(self) -> list[Grip]:
         """All leases in care."""
@@ -130,8 +130,8 @@ class Keeper:
         except HubRefused as problem:
             self.reachable = True
             grip.lost = True
-            log.warning("a lease is lost; its run goes on", reason=problem.reason)
-            self.let_go(grip.order.lease)
+            if self.let_go(grip.order.lease):  # else its run ended while the hub was asked
+                log.warning("a lease is lost; its run goes on", reason=problem.reason)
         else:
             self.reachable = True
             grip.stop = renewal.reason or "the hub said so" if renewal.stop else ""

@@ -129,7 +129,6 @@ class Loop:
             self.proposer.crashes.take_in(Crashed(ready, result.report))
             return
         self._write_down(ready, result.report)
-        kit.keeper.let_go(order.lease)
         if result.report.failure is None and ready.experiment.sha == ready.goal.baseline:
             with suppress(OSError):  # a comfort that a full disk must not turn into a failure
                 kit.workspace.keep_caches(order.lease, order.goal)
@@ -138,6 +137,7 @@ class Loop:
     def _write_down(self, ready: Ready, report: RunReport) -> None:
         """Into the journal, and off to the hub."""
         self.runner.write_down(ready, report)
+        self.kit.keeper.let_go(ready.order.lease)  # before its report ends it on the hub
         self._post(ready, report)
         self.kit.sender.wake()
         self.kit.telemetry.update(unsent=len(self.kit.journal))

@@ -1,11 +1,13 @@
 """Heartbeats on a clock that tests move: a lease is renewed in time, however short it is."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent_client.errors import BadToken, HubRefused, HubUnreachable
 from agent_client.hub_api import Hub
@@ -23,10 +25,12 @@ class Listener(Hub):
         self.time = watch
         self.answer: Exception | Renewal = a_renewal()
         self.heard: list[tuple[float, UUID]] = []
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def renew(self, lease: UUID, progress: Progress) -> Renewal:
         """Note it."""
         self.heard.append((self.time.now, lease))
+        self.meanwhile()
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -134,6 +138,19 @@ def test_a_lost_lease_is_not_renewed_again_and_does_not_stop_its_run() -> None:
 
     assert len(hub.heard) == 1
     assert (grip.lost, grip.stop, keeper.held()) == (True, "", [])
+
+
+def test_a_run_that_ended_while_the_hub_was_asked_is_not_said_to_go_on() -> None:
+    keeper, hub, clock = a_keeper()
+    order = keeper.hold(an_order(), "training").order
+    hub.answer = HubRefused("stale_lease", "It is done.", 409, {})
+    hub.meanwhile = lambda: keeper.let_go(order.lease)
+
+    with capture_logs() as said:
+        pass_time(keeper, clock, 31.0)
+
+    assert len(hub.heard) == 1
+    assert said == []
 
 
 def test_the_hubs_wish_to_stop_reaches_the_run_and_a_revoked_token_its_owner() -> None:

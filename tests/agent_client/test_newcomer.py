@@ -133,9 +133,7 @@ def test_the_unit_of_a_folder_with_odd_letters_is_one_that_systemd_reads(
 
 
 def test_a_hub_out_of_reach_is_said_before_the_sandbox_is_attacked(tmp_path: Path) -> None:
-    program = (
-        "import agent_client.cli as cli; cli.prove = lambda _: print('attacked'); cli.main()"
-    )
+    program = "import agent_client.cli as cli; cli.prove = lambda _: print('attacked'); cli.main()"
     argv = [sys.executable, "-c", program, "join", "http://127.0.0.1:9"]
 
     done = subprocess.run(
