@@ -121,6 +121,8 @@ def _told(line: Line) -> str:
 
 
 def _outcome(line: Line) -> str:
+    if line.status == "running" and line.operator == "baseline":
+        return "not run yet"
     if line.status == "running":
         return "being tried now"
     if line.failure is not None:

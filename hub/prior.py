@@ -16,7 +16,7 @@ from hub.errors import HubError
 from hub.hot import Hot, HotQuery
 from hub.likeness import Change
 from hub.tables import ExperimentRow, GoalRow
-from protocol.experiments import Earlier, Status
+from protocol.experiments import Earlier, Operator, Status
 from protocol.goals import GoalSpec
 
 SIBLINGS = 200
@@ -241,6 +241,8 @@ def told(row: ExperimentRow, level: str) -> Earlier:
 
 def outcome(row: ExperimentRow) -> str:
     """What came of an experiment, as the end of a sentence."""
+    if row.status == Status.RUNNING.value and row.operator == Operator.BASELINE.value:
+        return "it waits for its first run."  # it counts as running before anybody trains it
     if row.status == Status.RUNNING.value:
         return "it is being trained now."
     if row.failure is not None:

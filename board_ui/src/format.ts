@@ -22,6 +22,11 @@ export function outcome(one: { status: string; score?: number | null; metric?: n
   return one.status === "running" && number === null ? "no result yet" : metric(number);
 }
 
+export const NOT_RUN = "no run yet";
+
+/** Whether it is a goal's baseline without a result: it counts as running before anybody trains it. */
+export const unrun = (one: { status: string; operator?: string | undefined }): boolean => one.status === "running" && one.operator === "baseline";
+
 /** A signed difference with a true minus sign. */
 export function signed(value: number, digits = 5): string {
   const text = Math.abs(value).toFixed(digits);

@@ -50,6 +50,12 @@ def test_siblings_say_what_failed_and_what_runs_now() -> None:
     assert '#7 "Learning rate x3": failed (oom)' in text
 
 
+def test_a_baseline_that_nobody_has_run_is_not_said_to_be_tried() -> None:
+    text = compose(a_digest(lineage=[a_line(0, "baseline", status="running", operator="baseline")]))
+
+    assert '#0 "baseline": not run yet' in text
+
+
 def test_the_budget_holds_and_what_is_left_out_is_counted() -> None:
     siblings = [a_line(n, title=f"idea {n}") for n in range(500)]
 

@@ -1,5 +1,5 @@
 /** Colours and shapes of experiments, the same on canvas and in the outline. */
-import { identity } from "../format.ts";
+import { identity, NOT_RUN } from "../format.ts";
 import { statusOf, standingOf, type Forest } from "./columns.ts";
 import type { Summary } from "./summary.ts";
 
@@ -30,6 +30,12 @@ export function shapeOf(forest: Forest, row: number): Shape {
   if (standing === "disputed" || standing === "rejected") return "disputed";
   if (standing === "verified") return "verified";
   return forest.kept[row] === 1 ? "kept" : "tried";
+}
+
+/** The sign and word of a row; the baseline counts as running before anybody trains it. */
+export function lookOf(forest: Forest, row: number): { sign: string; word: string } {
+  const look = SHAPES[shapeOf(forest, row)];
+  return forest.number[row] === 0 && look === SHAPES.running ? { ...look, word: NOT_RUN } : look;
 }
 
 export interface Palette {

@@ -4,6 +4,7 @@ import { applyDelta, GHOST, outcomes, rowOf, toForest, type Columns } from "./co
 import { focus, topRows } from "./focus.ts";
 import { layoutAll, layoutFocus } from "./layout.ts";
 import { indexPlaces } from "./hit.ts";
+import { lookOf } from "./paint.ts";
 import { summarise } from "./summary.ts";
 
 const STATUSES = ["running", "finished", "failed", "abandoned"];
@@ -30,6 +31,11 @@ describe("columns", () => {
   it("count each experiment that is over in one outcome", () => {
     const said = columns([-1, 0, 0, 0], [1, 2, null, null], { kept: [1, 0, 0, 0], status: [1, 1, 2, 0] });
     expect(outcomes(toForest(said))).toEqual({ kept: 1, discarded: 1, crashed: 1 });
+  });
+
+  it("say that a baseline without a result was not run yet, and of others that they run", () => {
+    const forest = toForest(columns([-1, 0], [null, null], { status: [0, 0] }));
+    expect([lookOf(forest, 0).word, lookOf(forest, 1).word]).toEqual(["no run yet", "running"]);
   });
 
   it("keep a missing score apart from a zero", () => {
