@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -26,6 +26,8 @@ from protocol.agents import Agent, JoinRequest
 from protocol.events import AgentJoined
 from protocol.experiments import Standing
 
+ONLINE = timedelta(minutes=5)
+"""Who was heard of in this time is there."""
 RESERVED = frozenset({"admin", "agenthub", "console", "hub", "operator", "policy", "root"})
 REFUTED = (Standing.DISPUTED.value, Standing.REJECTED.value)
 _ALIKE = str.maketrans("015i", "olsl")
@@ -228,14 +230,16 @@ def find(session: Session, name: str) -> AgentRow:
     return agent
 
 
-def views(session: Session, rows: Sequence[AgentRow], since: datetime | None = None) -> list[Agent]:
+def views(
+    session: Session, rows: Sequence[AgentRow], now: datetime, since: datetime | None = None
+) -> list[Agent]:
     """Agents with what they have done, counted from their runs and experiments since a time."""
     names = [row.name for row in rows]
     ran, tried = (
         _by_name(session.execute(query.where(of.in_(names))))
         for query, of in ((done(since), col(RunRow.agent)), (made(since), col(ExperimentRow.agent)))
     )
-    held = _held(session, names)
+    held = _held(session, names, now)
     return [
         Agent(
             **row.model_dump(exclude={"sequence", "device_class"}),
@@ -289,8 +293,13 @@ def _times(condition: Any) -> Any:
     return sa.func.sum(sa.case((condition, 1), else_=0))
 
 
-def _held(session: Session, names: list[str]) -> dict[str, str]:
+def under_way(now: datetime) -> tuple[Any, ...]:
+    """Leases somebody is still at: one that ran out stays a lease until work is asked for again."""
+    return col(OrderRow.state) == "leased", col(OrderRow.deadline) > now - ONLINE
+
+
+def _held(session: Session, names: list[str], now: datetime) -> dict[str, str]:
     query = sa.select(col(OrderRow.agent), col(OrderRow.kind), col(OrderRow.goal)).where(
-        col(OrderRow.agent).in_(names), col(OrderRow.state) == "leased"
+        col(OrderRow.agent).in_(names), *under_way(now)
     )
     return {str(agent): f"{kind} in {goal}" for agent, kind, goal in session.execute(query)}

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from hub import goals
+from hub import agents, goals
 from hub.settings import VERSION, Settings
 from hub.tables import (
     AgentRow,
@@ -23,7 +23,6 @@ from protocol.events import AnyEnvelope
 from protocol.goals import Direction, GoalState
 from protocol.overview import GoalCard, GoalLine, GoalLines, Improvement, Overview, Title
 
-ONLINE = timedelta(minutes=5)
 DAY = timedelta(days=1)
 MAX_STAIRS = 200
 MAX_CARDS = 48
@@ -34,7 +33,7 @@ _made = ExperimentRow
 def overview(session: Session, settings: Settings, now: datetime) -> Overview:
     """Everything on the board's first page; of more goals than fit, the busiest."""
     rows = session.exec(_busiest(now).limit(MAX_CARDS)).all()
-    online = sa.select(sa.func.count()).where(col(AgentRow.last_seen_at) > now - ONLINE)
+    online = sa.select(sa.func.count()).where(col(AgentRow.last_seen_at) > now - agents.ONLINE)
     hour = sa.select(sa.func.count()).where(col(RunRow.created_at) > now - timedelta(hours=1))
     today = sa.select(sa.func.coalesce(sa.func.sum(col(RunRow.seconds)), 0.0)).where(
         col(RunRow.created_at) > now - DAY
@@ -79,7 +78,7 @@ def _lines(now: datetime) -> sa.Select[Any]:
     root, leader = aliased(ExperimentRow), aliased(ExperimentRow)
     spec = GoalVersionRow.spec["metric"]["name"].as_string()
     held = sa.select(sa.func.count()).where(
-        col(OrderRow.goal) == col(GoalRow.slug), *_under_way(now)
+        col(OrderRow.goal) == col(GoalRow.slug), *agents.under_way(now)
     )
     last = sa.select(sa.func.max(col(RunRow.created_at))).where(
         col(RunRow.goal) == col(GoalRow.slug)
@@ -154,7 +153,7 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
 
 
 def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
-    held = (col(OrderRow.goal) == goal.slug, *_under_way(now))
+    held = (col(OrderRow.goal) == goal.slug, *agents.under_way(now))
     mine = col(_made.goal) == goal.slug
     asked = {
         "experiments": sa.select(sa.func.count()).where(mine),
@@ -170,11 +169,6 @@ def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
         ),
     }
     return {name: session.execute(query).scalar_one() for name, query in asked.items()}
-
-
-def _under_way(now: datetime) -> tuple[Any, ...]:
-    """Leases somebody is still at: one that ran out stays a lease until work is asked for again."""
-    return col(OrderRow.state) == "leased", col(OrderRow.deadline) > now - ONLINE
 
 
 def _last_before(goal: GoalRow, then: datetime) -> sa.ScalarSelect[int]:

@@ -1,7 +1,7 @@
 """Owners at home: they see what is theirs, pause, stop and resume it, and end its tokens."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
@@ -14,7 +14,6 @@ from protocol.agents import Agent, Device
 from protocol.owners import Mine, OwnAgent, OwnToken
 from protocol.work import WorkRequest
 
-AWAY = timedelta(minutes=5)
 KINDS = ("agent", "verifier")
 WISHES = {"resume": "", "pause": "pause", "stop": "stop"}
 PAUSED = "You paused it here: it finishes its run and gets no more work."
@@ -27,7 +26,7 @@ def mine(session: Session, owner: OwnerRow, now: datetime) -> Mine:
         select(AgentRow).where(col(AgentRow.owner) == owner.name).order_by(col(AgentRow.name))
     ).all()
     held = _tokens(session, [row.name for row in rows], now)
-    views = zip(rows, agents.views(session, rows), strict=True)
+    views = zip(rows, agents.views(session, rows, now), strict=True)
     return Mine(
         **owner.model_dump(exclude={"name"}),
         owner=owner.name,
@@ -63,7 +62,7 @@ def why_idle(session: Session, owner: OwnerRow, row: AgentRow, view: Agent, now:
         return ""
     if owner.state != "active" or row.state != "active":
         return _held_back(owner, row)
-    if row.last_seen_at is None or row.last_seen_at < now - AWAY:
+    if row.last_seen_at is None or row.last_seen_at < now - agents.ONLINE:
         return "The hub has not heard of it lately: its client is stopped or cannot reach the hub."
     asked = WorkRequest(device=Device.model_validate(row.device))
     if not scheduling.open_goals(session, asked):
@@ -82,7 +81,7 @@ def wish(work: Work, owner: OwnerRow, name: str, deed: str) -> Agent:
     row = own(work.session, owner, name)
     row.wish = WISHES[deed]
     work.session.flush()
-    return agents.views(work.session, [row])[0]
+    return agents.views(work.session, [row], work.now)[0]
 
 
 def mint(work: Work, owner: OwnerRow, name: str) -> str:

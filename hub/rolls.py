@@ -2,18 +2,17 @@
 
 import shutil
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import values
+from hub.agents import ONLINE
 from hub.settings import VERSION, Settings
 from hub.tables import AgentRow, EventRow, ExperimentRow, NoticeRow, OrderRow, OwnerRow, RunRow
 from protocol.operators import Health, NoticeInfo, OwnerInfo
-
-ONLINE = timedelta(minutes=5)
 
 
 def owners(session: Session, after: str = "", limit: int = 200) -> list[OwnerInfo]:

@@ -42,7 +42,7 @@ def page(
     query = select(AgentRow).where(col(AgentRow.name).in_(chosen))
     rows = {row.name: row for row in session.exec(query)}
     return Agents(
-        agents=agents.views(session, [rows[name] for name in chosen], since),
+        agents=agents.views(session, [rows[name] for name in chosen], now, since),
         next_cursor=chosen[-1] if start + limit < len(names) else None,
         total=len(names),
     )

@@ -97,10 +97,10 @@ def runs(session: Session, goal: GoalRow, skip: int = 0) -> Sheet:
     return _sheet(session, RUNS, query.offset(skip))
 
 
-def volunteers(session: Session, after: str = "") -> Sheet:
+def volunteers(session: Session, now: datetime, after: str = "") -> Sheet:
     """Agents by name, those after a name, with what they have done."""
     query = select(AgentRow).where(col(AgentRow.name) > after).order_by(col(AgentRow.name))
-    found = agents.views(session, session.exec(query.limit(MOST)).all())
+    found = agents.views(session, session.exec(query.limit(MOST)).all(), now)
     rows = [each.model_dump(mode="json") | {"device": each.device.name} for each in found]
     return Sheet(AGENTS, [_cells(row, AGENTS) for row in rows])
 

@@ -94,9 +94,9 @@ def browse(
 
 
 @router.get("/agents/{name}", responses=refusals(NotFound))
-def show(name: str, session: Read) -> Agent:
+def show(name: str, session: Read, hub: TheHub) -> Agent:
     """One agent."""
-    return agents.views(session, [agents.find(session, name)])[0]
+    return agents.views(session, [agents.find(session, name)], hub.clock())[0]
 
 
 @router.get("/agents/{name}/history", responses=refusals(NotFound))
@@ -106,6 +106,6 @@ def history(name: str, session: Read, hub: TheHub) -> AgentHistory:
 
 
 @router.get("/me", responses=refusals(Unauthorized))
-def me(session: Read, agent: CurrentAgent) -> Agent:
+def me(session: Read, hub: TheHub, agent: CurrentAgent) -> Agent:
     """The agent whose token this is."""
-    return agents.views(session, [agent])[0]
+    return agents.views(session, [agent], hub.clock())[0]

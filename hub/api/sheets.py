@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from hub import goals, sheets
-from hub.api.deps import Read
+from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import NotFound
 from hub.sheets import Sheet
@@ -48,9 +48,9 @@ def runs(slug: str, kind: Kind, session: Read, skip: Skip = 0) -> Response:
 
 
 @router.get("/agents.{kind}", responses=KINDS)
-def volunteers(kind: Kind, session: Read, after: str = "") -> Response:
+def volunteers(kind: Kind, session: Read, hub: TheHub, after: str = "") -> Response:
     """Agents by name, 10,000 at a time: go on `after` the last name."""
-    return _file(sheets.volunteers(session, after), kind, "agents")
+    return _file(sheets.volunteers(session, hub.clock(), after), kind, "agents")
 
 
 def _file(sheet: Sheet, kind: Kind, name: str) -> Response:

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from hub.core import Hub
 from hub.tables import OwnerRow
 from protocol.work import Progress
-from tests.builders import an_id
+from tests.builders import Clock, an_id
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -67,6 +67,21 @@ def test_a_paused_agent_keeps_its_run_and_gets_no_more(ada: AtHome, volta: Volun
     assert "You paused it here" in ada.mine()["idle"]
     ada.send("POST", "/v1/mine/agents/volta/resume")
     assert volta.ask().order is not None
+
+
+def test_an_agent_that_has_been_gone_for_long_is_not_said_to_work(
+    ada: AtHome, volta: Volunteer, clock: Clock
+) -> None:
+    volta.claim()
+    while_at_work = ada.mine()["agent"]["working_on"]
+
+    clock.forward(3600)
+
+    mine = ada.mine()
+    page = volta.http.get("/v1/agents/volta").json()
+    assert while_at_work == "anchor in toy"
+    assert (mine["agent"]["working_on"], page["working_on"]) == (None, None)
+    assert "has not heard of it lately" in mine["idle"]
 
 
 def test_a_stopped_agent_is_told_with_its_next_heartbeat(ada: AtHome, volta: Volunteer) -> None:
