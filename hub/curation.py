@@ -13,6 +13,7 @@ from hub.errors import HubError, NotFound
 from hub.ops_tables import FlagRow
 from hub.scheduling import Wish
 from hub.tables import ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, RunRow
+from hub.words import counted
 from protocol import acts
 from protocol.experiments import Operator
 from protocol.goals import GoalSpec, GoalState
@@ -154,7 +155,7 @@ def freeze(desk: Desk, act: acts.FreezeExperiment) -> Effect:
     if not desk.changes:
         raise NoChange
     word = "thawed" if act.off else "frozen"
-    return _effect(top, f"{word}, with {len(family) - 1} descendants")
+    return _effect(top, f"{word}, with {counted(len(family) - 1, 'descendant')}")
 
 
 def forbid(desk: Desk, act: acts.ForbidExperiment) -> Effect:
@@ -193,7 +194,7 @@ def replicate(desk: Desk, act: acts.ReplicateExperiment) -> Effect:
         order = scheduling.new_order(desk.work.now, goal, wish)
         order.tried_owners = [row.owner] if row.owner else []
         scheduling.put(desk.work, order)
-    sentence = f"{act.times} replications of #{row.number} ordered."
+    sentence = f"{counted(act.times, 'replication')} of #{row.number} ordered."
     return Effect(row.sha, sentence, row.goal, row.owner, undoable=False)
 
 
@@ -208,7 +209,7 @@ def merge(desk: Desk, act: acts.MergeExperiment) -> Effect:
     desk.change_all(runs, experiment=into.sha)
     desk.change(row, hidden=True, forbidden=True)
     desk.recounts.add(row.goal)
-    return _effect(row, f"merged into #{into.number} with {len(runs)} runs")
+    return _effect(row, f"merged into #{into.number} with {counted(len(runs), 'run')}")
 
 
 def feature(desk: Desk, act: acts.FeaturePost) -> Effect:

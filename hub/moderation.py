@@ -14,6 +14,7 @@ from hub.desk import Desk, Effect, NoChange, put_back
 from hub.errors import BodyChanged, HubError, NotFound
 from hub.ops_tables import ActionRow, FlagRow
 from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, PostRow, RunRow, TokenRow
+from hub.words import counted
 from protocol import acts
 from protocol.operators import Flag, FlagDraft
 from protocol.work import Kind
@@ -173,7 +174,7 @@ def limit_owner(desk: Desk, act: acts.LimitOwner) -> Effect:
     desk.change(owner, per_minute=act.per_minute or None)
     if not desk.changes:
         raise NoChange
-    said = f"{act.per_minute} requests a minute" if act.per_minute else "the usual limit"
+    said = f"{counted(act.per_minute, 'request')} a minute" if act.per_minute else "the usual limit"
     return Effect(owner.name, f"{owner.name} has {said}.", None, owner.name)
 
 
@@ -182,7 +183,7 @@ def quarantine_owner(desk: Desk, act: acts.QuarantineOwner) -> Effect:
     owner = find_owner(desk.work.session, act.owner)
     runs = _hold_back(desk, owner, "quarantined")
     _hear_again(desk)
-    sentence = f"{owner.name} is quarantined: {runs} runs count no more."
+    sentence = f"{owner.name} is quarantined: {counted(runs, 'run')} taken out of the count."
     return Effect(owner.name, sentence, None, owner.name)
 
 
@@ -206,7 +207,8 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     desk.change_all(_runs_on(session, shas), counted=False)
     desk.change_all(_posts_of(session, owner.name, names, shas), hidden=True)
     _hear_again(desk)
-    sentence = f"{owner.name} is banned: {runs} runs and {len(made)} experiments are gone."
+    gone = f"{counted(runs, 'run')} and {counted(len(made), 'experiment')}"
+    sentence = f"{owner.name} is banned: {gone} taken out."
     return Effect(owner.name, sentence, None, owner.name)
 
 
@@ -219,11 +221,11 @@ def quarantine_agent(desk: Desk, act: acts.QuarantineAgent) -> Effect:
     desk.change(agent, state="quarantined")
     theirs = [row for row in _leases(desk.work.session, agent.owner) if row.agent == agent.name]
     _end_leases(desk, theirs, "Its device is quarantined.")
-    counted = select(RunRow).where(col(RunRow.agent) == agent.name, col(RunRow.counted))
-    runs = desk.work.session.exec(counted).all()
+    measured = select(RunRow).where(col(RunRow.agent) == agent.name, col(RunRow.counted))
+    runs = desk.work.session.exec(measured).all()
     desk.change_all(runs, counted=False)
     desk.recounts |= {run.goal for run in runs}
-    sentence = f"{agent.name} is set aside: {len(runs)} runs count no more."
+    sentence = f"{agent.name} is set aside: {counted(len(runs), 'run')} taken out of the count."
     return Effect(agent.name, sentence, None, agent.owner)
 
 
@@ -273,8 +275,8 @@ def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
     desk.change_all(_agents(session, owner.name), state=state)
     _end_leases(desk, _leases(session, owner.name), f"Its owner is {state}.")
     desk.change_all(voices.of_owner(session, owner.name), counted=False)
-    counted = select(RunRow).where(col(RunRow.owner) == owner.name, col(RunRow.counted))
-    runs = session.exec(counted).all()
+    measured = select(RunRow).where(col(RunRow.owner) == owner.name, col(RunRow.counted))
+    runs = session.exec(measured).all()
     desk.change_all(runs, counted=False)
     desk.recounts |= {run.goal for run in runs}
     return len(runs)

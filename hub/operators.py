@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -12,6 +13,7 @@ from hub.desk import TABLES, Desk, Effect, put_back
 from hub.errors import HubError, NotFound
 from hub.ops_tables import ActionRow
 from hub.tables import ExperimentRow, GoalRow
+from hub.words import counted
 from protocol import acts
 from protocol.events import Curated
 from protocol.operators import Acted, ActionEntry, Change, Planned, Preview
@@ -216,15 +218,37 @@ def _numbers(session: Session, shas: list[str | None]) -> dict[str | None, str]:
 
 def _in_words(desk: Desk) -> list[Change]:
     return [
-        Change(what=_what(one), before=str(one["old"]), after=str(one["new"]))
-        for one in desk.packed()
+        Change(
+            what=_what(desk.work.session, one),
+            before=_told(one["column"], one["old"]),
+            after=_told(one["column"], one["new"]),
+        )
+        for one in desk.packed()[:MOST_CHANGES]
     ]
 
 
-def _what(change: dict[str, Any]) -> str:
-    keys, noun = change["keys"], TABLES[change["table"]].__name__.removesuffix("Row").lower()
-    whom = f"{len(keys)} {change['table']}" if len(keys) > 1 else f"{noun} {keys[0]}"
-    return f"{change['column']} of {whom}"
+def _what(session: Session, change: dict[str, Any]) -> str:
+    """`3 runs counted`, `experiment #7 hidden`, `state of goal toy`."""
+    column, whom = change["column"], _whom(session, change["table"], change["keys"])
+    if column.endswith("_at") or isinstance(change["new"], bool):
+        return f"{whom} {column.removesuffix('_at')}"
+    return f"{column.replace('_', ' ')} of {whom}"
+
+
+def _whom(session: Session, table: str, keys: list[str]) -> str:
+    noun = TABLES[table].__name__.removesuffix("Row").lower()
+    if len(keys) > 1:
+        return counted(len(keys), noun)
+    found = session.get(ExperimentRow, UUID(keys[0])) if table == "experiments" else None
+    return f"{noun} #{found.number}" if found else f"{noun} {keys[0]}"
+
+
+def _told(column: str, value: Any) -> str:
+    """What stood there, as people say it: `yes`, `no`, `none`, or the value itself."""
+    if column.endswith("_at") or isinstance(value, bool):
+        said = "yes" if value else "no"
+        return f"{value[:16].replace('T', ' ')} UTC" if isinstance(value, str) else said
+    return "none" if value in (None, "") else str(value)
 
 
 RULES: dict[type[acts.Act], Rule] = {

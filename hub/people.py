@@ -57,7 +57,7 @@ def key_operator(desk: Desk, act: acts.KeyOperator) -> Effect:
     _only_self_or_console(desk, act.operator)
     row = sessions.find(desk.work.session, act.operator)
     token = tokens.issue(desk.work, "operator", row.name, timedelta(days=act.days))
-    sentence = f"A token for {row.name}, good for {act.days} days."
+    sentence = f"A token for {row.name}, good for {counted(act.days, 'day')}."
     return Effect(row.name, sentence, secret=token, undoable=False)
 
 
@@ -74,7 +74,7 @@ def remove_operator(desk: Desk, act: acts.RemoveOperator) -> Effect:
         raise NoChange
     row.state = "removed"
     ended = sessions.end_all(desk.work, row.name)
-    sentence = f"{row.name} is no operator any more; {len(ended)} tokens ended."
+    sentence = f"{row.name} is no operator any more; {counted(len(ended), 'token')} ended."
     return Effect(row.name, sentence, undoable=False)
 
 
@@ -96,7 +96,9 @@ def rotate_token(desk: Desk, act: acts.RotateToken) -> Effect:
     end = desk.work.now + timedelta(minutes=act.overlap_minutes)
     old.expires_at = min(old.expires_at or end, end)
     token = tokens.issue(desk.work, old.kind, old.subject)
-    sentence = f"A new token for {old.subject}; {old.id} ends in {act.overlap_minutes} minutes."
+    sentence = (
+        f"A new token for {old.subject}; {old.id} ends in {counted(act.overlap_minutes, 'minute')}."
+    )
     return Effect(old.subject, sentence, secret=token, undoable=False)
 
 

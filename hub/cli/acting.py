@@ -19,6 +19,7 @@ from hub.core import Hub
 from hub.desk import Desk
 from hub.errors import Invalid, NotFound, Unauthorized
 from hub.sessions import CONSOLE, Actor
+from hub.words import counted
 from protocol import acts
 from protocol.operators import Acted, Preview
 
@@ -173,7 +174,7 @@ def _tell(done: Acted) -> None:
 def _tell_preview(seen: Preview) -> None:
     typer.echo(f"Would do: {seen.sentence}")
     for what, count in seen.cascade.items():
-        typer.echo(f"  {count} {what}")
+        typer.echo(f"  {counted(count, what.removesuffix('s'))}")
     for change in seen.changes:
         typer.echo(f"  {change.what}: {change.before} -> {change.after}")
     for title, orders in (("now", seen.orders_before), ("then", seen.orders_after)):

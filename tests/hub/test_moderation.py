@@ -154,6 +154,10 @@ def test_a_preview_of_a_ban_counts_the_cascade(
 
     assert seen.cascade["runs"] == ada["runs"] >= 2 and seen.cascade["experiments"] == 1
     assert seen.cascade["tokens"] == 1 and seen.cascade["owners"] == 1
+    assert seen.sentence == f"ada is banned: {ada['runs']} runs and 1 experiment taken out."
+    told = {change.what: (change.before, change.after) for change in seen.changes}
+    assert told["experiment #1 hidden"] == ("no", "yes")
+    assert told[f"{ada['runs']} runs counted"] == ("yes", "no")
     assert volta.send("GET", "/v1/me").status_code == 200
     assert http.get("/v1/goals/toy").json()["experiments"] == 2
 
