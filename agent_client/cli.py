@@ -41,6 +41,21 @@ for command in (
     app.command()(command)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"agent_client {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Volunteer this machine for an AgentHub: it tries ideas, trains them and reports."""
+
+
 @app.command()
 def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     url: Annotated[str, typer.Argument(help="The hub's address.")],

@@ -5,10 +5,12 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 PROGRAMS = {"hub": "hub.cli.root", "agent_client": "agent_client.cli"}
 
@@ -47,6 +49,15 @@ def test_an_option_says_what_it_is_for(path: str) -> None:
     ]
 
     assert untold == []
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_says_its_version(name: str) -> None:
+    app: typer.Typer = importlib.import_module(PROGRAMS[name]).app
+
+    said = CliRunner().invoke(app, ["--version"])
+
+    assert (said.exit_code, said.output) == (0, f"{name} {version('agenthub')}\n")
 
 
 def test_a_command_that_serves_nothing_loads_no_web_application() -> None:
