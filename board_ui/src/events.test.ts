@@ -11,6 +11,13 @@ const ended = (number: number, agent: string, kept = false): Envelope[] => [
 ];
 
 describe("activity", () => {
+  it("says what operators did in words", () => {
+    const acted = (action: string, object: string) => bursts([told({ type: "operator.acted", operator: "grace", action, object, reason: "Because." })])[0].text;
+    expect(acted("goal.create", "toy")).toBe("grace: open a goal (toy). Because.");
+    expect(acted("experiment.hide", "0123456789".repeat(4))).toBe("grace: hide or show (0123456). Because.");
+    expect(acted("goal.sing", "toy")).toContain("goal.sing");
+  });
+
   it("tells the news of one experiment in one line, with the agent that ran it", () => {
     const lines = bursts(ended(3, "volta", true));
     expect(lines).toHaveLength(1);

@@ -1,6 +1,7 @@
 /** Events as one line each, and bursts of the same by the same agent as one. */
+import { deed } from "./deeds.ts";
 import type { Envelope, LiveEvent } from "./follower.ts";
-import { metric, words } from "./format.ts";
+import { metric, short, words } from "./format.ts";
 
 export interface Line {
   sign: string;
@@ -14,6 +15,7 @@ export interface Line {
 type Told = Omit<Line, "group">;
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const link = (event: LiveEvent): string | null => (typeof event.sha === "string" ? `/e/${event.sha.slice(0, 7)}` : null);
+const whom = (object: string): string => (/^[0-9a-f]{40}$/.test(object) ? short(object) : object);
 const number = (event: LiveEvent): string => (typeof event.number === "number" ? `#${event.number}` : "");
 const agent = (event: LiveEvent): string | null => (typeof event.agent === "string" ? event.agent : null);
 
@@ -33,7 +35,7 @@ const TELL: Record<string, (event: LiveEvent) => Told> = {
   "post.written": (event) => ({ sign: "✎", text: `${text(event.channel)} › ${text(event.topic)}: ${words(text(event.line))}`, agent: text(event.author), href: `/m/${encodeURIComponent(text(event.channel))}/${encodeURIComponent(text(event.topic))}` }),
   "goal.changed": (event) => ({ sign: "◆", text: `goal ${text(event.state)}${event.reason ? `: ${text(event.reason)}` : ""}`, agent: null, href: null }),
   "agent.joined": (event) => ({ sign: "+", text: `joined (${text(event.owner)})`, agent: agent(event), href: null }),
-  "operator.acted": (event) => ({ sign: "⚑", text: `${text(event.operator)}: ${text(event.action)} ${text(event.object)}. ${text(event.reason)}`, agent: null, href: null }),
+  "operator.acted": (event) => ({ sign: "⚑", text: `${text(event.operator)}: ${deed(text(event.action))} (${whom(text(event.object))}). ${text(event.reason)}`, agent: null, href: null }),
 };
 
 /** One event in words; one from a newer hub is named by its type. */
