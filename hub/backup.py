@@ -43,6 +43,12 @@ class FileTaken(HubError):
     code, status = "file_taken", 409
 
 
+class NoFolder(HubError):
+    """There is no such folder; make it first, or choose another."""
+
+    code, status = "no_folder", 404
+
+
 class OddName(HubError):
     """SQLite takes only names in UTF-8; choose another folder."""
 
@@ -63,10 +69,12 @@ def backup(hub: Hub, file: Path) -> dict[str, Any]:
 
     Raises:
         FileTaken: the file is there and is no backup.
+        NoFolder: the folder for it is not there.
         OddName: its path is not UTF-8.
     """
     _refuse_others(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.parent.is_dir():
+        raise NoFolder(f"There is no folder {file.parent}; make it first, or choose another.")
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".backup-") as folder:
         copied = Path(folder) / DATABASE
         _copy_database(hub.database, copied)

@@ -231,6 +231,7 @@ def test_the_commands_of_the_manual_back_up_restore_and_move_a_hub(
     hub: Hub, volta: Volunteer, tmp_path: Path, empty_database_url: str, database_url: str
 ) -> None:
     volta.explore(0.2, 0.8)
+    (tmp_path / "kept").mkdir()
     file, new = str(tmp_path / "kept" / "hub.tar"), str(tmp_path / "new")
     here = ["--data", str(tmp_path / "hub"), "--database-url", database_url]
 
