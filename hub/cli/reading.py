@@ -11,6 +11,7 @@ from sqlmodel import Session
 from hub import curation, experiments, invites, operators, plan, review, rolls, sessions, tokens
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.core import Hub
+from hub.words import size, span
 from protocol.operators import InviteInfo, OperatorInfo, TokenInfo
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -18,6 +19,7 @@ Reader = Callable[[Hub, Session], Sequence[BaseModel]]
 
 GoalName = Annotated[str, typer.Argument(help="A goal's name.")]
 ExperimentSha = Annotated[str, typer.Argument(help="An experiment: its sha, or enough of it.")]
+UNITS: dict[str, Callable[[float], str]] = {"bytes": size, "seconds": span}
 
 
 def add_to(app: typer.Typer, groups: dict[str, typer.Typer]) -> None:
@@ -53,13 +55,27 @@ def _tell(rows: Sequence[BaseModel], columns: str, as_json: bool = False) -> Non
     names = columns.split()
     cells = [[_cell(row.model_dump()[name]) for name in names] for row in rows]
     if len(rows) == 1 and not names:
-        cells = [[name, _cell(value)] for name, value in rows[0].model_dump().items()]
+        cells = [list(_fact(name, value)) for name, value in rows[0].model_dump().items()]
     else:
         cells = [names, *cells] if rows else [["Nothing."]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         said = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
         typer.echo("  ".join(said).rstrip())
+
+
+def _fact(name: str, value: Any) -> tuple[str, str]:
+    """What a number is of and the number in words, as the board's page of the hub's health."""
+    label, _, unit = name.rpartition("_")
+    if unit in UNITS:
+        return label.replace("_", " "), "never" if value is None else UNITS[unit](value)
+    if isinstance(value, dict):
+        said = ", ".join(f"{count} of {each}" for each, count in value.items()) or "none"
+    elif isinstance(value, bool):
+        said = "yes" if value else "no"
+    else:
+        said = f"{value:,}" if isinstance(value, int) else value
+    return name.replace("_", " "), _cell(said)
 
 
 def _cell(value: Any) -> str:

@@ -19,6 +19,7 @@ from hub.cli.acting import PATHS
 from hub.cli.reading import LISTS
 from hub.cli.root import app
 from hub.errors import HubError
+from hub.words import size, span
 from protocol import acts
 
 DECIDED_ELSEWHERE = {
@@ -122,6 +123,31 @@ def test_a_typing_error_is_named_and_begins_no_hub(
     assert "nobody" in words or not (tmp_path / "typo").exists()
 
 
+def test_health_is_told_in_units_and_words(tmp_path: Path) -> None:
+    CliRunner().invoke(app, ["goal", "open", "fast_words", "--data", str(tmp_path)])
+
+    answer = CliRunner().invoke(app, ["health", "--data", str(tmp_path)])
+
+    told = dict(re.split(r"  +", line, maxsplit=1) for line in answer.output.splitlines())
+    assert re.fullmatch(r"\d+\.\d [KM]B", told["database"])
+    assert re.fullmatch(r"\d+ seconds?", told["oldest order"])
+    assert (told["backup age"], told["clients"], told["posts frozen"]) == ("never", "none", "no")
+    assert "registration" in told
+
+
+@pytest.mark.parametrize(
+    ("number", "bytes_", "seconds"),
+    [
+        (0, "0 B", "0 seconds"),
+        (1, "1 B", "1 second"),
+        (7_300, "7.1 KB", "2 hours"),
+        (200_000, "195.3 KB", "2 days"),
+    ],
+)
+def test_sizes_and_spans_have_a_unit(number: float, bytes_: str, seconds: str) -> None:
+    assert (size(number), span(number)) == (bytes_, seconds)
+
+
 def test_a_list_has_a_heading_and_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
     def hub(*words: str) -> str:
         answer = CliRunner().invoke(app, [*words, "--data", str(tmp_path / "hub")])
@@ -134,7 +160,7 @@ def test_a_list_has_a_heading_and_nothing_that_a_terminal_obeys(tmp_path: Path) 
 
     assert heading.split() == ["id", "goal", "by", "withdrawn_at", "text"]
     assert notice.endswith("two lines  [31mred  back")
-    assert "registration" in hub("health") and hub("queue") == "Nothing.\n"
+    assert hub("queue") == "Nothing.\n"
     assert len(hub("log", "--action", "notice.write").splitlines()) == 2
     assert hub("log", "--operator", "grace") == "Nothing.\n"
 
