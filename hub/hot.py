@@ -42,7 +42,7 @@ class _Compiled:
             return values
         return dict(zip((name for name, _ in self.binds), values, strict=True))
 
-    def read(self, cursor: Any, found: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
+    def read(self, cursor: Any, found: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Each row's values as Python has them."""
         if self._results is None:
             # What is to be done depends on the type that the database answers with.
@@ -52,12 +52,12 @@ class _Compiled:
             ]
             self._results = [(place, kind) for place, kind in enumerate(kinds) if kind is not None]
         if not self._results:
-            return list(found)
+            return found
         rows = [list(row) for row in found]
         for place, process in self._results:
             for row in rows:
                 row[place] = process(row[place])
-        return [*rows]
+        return rows
 
 
 class Hot:
@@ -91,7 +91,7 @@ class Hot:
 
     def _ask(
         self, connection: sa.Connection, said: Mapping[str, Any], most: int | None = None
-    ) -> list[Sequence[Any]]:
+    ) -> Sequence[Sequence[Any]]:
         compiled = self._for(connection)
         try:
             cursor = _driver(connection).execute(compiled.text, compiled.values(said))
