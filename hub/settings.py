@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 VERSION = version("agenthub")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (nobody listens here)
 
 
 def is_safe_address(address: str) -> bool:
@@ -82,9 +83,15 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def listens_at(self) -> str:
+        """Where this machine's own browser reaches it."""
+        host = EVERYWHERE.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def address(self) -> str:
         """Where people reach this hub, as far as it knows."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.public_url or self.listens_at).rstrip("/")
 
     @property
     def url(self) -> str:

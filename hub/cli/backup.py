@@ -6,10 +6,17 @@ from typing import Annotated
 import typer
 
 from hub import backup as backups
-from hub import copying
+from hub import copying, served
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+from hub.errors import HubError
 from hub.schema import open_database
 from hub.words import counted
+
+
+class StillServed(HubError):
+    """The copy would lack what it still takes: stop it first, or give `--while-serving`."""
+
+    code, status = "still_served", 409
 
 
 def backup(
@@ -45,9 +52,15 @@ def copy_to(
     url: Annotated[str, typer.Argument(help="An empty database: postgresql://user@host/name.")],
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
+    anyway: Annotated[
+        bool, typer.Option("--while-serving", help="Copy what is there now; the rest stays behind.")
+    ] = False,
 ) -> None:
     """Copy the whole database into another, such as SQLite into PostgreSQL; stop the hub first."""
     with opened(data, database_url, begin=False) as hub:
+        address = served.where(data)
+        if address is not None and not anyway:
+            raise StillServed(f"The hub at {address} goes on writing. {StillServed.sentence()}")
         target = open_database(url, hub.clock, pool=2)
         try:
             counts = copying.copy(hub.database, target)

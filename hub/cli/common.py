@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hub import served
 from hub.backup import DATABASE
 from hub.core import Hub, open_hub
 from hub.errors import HubError
@@ -42,7 +43,8 @@ def opened(data: Path, database_url: str | None = None, begin: bool = True) -> I
     settings = Settings(data=data, database_url=database_url)
     if not begin and settings.database_url is None and not (data / DATABASE).exists():
         raise NoHub(f"There is no hub in {data}; name its folder with --data.")
-    hub = open_hub(settings)
+    address = settings.public_url or served.where(data)
+    hub = open_hub(settings.model_copy(update={"public_url": address}))
     try:
         yield hub
     finally:

@@ -10,6 +10,7 @@ from hub import logs
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption
 from hub.core import open_hub
 from hub.errors import HubError
+from hub.served import serving
 from hub.settings import Settings
 
 
@@ -35,18 +36,22 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the hub until Ctrl-C, which lets running requests finish."""
-    settings = Settings(
-        data=data, database_url=database_url, host=host, port=port, log_json=log_json
-    )
-    logs.configure(settings.log_json)
+    logs.configure(log_json)
     # Here, because the web application is half of what all other commands would load.
     from hub import server
 
     with _listen(host, port) as listening:
+        settings = Settings(
+            data=data,
+            database_url=database_url,
+            host=host,
+            port=listening.getsockname()[1],
+            log_json=log_json,
+        )
         hub = open_hub(settings)
-        address = listening.getsockname()
-        typer.echo(f"AgentHub is open at http://{host}:{address[1]}/ (data in {data}).")
-        server.run(hub, listening)
+        with serving(data, settings.listens_at):
+            typer.echo(f"AgentHub is open at {settings.listens_at}/ (data in {data}).")
+            server.run(hub, listening)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import websockets
 
+from hub.settings import Settings
 from tests.builders import a_join
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
 
@@ -85,6 +86,36 @@ def test_three_hundred_slow_clients_keep_nobody_else_waiting(
 
         answer = clients[0].recv(4096)  # empty when hung up on, a refusal when no body came
     assert answer == b"" or b"408" in answer.split(b"\r\n")[0]
+
+
+def test_commands_know_which_hub_serves_their_folder(serving: HubProcess, tmp_path: Path) -> None:
+    copied = f"sqlite:///{tmp_path / 'copy.sqlite3'}"
+
+    link = serving.run("operator", "add", "grace", "-r", "she asked")
+    with pytest.raises(RuntimeError, match=f"{serving.url} goes on writing.*still_served"):
+        serving.run("copy-to", copied)
+    with pytest.raises(RuntimeError, match=f"at {serving.url}; stop it first.*already_served"):
+        serving.run("serve", "--port", "0")
+    meanwhile = serving.run("copy-to", copied, "--while-serving")
+    serving.kill()
+    elsewhere = serving.run("operator", "link", "grace", "-r", "she lost it")
+
+    assert f"{serving.url}/" in link
+    assert "Copied" in meanwhile
+    assert "http://127.0.0.1:8000/" in elsewhere
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("::1", "http://[::1]:80"),
+        ("hub.example.org", "http://hub.example.org:80"),
+    ],
+)
+def test_a_hub_says_where_a_browser_beside_it_finds_it(host: str, url: str) -> None:
+    assert Settings(host=host, port=80).address == url
 
 
 def test_numbers_are_told_by_route(serving: HubProcess) -> None:
