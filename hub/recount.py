@@ -5,6 +5,7 @@ subtracted, everything is computed anew.
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -12,7 +13,7 @@ from sqlmodel import Session, col, select
 from hub import scores
 from hub.db import Work
 from hub.scores import SetAside
-from hub.tables import HELD_BACK, ExperimentRow, GoalRow, OwnerRow, RunRow
+from hub.tables import HELD_BACK, ExperimentRow, GoalRow, OrderRow, OwnerRow, RunRow
 from protocol.experiments import Status
 
 
@@ -25,12 +26,12 @@ def goal(work: Work, slug: str) -> list[SetAside]:
     by_experiment: dict[str, list[RunRow]] = {}
     for run in _counted(work.session, slug):
         by_experiment.setdefault(run.experiment, []).append(run)
-    children = _children(work.session, slug)
+    children, at_work = _children(work.session, slug), _at_work(work.session, slug)
     for row in work.session.exec(select(ExperimentRow).where(col(ExperimentRow.goal) == slug)):
         row.n_children = children.get(row.sha, 0)
         runs = by_experiment.get(row.sha, [])
         if runs or row.n_runs:
-            _derive(row, runs)
+            _derive(row, runs, at_work)
     _credit(work, slug)
     work.session.flush()
     return scores.refit(work, work.session.get_one(GoalRow, slug))
@@ -51,16 +52,20 @@ def _children(session: Session, slug: str) -> dict[str, int]:
     return {str(sha): count for sha, count in session.execute(query)}
 
 
-def _derive(row: ExperimentRow, runs: list[RunRow]) -> None:
+def _at_work(session: Session, slug: str) -> set[UUID]:
+    """The leases under which somebody makes something at this moment."""
+    held = select(OrderRow.id).where(col(OrderRow.goal) == slug, col(OrderRow.state) == "leased")
+    return set(session.exec(held).all())
+
+
+def _derive(row: ExperimentRow, runs: list[RunRow], at_work: set[UUID]) -> None:
     """The first result decides, and a first failure yields to a later success."""
     row.n_runs = len(runs)
     if not runs:
-        row.status, row.failure, row.metric, row.finished_at = (
-            Status.RUNNING.value,
-            None,
-            None,
-            None,
-        )
+        row.failure = row.metric = row.finished_at = None
+        # A baseline has no lease: it waits for whoever runs it first.
+        waits = row.lease is None or row.lease in at_work
+        row.status = (Status.RUNNING if waits else Status.ABANDONED).value
         return
     told = next((run for run in runs if run.failure is None), runs[0])
     row.finished_at = runs[0].created_at

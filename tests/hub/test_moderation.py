@@ -107,10 +107,12 @@ def test_a_quarantined_owner_gets_no_work_and_counts_again_when_restored(
     grace.acts("owner.quarantine", owner="ada")
 
     assert code(volta.send("POST", "/v1/work", a_work_request())) == "not_active"
-    assert http.get(f"/v1/experiments/{sha}").json()["score"] is None
+    told = http.get(f"/v1/experiments/{sha}").json()
+    assert (told["score"], told["status"]) == (None, "abandoned")  # nobody is at it any more
     grace.acts("owner.restore", owner="ada")
 
-    assert http.get(f"/v1/experiments/{sha}").json()["score"] == pytest.approx(score)
+    told = http.get(f"/v1/experiments/{sha}").json()
+    assert (told["score"], told["status"]) == (pytest.approx(score), "finished")
     assert volta.ask().order is not None
 
 
