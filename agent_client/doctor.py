@@ -96,7 +96,8 @@ def _torch() -> Finding:
             return Finding("torch", BAD, said)
         return Finding("torch", GOOD, f"torch {found} is installed.")
     except PackageNotFoundError:
-        said = "torch is not installed: pip install 'agenthub[train]'. Goals without it still run."
+        how = "pip install '.[train]' in AgentHub's checkout"
+        said = f"torch is not installed: {how}. Goals without it still run."
         return Finding("torch", BAD, said)
 
 

@@ -38,7 +38,7 @@ class StoreAway(HubError):
 
 
 class NoBoto(HubError):
-    """Blobs in a bucket need boto3; run `pip install agenthub[s3]`."""
+    """Blobs in a bucket need boto3; run `pip install '.[s3]'` in its checkout."""
 
     code, status = "no_boto", 500
 

@@ -37,7 +37,7 @@ class NotWritable(HubError):
 
 
 class NoAuthlib(HubError):
-    """Sign-in by OpenID Connect needs authlib; run `pip install agenthub[oidc]`."""
+    """Sign-in by OpenID Connect needs authlib; run `pip install '.[oidc]'` in its checkout."""
 
     code, status = "no_authlib", 500
 
