@@ -128,7 +128,9 @@ class Loop:
             kit.workspace.clear(order.lease)
             self.proposer.crashes.take_in(Crashed(ready, result.report))
             return
+        kit.keeper.let_go(order.lease)  # before its report ends it on the hub
         self._write_down(ready, result.report)
+        kit.state.let_go(order.lease)
         if result.report.failure is None and ready.experiment.sha == ready.goal.baseline:
             with suppress(OSError):  # a comfort that a full disk must not turn into a failure
                 kit.workspace.keep_caches(order.lease, order.goal)
@@ -137,7 +139,6 @@ class Loop:
     def _write_down(self, ready: Ready, report: RunReport) -> None:
         """Into the journal, and off to the hub."""
         self.runner.write_down(ready, report)
-        self.kit.keeper.let_go(ready.order.lease)  # before its report ends it on the hub
         self._post(ready, report)
         self.kit.sender.wake()
         self.kit.telemetry.update(unsent=len(self.kit.journal))
@@ -191,8 +192,8 @@ class Loop:
 
     def _give_up_mends(self) -> None:
         """Report crashes that wait for a mend which will not come soon."""
-        for lease in self.proposer.crashes.settle_all():
-            self.kit.keeper.let_go(lease)
+        for crashed in self.proposer.crashes.discharge():
+            self.proposer.give_up(crashed)
 
     def _check(self) -> None:
         kit = self.kit

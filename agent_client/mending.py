@@ -72,14 +72,11 @@ class Infirmary:
         if found is not None:
             self.record(found.ready, found.report)
 
-    def settle_all(self) -> list[UUID]:
-        """Nothing is mended now: these were crashes. Returns the leases that ended so."""
+    def discharge(self) -> list[Crashed]:
+        """Nothing is mended now. Returns the crashes that are still to be settled."""
         with self._lock:
             self._waiting.clear()
-            left = list(self._unrecorded.values())
-        for crashed in left:
-            self.settle(crashed)
-        return [crashed.ready.order.lease for crashed in left]
+            return list(self._unrecorded.values())
 
 
 def worth_mending(kit: Kit, ready: Ready, report: RunReport) -> bool:

@@ -204,7 +204,8 @@ class Proposer:
         """The mended run under the same lease; without one the crash ends the lease as it is.
 
         The mend is registered before the crash is reported, so that the lease is known to be at
-        work on it.
+        work on it. It stays in our care: were it not renewed, or not named when more work is asked
+        for, the hub would take it for lost and hand it out again, to us first.
         """
         ready = crashed.ready
         order, goal, grip = ready.order, ready.goal, ready.grip
@@ -214,8 +215,7 @@ class Proposer:
             raise
         except (HubError, MutatorError, OSError) as problem:
             log.info("a crash could not be mended", problem=str(problem))
-            self.crashes.settle(crashed)
-            self.kit.keeper.let_go(order.lease)
+            self.give_up(crashed)
             return None
         self.crashes.settle(crashed)
         start = Start(order, goal, grip, made, ready.parent_score, contents, mended=True)
@@ -224,6 +224,13 @@ class Proposer:
         except (DataBroken, OSError) as problem:
             self._give_back(order, problem, waiting)
             return None
+
+    def give_up(self, crashed: Crashed) -> None:
+        """Report a crash that nothing mends, which ends its lease."""
+        lease = crashed.ready.order.lease
+        self.kit.keeper.let_go(lease)
+        self.crashes.settle(crashed)
+        self.kit.state.let_go(lease)
 
     def _mended(
         self, crashed: Crashed, waiting: Callable[[str], None]

@@ -109,7 +109,6 @@ class Runner:
         identity = uuid4()
         kit = self.kit
         kit.journal.add(Entry("run", identity, report.model_dump(mode="json")))
-        kit.state.let_go(ready.order.lease)
         kit.state.spend(kit.clock().date(), runs=1)
         kit.state.count(
             runs=1,

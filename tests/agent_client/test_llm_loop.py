@@ -152,6 +152,26 @@ def test_a_crash_is_fed_back_once_and_both_are_on_the_record(
     assert len(anthropic_api.requests) == 2
 
 
+def test_work_that_is_asked_for_while_a_mend_trains_is_other_work(
+    volunteer: Volunteer, anthropic_api: AnthropicServer
+) -> None:
+    def thinks(request: Request) -> wire.Reply:
+        if "No module named 'nothing_such'" not in json.dumps(request["messages"]):
+            return better(request)
+        slow = {"search": "import nothing_such\n", "replace": "import time\ntime.sleep(3)\n"}
+        edits = [{"path": "train.py", **slow}]
+        return wire.tool_use(TOOL, {"title": "a slow mend", "hypothesis": "Hm.", "edits": edits})
+
+    anthropic_api.otherwise = thinks
+    anthropic_api.then(broken)
+
+    run(volunteer, anthropic_api, most=3)
+
+    found = [(each.status, each.n_runs) for each in made(volunteer)]
+    assert "a slow mend" in [each.title for each in made(volunteer)]
+    assert sorted(found) == [(Status.FAILED, 1), *[(Status.FINISHED, 1)] * 3]
+
+
 def test_a_mend_that_crashes_too_is_not_mended_again(
     volunteer: Volunteer, anthropic_api: AnthropicServer
 ) -> None:
