@@ -26,9 +26,6 @@ from hub.work import Held, Terms
 from protocol.base import Time
 from protocol.work import Progress, Renewal
 
-PAUSE = 0.5
-"""Seconds between look-ups: at 333 renewals a second, a hundred and sixty-seven share one."""
-
 
 @dataclass(frozen=True)
 class Ask:
@@ -88,7 +85,8 @@ class Renewals:
         self.limits = limits
         self.heartbeats = heartbeats
         self.live = live
-        self._gathering = Gathering(self.look_up, PAUSE)
+        # At 333 renewals a second, a hundred and sixty-seven share a look-up.
+        self._gathering = Gathering(self.look_up, settings.gather_seconds)
 
     async def find(self, ask: Ask) -> Found:
         """Who asks and what they hold, looked up with everybody who asks at this moment.

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     public_url: str | None = None
     registration: str = Field(default="open", pattern="^(open|invite|approval|closed)$")
     lease_seconds: float = Field(default=150.0, gt=0)
+    gather_seconds: float = Field(
+        default=0.5, ge=0, description="between look-ups of heartbeats; those between share one"
+    )
     lease_hard_cap_factor: float = Field(default=4.0, gt=1)
     max_tries: int = Field(default=3, ge=1)
     max_open_leases_per_agent: int = Field(default=2, ge=1)

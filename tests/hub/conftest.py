@@ -73,7 +73,7 @@ def clock() -> Clock:
 @pytest.fixture
 def hub(tmp_path: Path, clock: Clock, database_url: str) -> Iterator[Hub]:
     """A hub with one open goal, `toy`."""
-    settings = Settings(data=tmp_path / "hub", database_url=database_url)
+    settings = Settings(data=tmp_path / "hub", database_url=database_url, gather_seconds=0)
     hub = open_hub(settings, clock)
     with hub.database.work() as work:
         goals.open_goal(work, hub.git, a_spec(), FILES)

@@ -83,7 +83,7 @@ def machine() -> Machine:
 @pytest.fixture
 def hub(machine: Machine, database_url: str, tmp_path: Path) -> Iterator[Hub]:
     """A hub that lives by the machine's clocks."""
-    rules = Settings(data=tmp_path / "hub", database_url=database_url)
+    rules = Settings(data=tmp_path / "hub", database_url=database_url, gather_seconds=0)
     hub = open_hub(rules, machine.clock())
     with hub.database.work() as work:
         goals.open_goal(work, hub.git, a_spec(), FILES)
