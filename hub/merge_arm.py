@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.policies import Ints, View
+from hub.words import number
 
 LEADERS, DONORS = 6, 24
 """How many of the best take part as first parent, and how many sure gains as the other side."""
@@ -138,5 +139,5 @@ def _why(view: View, leader: int, sides: tuple[int, ...], promised: float) -> st
     score = view.snapshot.sign * promised
     return (
         f"Bring {names} over to {view.told(leader)}: each gained on its own line, and together "
-        f"they promise {score:.6f}."
+        f"they promise {number(score)}."
     )

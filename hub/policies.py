@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hub.belief import Belief
 from hub.snapshot import Snapshot
+from hub.words import counted, number
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -119,7 +120,7 @@ class View:
         if not self.belief.n[node]:
             return f"{self.name(node)} (not measured yet)"
         score, sd, n = self.belief.of(node)
-        return f"{self.name(node)} ({score:.6f} ± {sd:.6f}, {n} run{'s' if n > 1 else ''})"
+        return f"{self.name(node)} ({number(score)} ± {number(sd)}, {counted(n, 'run')})"
 
 
 @dataclass(frozen=True)

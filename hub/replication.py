@@ -9,6 +9,7 @@ import numpy as np
 from hub.policies import View
 from hub.titles import confirmed_by
 from hub.verification import Verdict, posterior_better, surely_better
+from hub.words import number
 
 SURE = 0.95
 """Belief from which a claim of a new best is worth other people's time."""
@@ -141,7 +142,7 @@ def _claimed_best(view: View, verdicts: Sequence[Verdict], crowned: int | None) 
 def _over(view: View, crowned: int | None, best: int) -> str:
     than = _root(view) if crowned is None else crowned
     gap = float(view.belief.loss[than] - view.belief.loss[best])
-    return f", {gap:.6f} ahead of {view.name(than)}"
+    return f", {number(gap)} ahead of {view.name(than)}"
 
 
 def _root(view: View) -> int:

@@ -21,6 +21,7 @@ from hub.minds import Thoughts
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from hub.trust import Record, Suspicion
 from hub.verification import Verdict
+from hub.words import counted, number
 from protocol.events import ChampionChanged, Curated, ScoreChanged
 from protocol.experiments import Standing
 from protocol.goals import GoalSpec
@@ -320,10 +321,12 @@ def sentence(
     spec: GoalSpec, score: float, delta: float | None, delta_sd: float | None, runs: int
 ) -> str:
     """The verdict in words: value, delta to the parent, and how sure the hub is."""
-    counted = "1 run" if runs == 1 else f"{runs} runs"
+    told = counted(runs, "run")
     if delta is None:
-        return f"{score:.5f} ({counted})"
+        return f"{number(score)} ({told})"
     word = "better" if spec.metric.better(delta, 0.0) else "worse"
-    spread = f" ± {delta_sd:.5f}" if delta_sd else ""
+    spread = f" ± {number(delta_sd)}" if delta_sd else ""
     noise = ", within noise" if delta_sd and abs(delta) < 2 * delta_sd else ""
-    return f"{score:.5f}, {word} than its parent by {abs(delta):.5f}{spread} ({counted}{noise})"
+    return (
+        f"{number(score)}, {word} than its parent by {number(abs(delta))}{spread} ({told}{noise})"
+    )

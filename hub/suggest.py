@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from hub import search
 from hub.search_query import Query, words_of
 from hub.tables import AgentRow, ExperimentRow, GoalRow
+from hub.words import number
 from protocol.search import Suggestion, Suggestions
 
 _SHA = re.compile(r"[0-9a-f]{4,40}")
@@ -54,7 +55,7 @@ def _agents(session: Session, start: str, limit: int) -> Iterator[Suggestion]:
 
 
 def _experiment(row: ExperimentRow) -> Suggestion:
-    outcome = row.failure or (f"{row.score:.5f}" if row.score is not None else row.status)
+    outcome = row.failure or (number(row.score) if row.score is not None else row.status)
     return Suggestion(
         kind="experiment",
         text=row.title,

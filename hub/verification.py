@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from hub.belief import Belief
 from hub.snapshot import Rules, Snapshot
+from hub.words import counted, number
 
 WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
@@ -243,8 +244,8 @@ def _sentence(
     snapshot: Snapshot, state: str, reference: int, gain: float, gain_sd: float, owners: int
 ) -> str:
     name = f"#{snapshot.nodes[reference].number}"
-    told = f"{gain:+.6f} ± {gain_sd:.6f} over {name}"
-    by = "1 owner" if owners == 1 else f"{owners} owners"
+    told = f"{number(gain, '+')} ± {number(gain_sd)} over {name}"
+    by = counted(owners, "owner")
     return {
         "provisional": f"Others measured a gain of {told}; not enough to be sure.",
         "verified": f"Verified by {by}: a gain of {told}.",

@@ -4,17 +4,26 @@ SIZES = ("B", "KB", "MB", "GB", "TB")
 SPANS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-def counted(number: int, noun: str) -> str:
+def counted(many: int, noun: str) -> str:
     """`1 run`, `3 runs`, `1,200 runs`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{many:,} {noun}" if many == 1 else f"{many:,} {noun}s"
 
 
-def size(number: float) -> str:
+def number(value: float, sign: str = "") -> str:
+    """A metric as the board writes it: 5 decimals, or 3 digits where they would say little.
+
+    `sign` is `+` for differences.
+    """
+    kind = ".3g" if 0 < abs(value) < 0.0001 else ".5f"
+    return f"{value:{sign}{kind}}"
+
+
+def size(many: float) -> str:
     """`12 B`, `2.0 KB`, as the board says it: a unit is 1024 of the one before."""
     unit = 0
-    while number >= 1024 and unit < len(SIZES) - 1:
-        number, unit = number / 1024, unit + 1
-    return f"{number:.1f} {SIZES[unit]}" if unit else f"{number:.0f} B"
+    while many >= 1024 and unit < len(SIZES) - 1:
+        many, unit = many / 1024, unit + 1
+    return f"{many:.1f} {SIZES[unit]}" if unit else f"{many:.0f} B"
 
 
 def span(seconds: float) -> str:

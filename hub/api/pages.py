@@ -15,6 +15,7 @@ from hub import agents, experiments, goals
 from hub.api.deps import Read
 from hub.api.static import GUARD, parts
 from hub.errors import HubError
+from hub.words import number
 from protocol.experiments import Experiment
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -187,6 +188,6 @@ def _missing(error: HubError) -> Heading:
 
 def _result(found: Experiment) -> str:
     value = found.score if found.score is not None else found.metric
-    number = "no result yet" if value is None else f"{value:.5f}"
+    outcome = "no result yet" if value is None else number(value)
     verdict = found.verdict or found.failure or found.status.value
-    return f"{number}, {verdict}. {found.hypothesis}"
+    return f"{outcome}, {verdict}. {found.hypothesis}"

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hub.errors import HubError
+from hub.words import number
 
 ROWS = 8
 
@@ -112,7 +113,7 @@ def _results(goal: dict[str, Any], rows: list[dict[str, Any]]) -> Table:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.5f}"
+    return "-" if value is None else number(value)
 
 
 def _plain(words: str) -> Text:

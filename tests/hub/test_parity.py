@@ -19,7 +19,7 @@ from hub.cli.acting import PATHS
 from hub.cli.reading import LISTS
 from hub.cli.root import app
 from hub.errors import HubError
-from hub.words import size, span
+from hub.words import number, size, span
 from protocol import acts
 
 DECIDED_ELSEWHERE = {
@@ -136,7 +136,7 @@ def test_health_is_told_in_units_and_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "bytes_", "seconds"),
+    ("many", "bytes_", "seconds"),
     [
         (0, "0 B", "0 seconds"),
         (1, "1 B", "1 second"),
@@ -144,8 +144,23 @@ def test_health_is_told_in_units_and_words(tmp_path: Path) -> None:
         (200_000, "195.3 KB", "2 days"),
     ],
 )
-def test_sizes_and_spans_have_a_unit(number: float, bytes_: str, seconds: str) -> None:
-    assert (size(number), span(number)) == (bytes_, seconds)
+def test_sizes_and_spans_have_a_unit(many: float, bytes_: str, seconds: str) -> None:
+    assert (size(many), span(many)) == (bytes_, seconds)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain", "signed"),
+    [
+        (0.0, "0.00000", "+0.00000"),
+        (0.9876543, "0.98765", "+0.98765"),
+        (-12.5, "-12.50000", "-12.50000"),
+        (0.00001234, "1.23e-05", "+1.23e-05"),
+    ],
+)
+def test_numbers_have_as_many_decimals_as_on_the_board(
+    value: float, plain: str, signed: str
+) -> None:
+    assert (number(value), number(value, "+")) == (plain, signed)
 
 
 def test_a_list_has_a_heading_and_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
