@@ -142,11 +142,12 @@ def _goal(said: argparse.Namespace) -> tuple[GoalSpec, dict[str, str]]:
 
 
 def _sooner_over(spec: GoalSpec) -> GoalSpec:
-    """The same goal, whose trainings get a fifth of their tokens."""
+    """The same goal, whose trainings get a tenth of their tokens, and a volunteer's timing less."""
     if spec.name != "tiny_gpt":
         return spec
-    budget = spec.budget.model_copy(update={"amount": spec.budget.amount / 5})
-    return spec.model_copy(update={"budget": budget})
+    budget = spec.budget.model_copy(update={"amount": spec.budget.amount / 10})
+    device = spec.device.model_copy(update={"calibration_seconds": 4})
+    return spec.model_copy(update={"budget": budget, "device": device})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
