@@ -34,7 +34,9 @@ class PostgresServer:
         """Create a database, a copy of `template`, and return its URL."""
         name = f"test_{os.getpid()}_{next(NAMES)}"
         with self._connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+            # Without fsync, copying files takes half as long as the log of a copy.
+            how = "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {how}".encode())
         return self.url(name)
 
     def drop(self, url: str) -> None:
