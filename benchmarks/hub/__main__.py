@@ -11,7 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from benchmarks.hub import events, load, reads, submits
+from benchmarks.hub.table import table
 
 RESULTS = Path(__file__).parents[1] / "results" / "hub.json"
 
@@ -25,13 +28,15 @@ def main() -> None:
     words.add_argument("--packs", type=int, default=1000, help="pushes the peer has had before")
     words.add_argument("--experiments", type=int, default=1000, help="the hub has had before")
     words.add_argument("--submits", type=int, default=2000, help="of each kind, over HTTP")
+    words.add_argument("--kept", action="store_true", help="only show what is in the result file")
     said = words.parse_args()
     known = parts(said)
-    for name in said.only or known:
+    for name in [] if said.kept else said.only or known:
         found = {**_circumstances(), "found": known[name]()}
         found["load_after"] = os.getloadavg()
         print(name, json.dumps(found, default=_plain), flush=True)
         _keep(name, found)
+    Console(width=110).print(table(json.loads(RESULTS.read_text())))
 
 
 def parts(said: argparse.Namespace) -> Mapping[str, Callable[[], Any]]:

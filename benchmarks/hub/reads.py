@@ -1,12 +1,14 @@
 """Reads of a big goal: tree, delta, lineage, file and diff, beside a git process per read."""
 
+import sqlite3
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from benchmarks.hub.world import a_hub, timed
+from benchmarks.hub.world import a_hub, in_turns, timed
 from hub import check, experiments, refs, trees
 from hub.core import Hub
 from hub.maintenance import repack
@@ -50,15 +52,38 @@ def _change(hub: Hub, above: int) -> None:
 
 
 def lineage(depth: int, repeats: int) -> dict[str, Any]:
-    """From a leaf of a single line up to the baseline, as the JSON that a reader gets."""
+    """From a leaf of a single line up to the baseline, as the JSON that a reader gets.
+
+    The floor only finds the line, in one recursive query by the bare driver. The peer is the
+    published hub's way, a query a hop, and makes nothing of what it finds either.
+    """
     with a_hub(train="rate = 1\n") as hub:
         last = grow(hub, depth, fan=1)[-1]
+        raw = sqlite3.connect(hub.settings.data / "hub.sqlite3", isolation_level=None)
 
-        def one() -> bytes:
+        def ours() -> bytes:
             with hub.database.read() as session:
                 return experiments.lineage_json(experiments.lineage(session, last))
 
-        return {"lineage": timed(one, repeats * 5), "bytes": len(one())}
+        def floor() -> None:
+            raw.execute(_LINE, (last,)).fetchall()
+
+        def peer() -> None:
+            found = (last,)
+            while found[0] is not None:
+                found = raw.execute(_PARENT, found).fetchone()
+
+        calls: dict[str, Callable[[], object]] = {"floor": floor, "lineage": ours, "peer": peer}
+        found = in_turns(calls, repeats * 5)
+        raw.close()
+        return {**found, "bytes": len(ours())}
+
+
+_PARENT = "SELECT parent FROM experiments WHERE sha = ?"
+_LINE = """WITH RECURSIVE line(sha, parent) AS (
+  SELECT sha, parent FROM experiments WHERE sha = ?
+  UNION ALL SELECT made.sha, made.parent FROM experiments made JOIN line ON made.sha = line.parent
+) SELECT sha FROM line"""
 
 
 def git_reads(size: int, repeats: int) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""What was measured of the hub, beside what it aims at, as a table."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+Found = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A target of `performance.md`: a number made of one part's result, and its bound."""
+
+    part: str
+    what: str
+    value: Callable[[Found], float]
+    bound: float
+    at_least: bool = False
+    unit: str = ""
+
+    def met(self, value: float) -> bool:
+        """Whether the number keeps to its bound."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+def _wall(found: Found, name: str) -> float:
+    return float(found[name]["wall_ms"])
+
+
+def _submit(found: Found) -> float:
+    return _wall(found, "propose") + _wall(found, "report")
+
+
+AIMS = (
+    Aim(
+        "submit",
+        "a proposal's rate, of the floor's",
+        lambda found: _wall(found, "floor") / _wall(found, "propose"),
+        *(0.4, True),
+    ),
+    Aim(
+        "submit",
+        "a report's rate, of the floor's",
+        lambda found: _wall(found, "floor") / _wall(found, "report"),
+        *(0.4, True),
+    ),
+    Aim(
+        "submit",
+        "both together, times the peer's push",
+        lambda found: _wall(found, "peer") / _submit(found),
+        *(10, True),
+    ),
+    Aim("lineage", "850 steps", lambda found: _wall(found, "lineage"), 5, unit="ms"),
+    Aim(
+        "lineage",
+        "850 steps, times the bare query",
+        lambda found: _wall(found, "lineage") / _wall(found, "floor"),
+        5 / 1.4,  # where 5 ms were asked for, the bare query took 1.4
+    ),
+    Aim("heartbeats", "10,000 agents", lambda found: 100 * found["share_of_a_core"], 15, unit="%"),
+    Aim("fan_out", "1,000 sockets, times raw frames", lambda found: found["ratio"], 2.5),
+    Aim("fan_out", "a socket", lambda found: found["kb_per_socket"], 40, unit="KB"),
+    Aim(
+        "git",
+        "a file, times a git process",
+        lambda found: _wall(found, "file_peer") / _wall(found, "file"),
+        *(8, True),
+    ),
+    Aim(
+        "git",
+        "a diff, times a git process",
+        lambda found: _wall(found, "diff_peer") / _wall(found, "diff"),
+        *(8, True),
+    ),
+    Aim(
+        "git",
+        "an experiment on disk",
+        lambda found: (
+            (found["git_bytes_per_experiment"] + found["database_bytes_per_experiment"]) / 1024
+        ),
+        3,
+        unit="KB",
+    ),
+    Aim(
+        "tree",
+        "100,000 after a change, processor",
+        lambda found: found["write_and_changed"]["cpu_ms"] - found["write"]["cpu_ms"],
+        60,
+        unit="ms",
+    ),
+    Aim("tree", "100,000, packed", lambda found: found["gzip_bytes"] / 1e6, 0.75, unit="MB"),
+    Aim("tree", "a delta", lambda found: _wall(found, "delta"), 5, unit="ms"),
+)
+
+
+def table(kept: Mapping[str, Any]) -> Table:
+    """Every aim whose part was measured, with the commit that it was measured at."""
+    shown = Table("path", "what", "measured", "aim", "met", "commit", title="The hub")
+    for row in (*_rows(kept), *_flat(kept)):
+        shown.add_row(*row)
+    return shown
+
+
+def _rows(kept: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for aim in AIMS:
+        if aim.part in kept:
+            yield _row(aim, aim.value(kept[aim.part]["found"]), str(kept[aim.part]["commit"]))
+
+
+def _flat(kept: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """How much slower a hub with many experiments is than one with few."""
+    if "submit" in kept and "submit_100000" in kept:
+        few, many = (kept[part]["found"] for part in ("submit", "submit_100000"))
+        aim = Aim("submit", "at 100,000, of the rate at 1,000", _submit, 0.8, at_least=True)
+        yield _row(aim, _submit(few) / _submit(many), str(kept["submit_100000"]["commit"]))
+
+
+def _row(aim: Aim, value: float, commit: str) -> tuple[str, ...]:
+    bound = f"{'at least' if aim.at_least else 'at most'} {aim.bound:.2g} {aim.unit}".strip()
+    measured = f"{value:.3g} {aim.unit}".strip()
+    return aim.part, aim.what, measured, bound, "yes" if aim.met(value) else "no", commit
