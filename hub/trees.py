@@ -88,10 +88,20 @@ class Trees:
         return told
 
 
-def tree(session: Session, goal: GoalRow, after: int = 0) -> bytes:
-    """The whole tree, or the rows that changed after an event, as JSON columns (`Tree`)."""
+def tree(session: Session, goal: GoalRow) -> bytes:
+    """The whole tree as JSON columns (`Tree`)."""
+    return _encoded(goal, newest(session, goal.slug), _read(session, goal))
+
+
+def news(session: Session, goal: GoalRow, after: int) -> bytes | None:
+    """The rows that changed after an event, as columns like the tree's.
+
+    None where rows may have left, or changed with no event of their own: the whole tree tells that.
+    """
     seq = newest(session, goal.slug)
-    return _encoded(goal, seq, _read(session, goal, after), complete=after == 0)
+    if operators_acted(session, goal.slug, after):
+        return None
+    return _encoded(goal, seq, _read(session, goal, after), complete=False)
 
 
 def _up_to_date(session: Session, goal: GoalRow, told: Told) -> Columns:

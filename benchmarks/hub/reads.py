@@ -40,7 +40,7 @@ def tree(size: int, repeats: int) -> dict[str, Any]:
         with hub.database.read() as session:
             goal = session.get_one(GoalRow, "toy")
             found["first"] = timed(lambda: trees.tree(session, goal), repeats)
-            found["delta"] = timed(lambda: trees.tree(session, goal, after=newest), repeats * 5)
+            found["delta"] = timed(lambda: trees.news(session, goal, after=newest), repeats * 5)
     return {**found, "bytes": len(told.body), "gzip_bytes": len(told.packed)}
 
 

@@ -39,14 +39,18 @@ def tree(
     if_none_match: Annotated[str | None, Header()] = None,
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """The tree as columns, or what changed after an event; the ETag is the newest event."""
+    """The tree as columns, or what changed after an event; the ETag is the newest event.
+
+    After what operators did it is the whole tree (`complete`): experiments may have left it.
+    """
     goal = goals.find(session, slug)
     tag = f'"{slug}-{trees.newest(session, slug)}-{after}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
-    if after:
-        return Response(trees.tree(session, goal, after), media_type=JSON, headers=headers)
+    news = trees.news(session, goal, after) if after else None
+    if news is not None:
+        return Response(news, media_type=JSON, headers=headers)
     told = hub.trees.get(session, goal)
     if "gzip" not in accept_encoding:
         return Response(told.body, media_type=JSON, headers=headers)

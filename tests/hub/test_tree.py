@@ -1,6 +1,7 @@
 """Reading the tree: lineage, children, leaves, subtree, diffs between any two."""
 
 import orjson
+import pytest
 from fastapi.testclient import TestClient
 
 from hub import trees
@@ -105,6 +106,29 @@ def test_a_kept_tree_follows_every_change_to_the_byte(
         *([0], [0, 1], [0, 1, 2]),
         *([0, 2], [0, 2, 3]),
     ]
+
+
+@pytest.mark.parametrize("act", ["hide", "set aside", "ban"])
+def test_whoever_reads_changes_learns_what_operators_took_away(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer, act: str
+) -> None:
+    grace = Curator.of(hub, http)
+    volta.explore(0.2, metric=0.8)
+    failed = str(tesla.explore(0.3, metric=None).experiment)
+    seq = http.get("/v1/goals/toy/tree").json()["seq"]
+
+    if act == "hide":
+        grace.acts("experiment.hide", experiment=failed)
+    elif act == "ban":
+        grace.acts("owner.ban", owner="nikola")
+    else:
+        grace.acts("agent.quarantine", agent="tesla")
+
+    news = http.get("/v1/goals/toy/tree", params={"after": seq}).json()
+    assert news["complete"]
+    assert news == http.get("/v1/goals/toy/tree").json()
+    later = http.get("/v1/goals/toy/tree", params={"after": news["seq"]}).json()
+    assert not later["complete"] and later["number"] == []
 
 
 def told(hub: Hub) -> tuple[bytes, bytes]:
