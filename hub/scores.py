@@ -196,6 +196,9 @@ def write(
     work.session.flush()
     connection = work.connection
     changed, loud = _differences(connection, goal, fitted, least * fitted.noise_sd, as_of)
+    if not any(each.event.goal == goal.slug for each in work.announced):
+        # Readers ask what came after an event: a change without one would reach nobody.
+        loud = loud or [str(each["at_sha"]) for each in changed[:1]]
     seq = work.next_seq
     if changed:
         connection.execute(_UPDATE, [{**one, "at_seq": seq} for one in changed])

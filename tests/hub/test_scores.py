@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import recount, scheduling, scores
+from hub import check, recount, scheduling, scores
 from hub.core import Hub
 from hub.scheduling import Wish
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
@@ -122,6 +122,25 @@ def fitted_anew(hub: Hub) -> list[Row]:
     with hub.database.work() as work:
         scores.refit(work, work.session.get_one(GoalRow, "toy"))
     return believed(hub)
+
+
+def test_scores_that_move_a_little_on_a_large_goal_reach_who_has_the_tree(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    due(hub, volta)
+    hub.believer.turn()
+    reads(hub, volta, volta.explore(learning_rate=0.4, metric=0.75).experiment or "", 0.74)
+    hub.believer.turn()
+    reads(hub, volta, http.get("/v1/goals/toy").json()["baseline"], 0.89)
+    old = http.get("/v1/goals/toy/tree")
+
+    hub.believer.turn()
+
+    tag = {"If-None-Match": old.headers["etag"]}
+    new = http.get("/v1/goals/toy/tree", headers=tag)
+    assert new.status_code == 200
+    assert new.json()["score"] == [round(float(str(row[0])) * 1e6) for row in believed(hub)]
+    assert [each for each in check.check(hub).findings if "changed_seq" in each.sentence] == []
 
 
 def test_a_huge_goal_is_refitted_less_often_so_that_requests_have_the_processor(hub: Hub) -> None:
