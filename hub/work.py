@@ -107,9 +107,17 @@ def _waiting(
     for order in work.session.exec(query).all():
         if order.state == "leased":
             _expire(work, settings, order)
-        if order.state == "open" and agent.owner not in order.tried_owners:
+        if order.state != "open" or agent.owner in order.tried_owners:
+            continue
+        if not _hidden(work.session, order.experiment):
             return order
     return None
+
+
+def _hidden(session: Session, sha: str | None) -> bool:
+    """Whether an experiment was taken out since somebody was to run it: banned code is not run."""
+    query = select(ExperimentRow.hidden).where(col(ExperimentRow.sha) == sha)
+    return bool(session.exec(query).first())
 
 
 def _expire(work: Work, settings: Settings, order: OrderRow) -> None:

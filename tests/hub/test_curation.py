@@ -113,6 +113,24 @@ def test_replications_go_to_others(volta: Volunteer, tesla: Volunteer, grace: Cu
     assert "operators ask" in order.extra["why"]
 
 
+def test_nobody_is_asked_to_run_what_was_taken_out_since(
+    volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    grace.acts("experiment.replicate", experiment=sha, times=2)
+    run_by_tesla = tesla.claim()
+    assert run_by_tesla.experiment == sha
+
+    grace.acts("owner.ban", owner="ada")
+
+    tesla.release(run_by_tesla)
+    another = tesla.claim()
+    assert another.experiment != sha
+    grace.acts("owner.restore", owner="ada")
+    tesla.release(another)
+    assert tesla.claim().experiment == sha
+
+
 def test_a_duplicate_gives_its_runs_to_the_original(
     http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
 ) -> None:
