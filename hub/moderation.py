@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import agents, board, experiments, sessions, voices, work
+from hub import agents, board, experiments, holds, sessions, voices, work
 from hub.containment import POLICY
 from hub.db import Work
 from hub.desk import Desk, Effect, NoChange, put_back
@@ -18,8 +18,6 @@ from hub.words import counted
 from protocol import acts
 from protocol.operators import Flag, FlagDraft
 from protocol.work import Kind
-
-HOLDING_BACK = ("owner.quarantine", "owner.ban")
 
 
 class AlreadyDecided(HubError):
@@ -246,24 +244,12 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
     desk.not_own(owner.name)
     if owner.state not in ("quarantined", "banned"):
         raise NotHeldBack
-    for action in _held_back_by(desk.work.session, owner.name):
+    for action in holds.standing(desk.work.session, owner.name):
         lasting = [one for one in action.changes if one["table"] not in ("tokens", "orders")]
         put_back(desk, lasting, strict=False)
     desk.change(owner, state="active")
     sentence = f"{owner.name} is back, and their runs count again."
     return Effect(owner.name, sentence, None, owner.name)
-
-
-def _held_back_by(session: Session, owner: str) -> Sequence[ActionRow]:
-    """What held an owner back since they were last restored, the newest first."""
-    log = select(ActionRow).where(col(ActionRow.concerns) == owner)
-    found: list[ActionRow] = []
-    for row in session.exec(log.order_by(col(ActionRow.seq).desc())):
-        if row.action == "owner.restore":
-            break
-        if row.action in HOLDING_BACK or (row.action == "flag.uphold" and row.changes):
-            found.append(row)
-    return found
 
 
 def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import curation, moderation, people, plan, recount
+from hub import curation, holds, moderation, people, plan, recount
 from hub.desk import TABLES, Desk, Effect, put_back
 from hub.errors import HubError, NotFound
 from hub.ops_tables import ActionRow
@@ -134,7 +134,7 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
         raise AlreadyUndone
     if row.action in ("goal.edit", "goal.brief"):
         return _undo_edit(desk, row, said.reason)
-    if row.action in moderation.HOLDING_BACK:
+    if row.action in holds.HOLDING_BACK:
         whom = acts.RestoreOwner(owner=row.object, reason=said.reason)
         return moderation.restore_owner(desk, whom)
     if not row.changes:

@@ -1,0 +1,48 @@
+"""Holds on owners that are laid over each other, and undone in any order."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub.core import Hub
+from tests.hub.operating import Curator
+from tests.hub.test_scores import standing
+from tests.hub.volunteer import Volunteer
+
+
+@pytest.fixture
+def grace(hub: Hub, http: TestClient) -> Curator:
+    return Curator.of(hub, http)
+
+
+def test_a_hold_that_was_undone_gives_nothing_back_later(
+    hub: Hub, tesla: Volunteer, grace: Curator
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    done = grace.acts("owner.quarantine", owner="nikola")
+    grace.acts("action.undo", seq=done["seq"])
+    grace.acts("agent.quarantine", agent="tesla")
+
+    grace.acts("owner.quarantine", owner="nikola")
+    grace.acts("owner.restore", owner="nikola")
+
+    assert standing(hub)["tesla"] == ("quarantined", 0), "its device was set aside by itself"
+
+
+def test_an_owner_whose_restoration_was_undone_is_restored_again(
+    hub: Hub, tesla: Volunteer, grace: Curator
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    before = standing(hub)
+    grace.acts("owner.quarantine", owner="nikola")
+    restored = grace.acts("owner.restore", owner="nikola")
+    again = grace.acts("action.undo", seq=restored["seq"])
+    assert standing(hub)["tesla"] == ("quarantined", 0)
+
+    grace.acts("action.undo", seq=again["seq"])
+    assert standing(hub) == before
+    grace.acts("owner.quarantine", owner="nikola")
+    undone = grace.acts("owner.restore", owner="nikola")
+    grace.acts("action.undo", seq=undone["seq"])
+    grace.acts("owner.restore", owner="nikola")
+
+    assert standing(hub) == before
