@@ -25,8 +25,16 @@ def standing(session: Session, owner: str) -> Sequence[ActionRow]:
     return now[::-1]
 
 
+def _holds(row: ActionRow) -> bool:
+    """An upheld flag holds its owner back unless it was on a single experiment or post."""
+    upheld = row.action == "flag.uphold"
+    return row.action in HOLDING_BACK or (
+        upheld and any(each["table"] == "owners" for each in row.changes)
+    )
+
+
 def _after(row: ActionRow, now: Actions, ended: dict[int, Actions]) -> Actions:
-    if row.action in HOLDING_BACK or (row.action == "flag.uphold" and row.changes):
+    if _holds(row):
         return (*now, row)
     if row.action == "owner.restore":
         return ()

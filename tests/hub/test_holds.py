@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 
 from hub.core import Hub
 from tests.hub.operating import Curator
+from tests.hub.test_moderation import flag
 from tests.hub.test_scores import standing
 from tests.hub.volunteer import Volunteer
 
@@ -43,6 +44,35 @@ def test_an_owner_whose_restoration_was_undone_is_restored_again(
     grace.acts("owner.quarantine", owner="nikola")
     undone = grace.acts("owner.restore", owner="nikola")
     grace.acts("action.undo", seq=undone["seq"])
+    grace.acts("owner.restore", owner="nikola")
+
+    assert standing(hub) == before
+
+
+def test_what_was_hidden_for_itself_stays_hidden_when_its_owner_is_restored(
+    http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    sha = str(volta.explore(0.3, metric=0.85).experiment)
+    flag(tesla, "experiment", sha)
+    grace.acts(**(grace.queue().items[0].reject or {}))
+    grace.acts("owner.quarantine", owner="ada")
+
+    grace.acts("owner.restore", owner="ada")
+
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0]
+    assert grace.queue().items == []
+
+
+@pytest.mark.parametrize("kind", ["owner", "agent"])
+def test_an_owner_held_back_by_a_flag_is_restored_with_their_runs(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator, kind: str
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    before = standing(hub)
+    flag(volta, kind, "nikola" if kind == "owner" else "tesla")
+    grace.acts(**(grace.queue().items[0].reject or {}))
+    assert standing(hub)["tesla"] == ("quarantined", 0)
+
     grace.acts("owner.restore", owner="nikola")
 
     assert standing(hub) == before
