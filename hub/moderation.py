@@ -13,7 +13,16 @@ from hub.db import Work
 from hub.desk import Desk, Effect, NoChange, put_back
 from hub.errors import BodyChanged, HubError, NotFound
 from hub.ops_tables import ActionRow, FlagRow
-from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, PostRow, RunRow, TokenRow
+from hub.tables import (
+    HELD_BACK,
+    AgentRow,
+    ExperimentRow,
+    OrderRow,
+    OwnerRow,
+    PostRow,
+    RunRow,
+    TokenRow,
+)
 from hub.words import counted
 from protocol import acts
 from protocol.operators import Flag, FlagDraft
@@ -105,8 +114,8 @@ def uphold(desk: Desk, act: acts.UpholdFlag) -> Effect:
         row = experiments.find(desk.work.session, flag.object)
         desk.change(row, hidden=True, forbidden=True)
         desk.recounts.add(row.goal)
-    else:
-        _hold_back(desk, find_owner(desk.work.session, flag.concerns or ""), "quarantined")
+    elif (owner := find_owner(desk.work.session, flag.concerns or "")).state not in HELD_BACK:
+        _hold_back(desk, owner, "quarantined")
         _hear_again(desk)
     sentence = f"Flag on {flag.kind} {flag.object[:12]} upheld."
     return Effect(str(flag.id), sentence, None, flag.concerns)

@@ -4,6 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hub.core import Hub
+from protocol.operators import Waiting
 from tests.hub.operating import Curator
 from tests.hub.test_moderation import flag
 from tests.hub.test_scores import standing
@@ -76,3 +77,17 @@ def test_an_owner_held_back_by_a_flag_is_restored_with_their_runs(
     grace.acts("owner.restore", owner="nikola")
 
     assert standing(hub) == before
+
+
+@pytest.mark.parametrize("state", ["quarantined", "banned"])
+def test_a_flag_on_who_is_held_back_is_upheld_and_changes_nothing_else(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator, state: str
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    late = flag(volta, "agent", "tesla")
+    grace.acts("owner.ban" if state == "banned" else "owner.quarantine", owner="nikola")
+
+    grace.acts("flag.uphold", flag=late)
+
+    assert standing(hub)["tesla"] == (state, 0)
+    assert [each for each in grace.queue().items if each.waiting is Waiting.FLAG] == []
