@@ -1,13 +1,19 @@
 """What holds an owner back as things stand, by the operators' log with its undone actions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlmodel import Session, col, select
+import sqlalchemy as sa
+from sqlmodel import Session, SQLModel, col, select
 
+from hub.desk import Desk
 from hub.ops_tables import ActionRow
+from hub.tables import HELD_BACK, OwnerRow
 
 HOLDING_BACK = ("owner.quarantine", "owner.ban")
 Actions = tuple[ActionRow, ...]
+Place = tuple[str, str, str]
+"""Table, column and key."""
 
 
 def standing(session: Session, owner: str) -> Sequence[ActionRow]:
@@ -43,3 +49,41 @@ def _after(row: ActionRow, now: Actions, ended: dict[int, Actions]) -> Actions:
         return ()  # it restores the owner
     rest = tuple(each for each in now if each not in undone)
     return (*rest, *ended.get(row.undoes or 0, ()))
+
+
+def taken(session: Session, but: str) -> set[Place]:
+    """What the holds on all other owners took, such as their runs of a banned owner's experiments.
+
+    It stays taken until the last of those holds ends.
+    """
+    held = select(OwnerRow.name).where(
+        col(OwnerRow.state).in_(HELD_BACK), col(OwnerRow.name) != but
+    )
+    return {
+        (change["table"], change["column"], key)
+        for owner in session.exec(held).all()
+        for action in standing(session, owner)
+        for change in action.changes
+        for key in change["keys"]
+    }
+
+
+def take(
+    desk: Desk, rows: Iterable[SQLModel], column: str, value: bool, others: set[Place]
+) -> None:
+    """Set a mark of rows; what others' holds took already is taken by this one too.
+
+    Whichever hold ends last then puts it back.
+    """
+    for row in rows:
+        table, key = str(row.__tablename__), sa.inspect(row).identity[0]
+        if getattr(row, column) != value:
+            desk.change(row, **{column: value})
+        elif (table, column, str(key)) in others:
+            desk.note(table, column, (not value, value), [key])
+
+
+def lasting(change: dict[str, Any], others: set[Place]) -> dict[str, Any]:
+    """A change without the rows that another hold still keeps."""
+    place = change["table"], change["column"]
+    return change | {"keys": [key for key in change["keys"] if (*place, key) not in others]}

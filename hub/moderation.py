@@ -210,9 +210,10 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     desk.change_all(made, hidden=True, forbidden=True)
     desk.recounts |= {row.goal for row in made}
     shas = [row.sha for row in made]
+    others = holds.taken(session, but=owner.name)
     # Others' runs of these experiments say something of their devices, so they go too.
-    desk.change_all(_runs_on(session, shas), counted=False)
-    desk.change_all(_posts_of(session, owner.name, names, shas), hidden=True)
+    holds.take(desk, _runs_on(session, shas), "counted", False, others)
+    holds.take(desk, _posts_of(session, owner.name, names, shas), "hidden", True, others)
     _hear_again(desk)
     gone = f"{counted(runs, 'run')} and {counted(len(made), 'experiment')}"
     sentence = f"{owner.name} is banned: {gone} taken out."
@@ -253,9 +254,10 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
     desk.not_own(owner.name)
     if owner.state not in ("quarantined", "banned"):
         raise NotHeldBack
+    others = holds.taken(desk.work.session, but=owner.name)
     for action in holds.standing(desk.work.session, owner.name):
         lasting = [one for one in action.changes if one["table"] not in ("tokens", "orders")]
-        put_back(desk, lasting, strict=False)
+        put_back(desk, [holds.lasting(one, others) for one in lasting], strict=False)
     desk.change(owner, state="active")
     sentence = f"{owner.name} is back, and their runs count again."
     return Effect(owner.name, sentence, None, owner.name)
@@ -270,11 +272,11 @@ def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
     desk.change_all(_agents(session, owner.name), state=state)
     _end_leases(desk, _leases(session, owner.name), f"Its owner is {state}.")
     desk.change_all(voices.of_owner(session, owner.name), counted=False)
-    measured = select(RunRow).where(col(RunRow.owner) == owner.name, col(RunRow.counted))
-    runs = session.exec(measured).all()
-    desk.change_all(runs, counted=False)
-    desk.recounts |= {run.goal for run in runs}
-    return len(runs)
+    theirs = session.exec(select(RunRow).where(col(RunRow.owner) == owner.name)).all()
+    counting = [run.goal for run in theirs if run.counted]
+    holds.take(desk, theirs, "counted", False, holds.taken(session, but=owner.name))
+    desk.recounts |= set(counting)
+    return len(counting)
 
 
 def _hear_again(desk: Desk) -> None:
@@ -337,7 +339,7 @@ def _runs_on(session: Session, shas: list[str]) -> list[RunRow]:
     found: list[RunRow] = []
     for start in range(0, len(shas), 500):
         part = col(RunRow.experiment).in_(shas[start : start + 500])
-        found += session.exec(select(RunRow).where(part, col(RunRow.counted))).all()
+        found += session.exec(select(RunRow).where(part)).all()
     return found
 
 

@@ -7,7 +7,7 @@ from hub.core import Hub
 from protocol.operators import Waiting
 from tests.hub.operating import Curator
 from tests.hub.test_moderation import flag
-from tests.hub.test_scores import standing
+from tests.hub.test_scores import reads, standing
 from tests.hub.volunteer import Volunteer
 
 
@@ -76,6 +76,26 @@ def test_an_owner_held_back_by_a_flag_is_restored_with_their_runs(
 
     grace.acts("owner.restore", owner="nikola")
 
+    assert standing(hub) == before
+
+
+@pytest.mark.parametrize("first", ["ada", "nikola"])
+@pytest.mark.parametrize("back", ["ada", "nikola"])
+def test_a_run_that_two_bans_took_counts_when_both_are_lifted(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator, first: str, back: str
+) -> None:
+    sha = volta.explore(0.2, metric=0.8).experiment or ""
+    reads(hub, tesla, sha, 0.81)
+    before = standing(hub)
+    second, last = ({"ada", "nikola"} - {one} for one in (first, back))
+    for owner in (first, *second):
+        grace.acts("owner.ban", owner=owner)
+
+    grace.acts("owner.restore", owner=back)
+
+    assert standing(hub)["tesla"] == ("active" if back == "nikola" else "banned", 0)
+    for owner in last:
+        grace.acts("owner.restore", owner=owner)
     assert standing(hub) == before
 
 
