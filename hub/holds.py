@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub.desk import Desk
+from hub.desk import ChangedSince, Desk
 from hub.ops_tables import ActionRow
 from hub.tables import HELD_BACK, OwnerRow
 
@@ -81,6 +81,22 @@ def take(
             desk.change(row, **{column: value})
         elif (table, column, str(key)) in others:
             desk.note(table, column, (not value, value), [key])
+
+
+def must_be_last(session: Session, action: ActionRow) -> None:
+    """Refuse to undo what a hold that was laid since keeps so as well.
+
+    Raises:
+        ChangedSince: that hold is to end first.
+    """
+    later = [each for each in standing(session, action.concerns or "") if each.seq > action.seq]
+    kept = _KEPT | (_BANNED if any(each.action == "owner.ban" for each in later) else set())
+    if later and any((each["table"], each["column"]) in kept for each in action.changes):
+        raise ChangedSince
+
+
+_KEPT = {("agents", "state"), ("runs", "counted")}
+_BANNED = {("experiments", "hidden"), ("experiments", "forbidden"), ("posts", "hidden")}
 
 
 def lasting(change: dict[str, Any], others: set[Place]) -> dict[str, Any]:

@@ -139,6 +139,7 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
         return moderation.restore_owner(desk, whom)
     if not row.changes:
         raise NotUndoable
+    holds.must_be_last(desk.work.session, row)
     put_back(desk, row.changes, strict=True)
     return Effect(row.object, f"Undone: {row.sentence}"[:400], row.goal, row.concerns)
 

@@ -111,3 +111,37 @@ def test_a_flag_on_who_is_held_back_is_upheld_and_changes_nothing_else(
 
     assert standing(hub)["tesla"] == (state, 0)
     assert [each for each in grace.queue().items if each.waiting is Waiting.FLAG] == []
+
+
+def test_what_a_hold_keeps_is_not_undone_under_it(
+    hub: Hub, http: TestClient, tesla: Volunteer, grace: Curator
+) -> None:
+    sha = tesla.explore(0.3, metric=0.85).experiment
+    hidden = grace.acts("experiment.hide", experiment=sha)
+    aside = grace.acts("agent.quarantine", agent="tesla")
+    grace.acts("owner.ban", owner="nikola")
+
+    refused = [grace.tries("action.undo", seq=each["seq"]) for each in (hidden, aside)]
+
+    assert [each.json()["code"] for each in refused] == ["changed_since", "changed_since"]
+    assert standing(hub)["tesla"] == ("banned", 0)
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0]
+    grace.acts("owner.restore", owner="nikola")
+    assert standing(hub)["tesla"] == ("quarantined", 0)
+    for each in (hidden, aside):
+        grace.acts("action.undo", seq=each["seq"])
+    assert standing(hub)["tesla"] == ("active", 2)
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1]
+
+
+def test_a_device_is_not_put_to_work_while_its_owner_is_in_quarantine(
+    hub: Hub, tesla: Volunteer, grace: Curator
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    aside = grace.acts("agent.quarantine", agent="tesla")
+    grace.acts("owner.quarantine", owner="nikola")
+
+    refused = grace.tries("action.undo", seq=aside["seq"])
+
+    assert refused.json()["code"] == "changed_since"
+    assert standing(hub)["tesla"] == ("quarantined", 0)
