@@ -311,11 +311,19 @@ def _set_aside_by_the_hub(session: Session) -> list[AgentRow]:
 
 
 def _last_decision(session: Session, agent: str) -> str | None:
-    decided = select(ActionRow.action).where(
+    """The newest decision on a device that was not undone."""
+    decided = select(ActionRow).where(
         col(ActionRow.object) == agent,
         col(ActionRow.action).in_(("agent.quarantine", "agent.restore", "action.undo")),
     )
-    return session.exec(decided.order_by(col(ActionRow.seq).desc())).first()
+    undone: set[int | None] = set()
+    for row in session.exec(decided.order_by(col(ActionRow.seq).desc())):
+        if row.seq in undone:
+            continue
+        if row.undoes is None:
+            return row.action
+        undone.add(row.undoes)
+    return None
 
 
 def _end_leases(desk: Desk, orders: Sequence[OrderRow], reason: str) -> None:

@@ -145,3 +145,18 @@ def test_a_device_is_not_put_to_work_while_its_owner_is_in_quarantine(
 
     assert refused.json()["code"] == "changed_since"
     assert standing(hub)["tesla"] == ("quarantined", 0)
+
+
+def test_a_device_whose_restoration_was_undone_waits_for_an_operator(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    root = http.get("/v1/goals/toy").json()["baseline"]
+    volta.explore(0.2, metric=0.8)
+    reads(hub, tesla, root, 0.8)
+    grace.acts("agent.quarantine", agent="tesla")
+    restored = grace.acts("agent.restore", agent="tesla")
+    grace.acts("action.undo", seq=restored["seq"])
+
+    grace.acts("owner.ban", owner="ada")
+
+    assert standing(hub)["tesla"] == ("quarantined", 0)
