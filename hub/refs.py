@@ -23,7 +23,8 @@ def project(session: Session, git: GitStore, goal: GoalRow) -> int:
     """Bring the goal's refs up to date with the database; returns how many there are.
 
     `refs/heads/champion` is the best experiment, `refs/heads/leaf/N` the best leaves, and
-    `refs/experiments/N` every experiment, so that plain git reaches each of them.
+    `refs/experiments/N` every experiment, so that plain git reaches each of them. What is hidden is
+    neither a champion nor a leaf.
     """
     version = trees.newest(session, goal.slug)
     key = (git.path(goal.slug), goal.slug)
@@ -73,7 +74,7 @@ def _refs(session: Session, goal: GoalRow) -> dict[str, str]:
     order = score.asc() if goal.direction == "min" else score.desc()
     leaves = session.execute(
         sa.select(col(made.number), col(made.sha))
-        .where(col(made.goal) == goal.slug, col(made.n_children) == 0)
+        .where(col(made.goal) == goal.slug, col(made.n_children) == 0, ~col(made.hidden))
         .order_by(score.is_(None), order, col(made.number).desc())
         .limit(LEAVES)
     )
@@ -86,7 +87,7 @@ def _best(session: Session, goal: GoalRow) -> str | None:
     score = col(ExperimentRow.score)
     order = score.asc() if goal.direction == "min" else score.desc()
     query = sa.select(col(ExperimentRow.sha)).where(
-        col(ExperimentRow.goal) == goal.slug, score.is_not(None)
+        col(ExperimentRow.goal) == goal.slug, score.is_not(None), ~col(ExperimentRow.hidden)
     )
     return session.execute(query.order_by(order).limit(1)).scalar()
 

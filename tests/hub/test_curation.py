@@ -131,6 +131,20 @@ def test_nobody_is_asked_to_run_what_was_taken_out_since(
     assert tesla.claim().experiment == sha
 
 
+def test_git_names_nothing_hidden_champion_or_leaf(
+    hub: Hub, http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    best = volta.explore(learning_rate=0.3, metric=0.1).experiment
+
+    grace.acts("experiment.hide", experiment=best)
+
+    http.get("/git/toy.git/info/refs", params={"service": "git-upload-pack"})
+    packed = (hub.git.path("toy") / "packed-refs").read_text().splitlines()
+    assert [line for line in packed if line.startswith(f"{best} refs/heads/")] == []
+    assert f"{best} refs/experiments/2" in packed
+
+
 def test_a_duplicate_gives_its_runs_to_the_original(
     http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
 ) -> None:
