@@ -286,9 +286,11 @@ def subtree(session: Session, row: ExperimentRow, limit: int) -> list[Experiment
 
 
 def leaves(session: Session, goal: GoalRow, before: int | None, limit: int) -> list[ExperimentRow]:
-    """Experiments without children, newest first before a cursor."""
+    """Experiments without children, newest first before a cursor; hidden ones are left out."""
     made = ExperimentRow
-    query = select(made).where(col(made.goal) == goal.slug, col(made.n_children) == 0)
+    query = select(made).where(
+        col(made.goal) == goal.slug, col(made.n_children) == 0, ~col(made.hidden)
+    )
     if before is not None:
         query = query.where(col(made.number) < before)
     return list(session.exec(query.order_by(col(made.number).desc()).limit(limit)).all())

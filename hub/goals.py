@@ -152,11 +152,12 @@ def view(session: Session, goal: GoalRow, with_files: bool = False) -> Goal:
     current = version(session, goal.slug, goal.version)
     rules = GoalSpec.model_validate(current.spec)
     made = ExperimentRow
+    shown = sa.case((~col(made.hidden), col(made.score)))
     count, runs, best = session.execute(
         sa.select(
             sa.func.count(),
             sa.func.coalesce(sa.func.sum(col(made.n_runs)), 0),
-            (sa.func.min if goal.direction == "min" else sa.func.max)(col(made.score)),
+            (sa.func.min if goal.direction == "min" else sa.func.max)(shown),
         ).where(col(made.goal) == goal.slug)
     ).one()
     busy = sa.select(sa.func.count(sa.distinct(col(OrderRow.agent)))).where(

@@ -80,10 +80,11 @@ def newest(
 ) -> Experiments:
     """A goal's experiments, the newest first; pass `next_cursor` back to go on."""
     goal = goals.find(session, slug)
-    query = select(ExperimentRow).where(col(ExperimentRow.goal) == goal.slug)
+    made = ExperimentRow
+    query = select(made).where(col(made.goal) == goal.slug, ~col(made.hidden))
     if cursor is not None:
-        query = query.where(col(ExperimentRow.number) < cursor)
-    rows = session.exec(query.order_by(col(ExperimentRow.number).desc()).limit(limit)).all()
+        query = query.where(col(made.number) < cursor)
+    rows = session.exec(query.order_by(col(made.number).desc()).limit(limit)).all()
     following = str(rows[-1].number) if len(rows) == limit else None
     return Experiments(experiments=experiments.views(rows), next_cursor=following)
 

@@ -131,6 +131,20 @@ def test_nobody_is_asked_to_run_what_was_taken_out_since(
     assert tesla.claim().experiment == sha
 
 
+def test_what_is_hidden_is_in_no_list_and_is_not_the_goals_best(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    best = volta.explore(learning_rate=0.3, metric=0.1).experiment
+
+    grace.acts("experiment.hide", experiment=best)
+
+    lists = [http.get(f"/v1/goals/toy/{name}").json() for name in ("experiments", "leaves")]
+    assert [[each["number"] for each in one["experiments"]] for one in lists] == [[1, 0], [1]]
+    goal, card = http.get("/v1/goals/toy").json(), http.get("/v1/goals/toy/card").json()
+    assert goal["best"] == card["best"] > 0.7
+
+
 def test_git_names_nothing_hidden_champion_or_leaf(
     hub: Hub, http: TestClient, volta: Volunteer, grace: Curator
 ) -> None:
