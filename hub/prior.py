@@ -128,8 +128,8 @@ class Families:
     def of(self, connection: sa.Connection, goal: str, parent: str) -> list[Sibling]:
         """A parent's newest children as they are committed, the newest first.
 
-        What they changed and said never changes, so only what is new is read. Some may have been
-        abandoned since.
+        What they changed and said never changes, so only what is new is read. Some are abandoned,
+        for now: a late result may still come.
         """
         with self._lock:
             known = self._known.pop((goal, parent), [])
@@ -196,7 +196,6 @@ _children = sa.select(*(_made[name] for name in _Row._fields)).where(
     _made.goal == _GOAL,
     _made.parent == sa.bindparam("parent"),
     _made.number > sa.bindparam("after"),
-    _kept,
 )
 _SIBLINGS = HotQuery(_children.order_by(_made.number.desc()).limit(SIBLINGS), _Row)
 

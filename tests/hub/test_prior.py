@@ -74,6 +74,25 @@ def test_what_was_abandoned_unmeasured_may_be_tried_again(volta: Volunteer) -> N
     assert volta.propose(again, learning_rate=0.3).status_code == 200
 
 
+def test_what_was_abandoned_is_known_again_when_its_result_comes_late(
+    volta: Volunteer, tesla: Volunteer
+) -> None:
+    late = volta.exploring()
+    volta.propose(late, files={"train.py": TRAIN + warmup("plan")})
+    volta.release(late)
+    for rate in (0.5, 0.6):
+        order = tesla.explore(learning_rate=rate, metric=0.95)
+        assert order.parent == late.parent
+    assert volta.report(late, metric=0.95).json()["late"]
+    order = tesla.exploring()
+    assert order.parent == late.parent
+
+    answer = tesla.propose(order, files={"train.py": TRAIN + warmup("schedule")})
+
+    assert (answer.status_code, answer.json().get("code")) == (409, "tried_before")
+    assert answer.json()["data"]["earlier"]["sha"] == late.experiment
+
+
 def test_after_three_repeats_the_agent_gets_other_work(
     clock: Clock, volta: Volunteer, tesla: Volunteer
 ) -> None:
