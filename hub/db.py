@@ -220,8 +220,12 @@ class Database:
 
     @contextmanager
     def rehearsal(self) -> Iterator[Work]:
-        """A transaction that is always taken back, to see what one would do."""
+        """A transaction that is always taken back, to see what one would do.
+
+        It waits its turn too: two that number their events at once would have one of them fail.
+        """
         with self._writing() as work:
+            self._take_turn(work.connection)
             yield work
 
     def _commit(self, work: Work) -> None:

@@ -1,5 +1,8 @@
 """Operators shape goals and the tree; every act is in the log with its reason."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
@@ -7,6 +10,7 @@ from httpx2 import Response
 from sqlalchemy.exc import DatabaseError
 
 from hub.core import Hub
+from protocol.events import Curated
 from tests.builders import FILES, a_spec
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -202,6 +206,19 @@ def test_a_preview_shows_ten_orders_and_changes_nothing(
     assert (seen.changes[0].what, seen.changes[0].after) == ("state of goal toy", "paused")
     assert http.get("/v1/events").text == events
     assert http.get("/v1/goals/toy").json()["state"] == "open"
+
+
+def test_a_preview_waits_for_who_writes(hub: Hub, volta: Volunteer, grace: Curator) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    noticed = Curated(operator="grace", action="a", object="o", reason="it takes a while")
+    with ThreadPoolExecutor(1) as pool:
+        with hub.database.work() as work:
+            work.announce(noticed)
+            work.flush()
+            preview = pool.submit(grace.previews, "owner.ban", owner="ada")
+            time.sleep(0.3)
+
+        assert preview.result(timeout=20).cascade["runs"] == 2
 
 
 def test_the_log_says_who_what_and_why_and_cannot_be_changed(
