@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub import experiments, goals, minds, trust, trust_records
+from hub import experiments, goals, minds, outcomes, trust, trust_records
 from hub.belief import Belief
 from hub.db import Work
 from hub.experiments import Reported
@@ -222,7 +222,8 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     before = agent.state
     agent.state = "quarantined" if before == "active" else before
     work.session.execute(sa.update(RunRow).where(*theirs).values(counted=False))
-    _count_again(work, goal)
+    measured = sa.select(col(RunRow.experiment)).where(*theirs[:2])
+    outcomes.derive(work, goal.slug, col(ExperimentRow.sha).in_(measured))
     work.announce(
         Curated(
             goal=goal.slug,
@@ -233,20 +234,6 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
         )
     )
     return [SetAside(agent.name, runs, before), *refit(work, goal)]
-
-
-def _count_again(work: Work, goal: GoalRow) -> None:
-    run, made = RunRow, ExperimentRow
-    counted = sa.select(sa.func.count()).where(
-        col(run.experiment) == col(made.sha), col(run.counted)
-    )
-    work.session.execute(
-        sa.update(made)
-        .where(col(made.goal) == goal.slug)
-        .values(n_runs=counted.scalar_subquery())
-        .execution_options(synchronize_session=False)
-    )
-    work.session.expire_all()
 
 
 def _differences(

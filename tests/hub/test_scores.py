@@ -219,6 +219,25 @@ def test_a_device_that_scatters_wildly_is_set_aside_and_its_readings_with_it(
     assert acts == ["wild"]
 
 
+def test_what_only_a_device_ran_that_was_set_aside_may_be_tried_again(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
+    others = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(4)]
+    wild = Volunteer.joined(http, "wild", "wilde")
+    alone = wild.explore(learning_rate=0.4, metric=0.8).experiment
+    for turn in range(6):
+        for each in others:
+            reads(hub, each, sha, 0.8 + 0.0001 * turn)
+        reads(hub, wild, sha, 0.8 + (0.2 if turn % 2 else -0.2))
+    assert standing(hub)["wild"] == ("quarantined", 0)
+
+    shown = http.get(f"/v1/experiments/{alone}").json()
+
+    assert (shown["status"], shown["metric"], shown["n_runs"]) == ("abandoned", None, 0)
+    assert volta.propose(volta.exploring(), learning_rate=0.4).status_code == 200
+
+
 def reads(hub: Hub, agent: Volunteer, sha: str, metric: float) -> None:
     """Have an agent run an experiment again, unless the hub has set it aside."""
     with hub.database.work() as work:
