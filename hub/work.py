@@ -123,8 +123,10 @@ def _hidden(session: Session, sha: str | None) -> bool:
 def _expire(work: Work, settings: Settings, order: OrderRow) -> None:
     """Take the lease from a holder who fell silent; park the order when it failed too often."""
     end(work, order, "expired", "The agent fell silent.")
-    if order.kind in (Kind.EXPLORE.value, Kind.MERGE.value, Kind.ABLATE.value):
-        return  # the next agent is better served by a fresh choice of parent
+    if order.kind != Kind.REPLICATE.value:
+        # The next agent is better served by a fresh choice of parent, and another owner to run the
+        # baseline may never come.
+        return
     order.state = "parked" if order.tries >= settings.max_tries else "open"
 
 

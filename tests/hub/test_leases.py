@@ -106,6 +106,19 @@ def test_the_same_owner_does_not_get_a_failed_order_twice(
     assert str(volta.claim().lease) != identity
 
 
+def test_a_lone_owner_who_lost_the_baseline_is_asked_for_it_again(
+    http: TestClient, clock: Clock, volta: Volunteer
+) -> None:
+    assert volta.claim().extra["kind"] == "anchor"
+    clock.forward(200)
+
+    kinds = [volta.explore(0.2 + step / 10, metric=0.8).extra["kind"] for step in range(3)]
+
+    assert kinds == ["explore"] * 3
+    root = http.get("/v1/goals/toy").json()["baseline"]
+    assert http.get(f"/v1/experiments/{root}").json()["n_runs"] == 1
+
+
 def test_an_order_that_fails_three_owners_is_parked_and_listed(
     http: TestClient, hub: Hub, clock: Clock
 ) -> None:
