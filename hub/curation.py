@@ -86,6 +86,13 @@ def _next_version(
     return Effect(goal.slug, f"Version {goal.version} of {goal.slug}.", goal.slug)
 
 
+def stands(desk: Desk, slug: str, made: int) -> bool:
+    """Whether a goal still is what a version made it, or is so again."""
+    goal = goals.find(desk.work.session, slug)
+    then, now = (goals.version(desk.work.session, slug, number) for number in (made, goal.version))
+    return (then.spec, then.files) == (now.spec, now.files)
+
+
 def put_version_back(desk: Desk, slug: str, before: int, reason: str) -> Effect:
     """Undo an edit: the version before it becomes the goal's next one."""
     goal = goals.find(desk.work.session, slug)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import curation, holds, moderation, people, plan, recount
-from hub.desk import TABLES, Desk, Effect, put_back
+from hub.desk import TABLES, ChangedSince, Desk, Effect, put_back
 from hub.errors import HubError, NotFound
 from hub.ops_tables import ActionRow
 from hub.tables import ExperimentRow, GoalRow
@@ -146,6 +146,8 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
 
 def _undo_edit(desk: Desk, row: ActionRow, reason: str) -> Effect:
     made = int(row.sentence.split()[1])
+    if not curation.stands(desk, row.object, made):
+        raise ChangedSince
     return curation.put_version_back(desk, row.object, made - 1, reason)
 
 

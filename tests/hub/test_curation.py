@@ -257,6 +257,20 @@ def test_a_goals_edit_is_undone_by_another_version(http: TestClient, grace: Cura
     ]
 
 
+def test_an_edit_is_not_undone_over_a_later_one(http: TestClient, grace: Curator) -> None:
+    first, second = (
+        grace.acts("goal.brief", goal="toy", text=text) for text in ("# One\n", "# Two\n")
+    )
+
+    early = grace.tries("action.undo", seq=first["seq"])
+
+    assert said(early) == (409, "changed_since")
+    for each in (second, first):
+        grace.acts("action.undo", seq=each["seq"])
+    files = http.get("/v1/goals/toy", params={"files": True}).json()["files"]
+    assert {each["path"]: each["text"] for each in files} == FILES
+
+
 def test_a_spreadsheet_runs_nothing_of_the_log(grace: Curator) -> None:
     grace.acts("goal.pause", goal="toy", reason="=HYPERLINK(1)")
 
