@@ -131,7 +131,7 @@ def edit(
     goal.version += 1
     goal.title = spec.title
     _remember(work, goal, spec, files, by, reason)
-    _changed(work, goal, reason)
+    tell(work, goal, reason)
     return goal
 
 
@@ -139,7 +139,7 @@ def set_state(work: Work, goal: GoalRow, state: GoalState, reason: str) -> GoalR
     """Pause, resume or close a goal; running leases may still finish."""
     goal.state = state.value
     goal.state_reason = reason
-    _changed(work, goal, reason)
+    tell(work, goal, reason)
     return goal
 
 
@@ -250,7 +250,8 @@ def _baseline(work: Work, git: GitStore, spec: GoalSpec, files: Mapping[str, str
     return row
 
 
-def _changed(work: Work, goal: GoalRow, reason: str) -> None:
+def tell(work: Work, goal: GoalRow, reason: str) -> None:
+    """Let everybody know what a goal's state and version are now."""
     work.announce(
         GoalChanged(goal=goal.slug, state=goal.state, version=goal.version, reason=reason)
     )

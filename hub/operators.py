@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import curation, holds, moderation, people, plan, recount
+from hub import curation, goals, holds, moderation, people, plan, recount
 from hub.desk import TABLES, ChangedSince, Desk, Effect, put_back
 from hub.errors import HubError, NotFound
 from hub.ops_tables import ActionRow
@@ -141,6 +141,9 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
         raise NotUndoable
     holds.must_be_last(desk.work.session, row)
     put_back(desk, row.changes, strict=True)
+    for change in row.changes:
+        if (change["table"], change["column"]) == ("goals", "state"):
+            goals.tell(desk.work, goals.find(desk.work.session, change["keys"][0]), said.reason)
     return Effect(row.object, f"Undone: {row.sentence}"[:400], row.goal, row.concerns)
 
 

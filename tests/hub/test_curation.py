@@ -257,6 +257,16 @@ def test_a_goals_edit_is_undone_by_another_version(http: TestClient, grace: Cura
     ]
 
 
+def test_a_pause_that_is_undone_is_told(http: TestClient, grace: Curator) -> None:
+    done = grace.acts("goal.pause", goal="toy")
+
+    grace.acts("action.undo", seq=done["seq"])
+
+    told = [each["event"] for each in http.get("/v1/events").json()["events"]]
+    states = [each["state"] for each in told if each["type"] == "goal.changed"]
+    assert states == ["open", "paused", "open"]
+
+
 def test_an_edit_is_not_undone_over_a_later_one(http: TestClient, grace: Curator) -> None:
     first, second = (
         grace.acts("goal.brief", goal="toy", text=text) for text in ("# One\n", "# Two\n")
