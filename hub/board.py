@@ -226,9 +226,9 @@ def channels(session: Session) -> list[Channel]:
     tally = {
         name: (count, last)
         for name, count, last in session.execute(
-            sa.select(
-                col(PostRow.channel), sa.func.count(), sa.func.max(col(PostRow.seq))
-            ).group_by(col(PostRow.channel))
+            sa.select(col(PostRow.channel), sa.func.count(), sa.func.max(col(PostRow.seq)))
+            .where(voices.heard(session))
+            .group_by(col(PostRow.channel))
         )
     }
     rows = session.exec(select(ChannelRow).order_by(col(ChannelRow.name))).all()
@@ -305,7 +305,7 @@ def views(session: Session, rows: Sequence[PostRow]) -> list[Post]:
     answered = dict(
         session.execute(
             sa.select(col(PostRow.parent), sa.func.count())
-            .where(col(PostRow.parent).in_(ids))
+            .where(col(PostRow.parent).in_(ids), voices.heard(session))
             .group_by(col(PostRow.parent))
         ).all()
     )

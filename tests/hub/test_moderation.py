@@ -232,6 +232,22 @@ def test_a_post_is_hidden_and_put_back(http: TestClient, volta: Volunteer, grace
     assert len(http.get("/v1/posts", params={"channel": "discussion"}).json()["posts"]) == 1
 
 
+def test_a_hidden_post_is_counted_nowhere(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    question, reply = str(an_id()), str(an_id())
+    headers = {"Authorization": f"Bearer {volta.token}"}
+    for identity, parent in ((question, None), (reply, question)):
+        body = {"channel": "discussion", "topic": "t", "body": "spam", "parent": parent}
+        assert http.put(f"/v1/posts/{identity}", json=body, headers=headers).status_code == 200
+
+    grace.acts("post.hide", post=reply)
+
+    assert http.get(f"/v1/posts/{question}").json()["replies"] == 0
+    counts = {each["name"]: each["posts"] for each in http.get("/v1/channels").json()}
+    assert counts["discussion"] == 1
+
+
 def test_health_is_for_operators(volta: Volunteer, grace: Curator) -> None:
     volta.claim()
 
