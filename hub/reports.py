@@ -88,6 +88,13 @@ class _Order(NamedTuple):
     holders: dict[str, str]
 
 
+class _States(NamedTuple):
+    """Whether an agent and its owner are heard at this moment."""
+
+    agent: str
+    owner: str
+
+
 def packed(said: RunReport) -> Large:
     """Name and compress log and curve."""
     log = leaks.redact(said.log).encode()
@@ -136,17 +143,19 @@ def report(
         raise WrongExperiment
     spec = goals.rules(work.connection, experiment.goal)
     _check(spec, said)
-    owner = _STATE.value(work.connection, owner=by.owner)
+    # Again: between the look-up and this transaction an operator may have acted.
+    now = _STATES.first(work.connection, agent=by.name)
+    assert now is not None, "whoever speaks is there"
     run = _row(work, identity, by, said, large, order) | {
         "late": order.epoch != said.epoch or order.state != "leased",
         "body_digest": body,
         # Whoever is set aside may still hand in what was under way; it is kept and not heard.
-        "counted": by.state == "active" and owner == "active",
+        "counted": now == ("active", "active"),
         "credit": min(said.seconds, spec.timeout_seconds) * CREDIT_PER_SECOND,
     }
     blobwriter.add(work.connection, filter(None, (large.log, large.curve)))
     _NEW.run(work.connection, **run)
-    if owner not in HELD_BACK:
+    if now.owner not in HELD_BACK:
         _CREDITED.run(work.connection, owner=by.owner, more=run["credit"])
     _finish(work, order, experiment, run)
     if run["counted"]:
@@ -297,7 +306,7 @@ def _believe(work: Work, experiment: Reported, run: Mapping[str, Any]) -> None:
 
 _tables = SQLModel.metadata.tables
 _made, _runs, _orders = _tables["experiments"], _tables["runs"], _tables["orders"]
-_goals, _owners = _tables["goals"], _tables["owners"]
+_goals, _owners, _agents = _tables["goals"], _tables["owners"], _tables["agents"]
 _this_order = _orders.c.id == sa.bindparam("lease")
 _this_made = _made.c.sha == sa.bindparam("made")
 _this_owner = _owners.c.name == sa.bindparam("owner")
@@ -326,7 +335,12 @@ _MEASURED = HotQuery(
     .where(_made.c.sha == sa.bindparam("sha")),
     Reported,
 )
-_STATE = Hot(sa.select(_owners.c.state).where(_this_owner))
+_STATES = HotQuery(
+    sa.select(_agents.c.state, _owners.c.state)
+    .join(_owners, _owners.c.name == _agents.c.owner)
+    .where(_agents.c.name == sa.bindparam("agent")),
+    _States,
+)
 _NEW = Hot(sa.insert(_runs), columns=_runs.c.keys())
 _CREDITED = Hot(
     sa.update(_owners).where(_this_owner).values(credit=_owners.c.credit + sa.bindparam("more"))

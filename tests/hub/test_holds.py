@@ -3,8 +3,10 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from hub import agents, reports
 from hub.core import Hub
 from protocol.operators import Waiting
+from tests.builders import a_report, an_id
 from tests.hub.operating import Curator
 from tests.hub.test_moderation import flag
 from tests.hub.test_scores import reads, standing
@@ -159,4 +161,17 @@ def test_a_device_whose_restoration_was_undone_waits_for_an_operator(
 
     grace.acts("owner.ban", owner="ada")
 
+    assert standing(hub)["tesla"] == ("quarantined", 0)
+
+
+def test_a_result_that_is_under_way_while_its_device_is_set_aside_is_not_heard(
+    hub: Hub, tesla: Volunteer, grace: Curator
+) -> None:
+    order = tesla.claim()
+    speaker = agents.Speaker("tesla", "nikola", "active")
+    rule = reports.deliver(hub.database, an_id(), lambda _: speaker, a_report(order))
+
+    grace.acts("agent.quarantine", agent="tesla")
+
+    assert hub.database.apply(rule).sentence.endswith(reports.UNHEARD)
     assert standing(hub)["tesla"] == ("quarantined", 0)
