@@ -258,7 +258,8 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
     for action in holds.standing(desk.work.session, owner.name):
         lasting = [one for one in action.changes if one["table"] not in ("tokens", "orders")]
         put_back(desk, [holds.lasting(one, others) for one in lasting], strict=False)
-    desk.change(owner, state="active")
+    if owner.state in HELD_BACK:
+        desk.change(owner, state="active")
     sentence = f"{owner.name} is back, and their runs count again."
     return Effect(owner.name, sentence, None, owner.name)
 

@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 
 from hub import agents, reports
 from hub.core import Hub
+from hub.ops_tables import ValueRow
 from protocol.operators import Waiting
 from tests.builders import a_report, an_id
 from tests.hub.operating import Curator
@@ -175,3 +176,18 @@ def test_a_result_that_is_under_way_while_its_device_is_set_aside_is_not_heard(
 
     assert hub.database.apply(rule).sentence.endswith(reports.UNHEARD)
     assert standing(hub)["tesla"] == ("quarantined", 0)
+
+
+def test_who_waited_for_approval_waits_again_when_restored(
+    hub: Hub, http: TestClient, grace: Curator
+) -> None:
+    with hub.database.work() as work:
+        work.session.add(ValueRow(name="registration", value="approval"))
+    newton = Volunteer.joined(http, "newton", "isaac")
+    grace.acts("owner.quarantine", owner="isaac")
+
+    grace.acts("owner.restore", owner="isaac")
+
+    assert standing(hub)["newton"] == ("pending", 0)
+    grace.acts("owner.approve", owner="isaac")
+    assert newton.claim().goal == "toy"
