@@ -29,7 +29,7 @@ class Step:
 def parse_step(line: str) -> Step | None:
     """Read `step 00010 (12.0%) | loss: 3.2100 | ...`; None for any other line."""
     step, loss = _STEP.search(line), _LOSS.search(line)
-    if step is None or loss is None or len(step[1]) > 12:
+    if step is None or loss is None or len(step[1]) > 9:
         return None
     share = _SHARE.search(line)
     fraction = min(1.0, float(share[1]) / 100) if share else 0.0

@@ -92,12 +92,15 @@ class WorkReply(Wire):
 
 
 class Progress(Request):
-    """Where a lease's holder is; shown on the board while it works."""
+    """Where a lease's holder is; shown on the board while it works.
+
+    The hub writes many of these in one statement, so each must be one that its database can hold.
+    """
 
     epoch: int = Field(ge=1)
-    phase: str = Field(max_length=40)
+    phase: Text = Field(max_length=40)
     fraction: float = Field(default=0.0, ge=0, le=1)
-    step: int = Field(default=0, ge=0)
+    step: int = Field(default=0, ge=0, lt=2**31)
     loss: Finite | None = None
     seconds: Seconds = 0.0
     eta_seconds: Seconds | None = None

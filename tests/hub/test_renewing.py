@@ -233,3 +233,17 @@ async def _handed_over(
         receive,
         send,
     )
+
+
+@pytest.mark.parametrize("odd", ['"step": 2147483648', '"phase": "a\\u0000b"'])
+def test_what_no_database_holds_is_refused_before_it_keeps_others_from_being_written(
+    hub: Hub, volta: Volunteer, odd: str
+) -> None:
+    order = volta.exploring()
+    path, headers = f"/v1/leases/{order.lease}/renew", {"Authorization": f"Bearer {volta.token}"}
+    body = '{"epoch": 1, ' + ("" if "phase" in odd else '"phase": "train", ') + odd + "}"
+
+    answer = volta.http.post(path, content=body, headers=headers | {"Content-Type": SHORT})
+
+    hub.heartbeats.flush()
+    assert (answer.status_code, hub.heartbeats.waiting) == (422, 0)
