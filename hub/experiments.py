@@ -17,8 +17,8 @@ from hub.db import Work
 from hub.errors import Ambiguous, BodyChanged, HubError, NotFound
 from hub.hot import HotQuery
 from hub.tables import ExperimentRow, GoalRow
-from protocol.events import Conflict
-from protocol.experiments import Experiment, Spread, Standing
+from protocol.events import Conflict, ExperimentAbandoned
+from protocol.experiments import Experiment, Spread, Standing, Status
 
 ENOUGH = 4
 """Digits that a short sha needs at least."""
@@ -53,6 +53,20 @@ class Reported(NamedTuple):
 def digest(body: bytes) -> str:
     """A body's hash, to tell a retry from another body under the same id."""
     return hashlib.sha256(body).hexdigest()
+
+
+def abandon(work: Work, lease: UUID, reason: str) -> None:
+    """Give up what was being made under a lease; a late result is still welcome."""
+    query = select(ExperimentRow).where(
+        col(ExperimentRow.lease) == lease, col(ExperimentRow.status) == Status.RUNNING.value
+    )
+    for row in work.session.exec(query).all():
+        row.status = Status.ABANDONED.value
+        row.verdict = f"Abandoned: {reason}"[:300]
+        row.changed_seq = work.announce(
+            ExperimentAbandoned(goal=row.goal, sha=row.sha, number=row.number, reason=reason)
+        )
+    work.session.flush()
 
 
 class Named(Protocol):
@@ -186,7 +200,10 @@ def lineage_json(steps: Sequence[Step]) -> bytes:
 def children(
     session: Session, row: ExperimentRow, after: int | None, limit: int
 ) -> list[ExperimentRow]:
-    """Experiments whose first or second parent this is, by number after a cursor."""
+    """Experiments whose first or second parent this is, by number after a cursor; no hidden ones.
+
+    Mutators read them, and what was hidden may have been written to mislead those.
+    """
     query = select(ExperimentRow).where(_below(row))
     if after is not None:
         query = query.where(col(ExperimentRow.number) > after)
@@ -196,9 +213,9 @@ def children(
 def best_children(
     session: Session, row: ExperimentRow, after: int | None, limit: int
 ) -> list[ExperimentRow]:
-    """The same with the best first, and what has no score last; hidden ones are left out."""
+    """The same with the best first, and what has no score last."""
     made, up = ExperimentRow, _smaller_is_better(session, row)
-    query = select(made).where(_below(row), ~col(made.hidden))
+    query = select(made).where(_below(row))
     if after is not None:
         query = query.where(_worse_than(_numbered(session, row.goal, after), up))
     score = col(made.score).asc() if up else col(made.score).desc()
@@ -222,7 +239,7 @@ def _numbered(session: Session, goal: str, number: int) -> ExperimentRow:
 def _below(row: ExperimentRow) -> Any:
     made = ExperimentRow
     parents = sa.or_(col(made.parent) == row.sha, col(made.second_parent) == row.sha)
-    return sa.and_(col(made.goal) == row.goal, parents)
+    return sa.and_(col(made.goal) == row.goal, parents, ~col(made.hidden))
 
 
 def _smaller_is_better(session: Session, row: ExperimentRow) -> bool:
@@ -231,7 +248,7 @@ def _smaller_is_better(session: Session, row: ExperimentRow) -> bool:
 
 def spread(session: Session, row: ExperimentRow) -> Spread:
     """How an experiment's children scored; a few disasters do not flatten the rest."""
-    query = select(ExperimentRow.score).where(_below(row), ~col(ExperimentRow.hidden))
+    query = select(ExperimentRow.score).where(_below(row))
     every = session.exec(query).all()
     sign = 1 if _smaller_is_better(session, row) else -1
     scores = sorted(sign * score for score in every if score is not None)

@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from hub import containment, gitobjects, goals, leaks, policy_lint, preflight, prior
+from hub import containment, experiments, gitobjects, goals, leaks, policy_lint, preflight, prior
 from hub.agents import Speaker
 from hub.db import Database, Rule, Work
 from hub.errors import HubError, NotFound, NotYours
@@ -68,6 +68,7 @@ class _Order(NamedTuple):
     second_parent: str | None
     brought: list[str]
     refused: int
+    experiment: str | None
 
 
 class _Parent(NamedTuple):
@@ -164,6 +165,9 @@ def register(
     assert ready is not None, "a proposal that was known is known"
     held_back = containment.gate(work, by.owner, ready.seen, trusted_after)
     _refuse_repeats(work, order, ready)
+    if order.experiment is not None:
+        # Its report comes next, unless the agent dies before it is written down.
+        experiments.abandon(work, order.id, "its agent mended it.")
     sha = _write(work, git, identity, by, proposal, ready, parent=parent, order=order)
     if ready.seen:
         containment.record(work, sha, by.owner, ready.seen, held_back)

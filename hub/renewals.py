@@ -21,7 +21,7 @@ from hub.heartbeats import Beat, Heartbeats
 from hub.limits import Limits
 from hub.live import Live
 from hub.settings import Settings
-from hub.tables import AgentRow, OrderRow, OwnerRow, TokenRow
+from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow, TokenRow
 from hub.work import Held, Terms
 from protocol.base import Time
 from protocol.work import Progress, Renewal
@@ -145,8 +145,9 @@ def _identity(ask: Ask) -> str:
 
 
 # Built once: building a statement costs as much as running it.
-_kept, _agents, _owners, _orders = (
-    sa.inspect(each).local_table.c for each in (TokenRow, AgentRow, OwnerRow, OrderRow)
+_kept, _agents, _owners, _orders, _made = (
+    sa.inspect(each).local_table.c
+    for each in (TokenRow, AgentRow, OwnerRow, OrderRow, ExperimentRow)
 )
 _TOKENS = (
     sa.select(*(_kept[name] for name in _Token._fields))
@@ -156,8 +157,11 @@ _TOKENS = (
     .outerjoin(OwnerRow, _owners.name == _agents.owner)
     .where(_kept.id.in_(sa.bindparam("tokens", expanding=True)))
 )
-_HELD = sa.select(*[_orders[name] for name in Held._fields]).where(
-    _orders.id.in_(sa.bindparam("leases", expanding=True))
+_HELD = (
+    sa.select(*(_orders[name] for name in Held._fields if name != "hidden"), _made.hidden)
+    .select_from(OrderRow)
+    .outerjoin(ExperimentRow, _made.sha == _orders.experiment)
+    .where(_orders.id.in_(sa.bindparam("leases", expanding=True)))
 )
 
 

@@ -17,8 +17,8 @@ from hub.gitstore import GitStore
 from hub.minds import Mind
 from hub.settings import VERSION, Settings
 from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, OrderRow
-from protocol.events import ExperimentAbandoned, LeaseClaimed, LeaseEnded
-from protocol.experiments import Operator, Status
+from protocol.events import LeaseClaimed, LeaseEnded
+from protocol.experiments import Operator
 from protocol.work import (
     Kind,
     Lease,
@@ -142,19 +142,7 @@ def end(work: Work, order: OrderRow, state: str, reason: str) -> None:
         )
     )
     if order.kind in (Kind.EXPLORE.value, Kind.MERGE.value, Kind.ABLATE.value):
-        _abandon(work, order, reason)
-
-
-def _abandon(work: Work, order: OrderRow, reason: str) -> None:
-    query = select(ExperimentRow).where(
-        col(ExperimentRow.lease) == order.id, col(ExperimentRow.status) == Status.RUNNING.value
-    )
-    for row in work.session.exec(query).all():
-        row.status = Status.ABANDONED.value
-        row.verdict = f"Abandoned: {reason}"[:300]
-        row.changed_seq = work.announce(
-            ExperimentAbandoned(goal=row.goal, sha=row.sha, number=row.number, reason=reason)
-        )
+        experiments.abandon(work, order.id, reason)
 
 
 def _lease(work: Work, settings: Settings, order: OrderRow, agent: AgentRow) -> OrderRow:
@@ -180,7 +168,10 @@ def _extend(work: Work, settings: Settings, order: OrderRow) -> OrderRow:
 
 
 class Held(NamedTuple):
-    """What a renewal needs to know of an order: its columns of these names."""
+    """What a renewal needs to know of an order: its columns of these names.
+
+    `hidden` is whether its experiment was taken out; None while it has none.
+    """
 
     id: UUID
     goal: str
@@ -189,6 +180,7 @@ class Held(NamedTuple):
     holders: dict[str, str]
     experiment: str | None
     claimed_at: datetime | None
+    hidden: bool | None
 
 
 @dataclass(frozen=True)
@@ -250,6 +242,8 @@ def renew(order: Held, terms: Terms, wish: str, now: datetime) -> Renewal:
     if (now - (order.claimed_at or now)).total_seconds() > terms.longest:
         stop = True
         reason = f"This lease is {terms.longest:.0f} s old, four times what a run may take."
+    if order.hidden:
+        stop, reason = True, "an operator took this experiment out"
     if wish == "stop":
         stop, reason = True, "its owner stopped it on the board"
     return Renewal(

@@ -92,6 +92,15 @@ def test_a_mistyped_sha_is_answered_with_what_begins_like_it(
     assert http.get("/v1/experiments/nonsense").json()["data"]["choices"] == []
 
 
+def test_a_hidden_child_is_told_to_no_mutator(hub: Hub, http: TestClient, volta: Volunteer) -> None:
+    order = volta.explore(0.2, 0.8)
+    Curator.of(hub, http).acts("experiment.hide", experiment=order.experiment)
+
+    for by in ("number", "best"):
+        found = http.get(f"/v1/experiments/{order.parent}/children", params={"order": by}).json()
+        assert found["experiments"] == []
+
+
 def test_changes_of_white_space_alone_are_left_out_when_asked(
     http: TestClient, volta: Volunteer
 ) -> None:

@@ -12,6 +12,7 @@ from hub.tables import GoalRow, GoalVersionRow, OrderRow
 from protocol.experiments import Operator
 from protocol.work import Kind, Progress, Release
 from tests.builders import Clock, an_id
+from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
 
@@ -201,6 +202,39 @@ def test_a_lease_older_than_four_runs_is_told_to_stop(
         "POST", f"/v1/leases/{order.lease}/renew", Progress(epoch=order.epoch, phase="train")
     )
     assert answer.json()["stop"] is True
+
+
+def test_whoever_runs_what_an_operator_takes_out_is_told_to_stop(
+    http: TestClient, hub: Hub, volta: Volunteer
+) -> None:
+    order = volta.exploring()
+    beat = Progress(epoch=order.epoch, phase="train")
+    assert volta.propose(order).status_code == 200
+    assert not volta.send("POST", f"/v1/leases/{order.lease}/renew", beat).json()["stop"]
+
+    Curator.of(hub, http).acts("experiment.hide", experiment=order.experiment)
+
+    told = volta.send("POST", f"/v1/leases/{order.lease}/renew", beat).json()
+    assert (told["stop"], told["reason"]) == (True, "an operator took this experiment out")
+
+
+def test_a_crash_is_given_up_once_it_is_mended_until_its_report_comes(
+    http: TestClient, volta: Volunteer
+) -> None:
+    order = volta.exploring()
+    assert volta.propose(order, learning_rate=0.2).status_code == 200
+    crash = str(order.experiment)
+
+    assert volta.propose(order, learning_rate=0.3).status_code == 200
+    given_up = http.get(f"/v1/experiments/{crash}").json()["status"]
+    mend, order.experiment = str(order.experiment), crash
+    assert volta.report(order, metric=None).status_code == 200
+    reported = http.get(f"/v1/experiments/{crash}").json()
+
+    assert given_up == "abandoned"
+    assert (reported["status"], reported["verdict"][:14]) == ("failed", "Failed: crash.")
+    assert http.get(f"/v1/experiments/{mend}").json()["status"] == "running"
+    assert volta.ask(holding=[]).order is not None  # the lease is at work on the mend
 
 
 def renewed(who: Volunteer, lease: object, epoch: int) -> str:

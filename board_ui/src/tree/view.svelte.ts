@@ -24,7 +24,9 @@ export function treeOf(goal: string): { tree: Resource<Grown>; stop: () => void 
     return same ? known : grown(applyDelta(known.forest, delta));
   });
   const deaf = hear(({ event }) => {
-    if (event.goal === goal) tree.refreshSoon(1000);
+    // What operators do to owners, flags or posts names no goal and may hide experiments of any.
+    const anywhere = event.type === "operator.acted" && !event.goal;
+    if (event.goal === goal || anywhere) tree.refreshSoon(1000);
   });
   return {
     tree,
