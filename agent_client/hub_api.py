@@ -35,9 +35,9 @@ MAX_REPLY_BYTES = 32 * 1024 * 1024
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 TOTAL_SECONDS = 120.0
 TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
-UNCODED = "refused"
-NO_HUB_SAYS = frozenset({UNCODED, "not_found"})
-"""Codes with which no hub refuses to say what it is; another web server gives none at all."""
+TOO_LARGE = 413
+NO_HUB_SAYS = "not_found"
+"""The code with which no hub refuses to say what it is."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -112,7 +112,7 @@ class Hub:
         try:
             return self._get("/v1/hub", HubInfo)
         except (NotUnderstood, HubRefused) as problem:
-            if isinstance(problem, HubRefused) and problem.reason not in NO_HUB_SAYS:
+            if isinstance(problem, HubRefused) and problem.reason != NO_HUB_SAYS:
                 raise
             raise NotAHub(
                 f"Something answers at {self.address}, but it is no AgentHub; check the address."
@@ -258,7 +258,12 @@ def _json(reply: httpx.Response) -> dict[str, Any]:
 
 
 def _refusal(reply: httpx.Response) -> Exception:
-    """An error reply as an exception: worth another try, or final."""
+    """An error reply as an exception: worth another try, or final.
+
+    Each refusal of a hub has a code. What has none is said by another: a proxy that does not find
+    its hub for a minute answers 404, and no finished run is given up for that. Only that a body is
+    too large for it is final.
+    """
     try:
         said = _json(reply)
     except HubUnreachable:
@@ -266,10 +271,13 @@ def _refusal(reply: httpx.Response) -> Exception:
     detail = str(said.get("detail") or said.get("title") or f"HTTP {reply.status_code}")
     if reply.status_code in TRY_AGAIN:
         return HubBusy(detail, _retry_after(reply))
+    code = str(said.get("code") or ("too_large" if reply.status_code == TOO_LARGE else ""))
+    if not code:
+        return NotUnderstood(f"What answers in the hub's place is no AgentHub: {detail}.")
     data = said.get("data")
     facts = data if isinstance(data, dict) else {}
     kind = BadToken if reply.status_code == 401 else HubRefused
-    return kind(str(said.get("code") or UNCODED), detail, reply.status_code, facts)
+    return kind(code, detail, reply.status_code, facts)
 
 
 def _retry_after(reply: httpx.Response) -> float:

@@ -4,10 +4,12 @@ import json
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -224,3 +226,36 @@ def test_a_token_that_is_revoked_at_work_ends_the_client_with_a_sentence(
         said = process.stdout.read() if process.stdout is not None else ""
     assert "run `agent_client join" in said
     assert "Traceback" not in said
+
+
+@contextmanager
+def a_proxy_without_its_hub(port: int) -> Iterator[list[str]]:
+    """What a web server says in a hub's place while the hub is put up anew; gives who asked."""
+    asked: list[str] = []
+
+    class Lost(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_error(404)
+
+        def do_POST(self) -> None:
+            self.do_PUT()
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Lost) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield asked
+        server.shutdown()
+
+
+@briefly
+def test_a_proxy_that_does_not_find_the_hub_speaks_for_no_hub(volunteer: Volunteer) -> None:
+    with running(volunteer, "--max-experiments", "1") as process:
+        until(lambda: phase(volunteer) == "training")
+        volunteer.hub.kill()
+        with a_proxy_without_its_hub(volunteer.hub.port) as asked:
+            until(lambda: any(path.startswith("/v1/runs/") for path in asked))
+        volunteer.hub.start()
+        assert process.wait(PATIENCE) == 0
+    assert not list((volunteer.folder / "journal").glob("*.refused"))
+    assert [each.n_runs for each in volunteer.experiments()] == [1, 1]
