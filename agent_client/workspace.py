@@ -23,7 +23,7 @@ from protocol.goals import DataFile, GoalSpec
 
 KEEP_GOALS = 4
 KEEP_TREES = 500
-KEEP_SHARED_SECONDS = 24 * 3600.0
+KEEP_UNUSED_SECONDS = 24 * 3600.0
 CACHES = ".cache"
 Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 
@@ -46,7 +46,7 @@ class Data:
 class Workspace:
     """Where everything lies. Prepared data may lie in a `shared` folder, for several workers.
 
-    There one worker makes it while the others wait, and what was used within a day is kept.
+    There one worker makes it while the others wait. What was used within a day is kept.
     """
 
     root: Path
@@ -189,12 +189,8 @@ class Workspace:
 
     def _trim_data(self, goal: str, keep: Path) -> None:
         for old in (self.goals / goal).iterdir():
-            if old not in (keep, self.caches(goal)) and old.suffix != ".lock" and self._stale(old):
+            if old not in (keep, self.caches(goal)) and old.suffix != ".lock" and _stale(old):
                 remove_tree(old)
-
-    def _stale(self, old: Path) -> bool:
-        """Whether nobody uses it: in a shared folder another worker may be on another version."""
-        return self.shared is None or time.time() - old.stat().st_mtime > KEEP_SHARED_SECONDS
 
     def _fetch(self, wanted: DataFile, into: Path) -> None:
         path = into / wanted.path
@@ -212,6 +208,11 @@ class Workspace:
             raise DataBroken(f"{wanted.url} could not be fetched: {problem}") from None
         if (size, digest.hexdigest()) != (wanted.size, wanted.sha256):
             raise DataBroken(f"{wanted.url} is not the file that the goal names (size or hash)")
+
+
+def _stale(old: Path) -> bool:
+    """Whether nobody uses it: a run of the version before may train on it, here or elsewhere."""
+    return time.time() - old.stat().st_mtime > KEEP_UNUSED_SECONDS
 
 
 @contextmanager

@@ -141,3 +141,16 @@ def test_what_another_worker_may_still_use_is_not_trimmed(tmp_path: Path) -> Non
     os.utime(old.everything.parent, (0, 0))
     workspace.data(a_goal(), {**FILES, "prepare.py": "print('a third')"}, lambda folder: None)
     assert not old.everything.exists()
+
+
+def test_data_of_a_run_that_trains_is_kept_while_that_of_a_new_version_is_made(
+    tmp_path: Path,
+) -> None:
+    workspace = a_workspace(tmp_path)
+    training = workspace.data(a_goal(), FILES, make)
+
+    new = {**FILES, "prepare.py": "print('another version')"}
+    workspace.data(a_goal(), new, make)
+
+    assert (training.training / "train" / "documents").read_text() == "train"
+    assert (training.everything / "val" / "documents").read_text() == "val"
