@@ -125,6 +125,7 @@ def run(  # noqa: PLR0917 - each is an option of the command
     }
     chosen = settings.with_options(settings.load(folder), said)
     lock = InstanceLock.take(folder)
+    (folder / FINISH).unlink(missing_ok=True)  # from here on `stop --finish` is meant for us
     log_to(folder)
     log.info("started", version=VERSION, hub=chosen.hub, agent=chosen.agent)
     try:
@@ -155,7 +156,6 @@ def _work(folder: Path, chosen: settings.Settings, max_experiments: int | None) 
 
 def work(kit: Kit) -> None:
     """Work with these collaborators until told to stop."""
-    (kit.folder / FINISH).unlink(missing_ok=True)
     _listen(kit.stopping)
     with kit.hub:
         _introduce(kit)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from agent_client import control
+from agent_client.lock import holder
 from agent_client.state import Child, Memory, start_ticks
 from protocol.experiments import Operator, Status
 from tests.agent_client.conftest import Volunteer
@@ -157,6 +159,14 @@ def test_stop_with_finish_ends_after_the_run(volunteer: Volunteer) -> None:
         volunteer.do("stop", "--finish")
         assert process.wait(PATIENCE) == 0
     assert volunteer.experiments()[0].n_runs == 1
+
+
+def test_stop_with_finish_is_heard_by_a_client_that_still_starts(volunteer: Volunteer) -> None:
+    with running(volunteer) as process:
+        until(lambda: holder(volunteer.folder) == process.pid)
+        control.stop(volunteer.folder, finish=True)
+        assert process.wait(PATIENCE) == 0
+    assert [each.n_runs for each in volunteer.experiments()] == [0]
 
 
 def test_a_paused_client_says_why_it_waits_and_goes_on(volunteer: Volunteer) -> None:
