@@ -29,6 +29,8 @@ After=network-online.target
 [Service]
 ExecStart={program} run --folder {folder}
 # The first signal finishes the run and submits it; after ten minutes it is told to stop at once.
+# It goes to the client alone: the training's own processes are not to hear of it.
+KillMode=mixed
 KillSignal=SIGINT
 TimeoutStopSec=600
 FinalKillSignal=SIGTERM

@@ -1,6 +1,7 @@
 """Clients that are killed, doubled, copied or told to stop, as programs with a real hub."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent_client import control
+from agent_client.jail import tree
 from agent_client.lock import holder
 from agent_client.state import Child, Memory, start_ticks
 from protocol.experiments import Operator, Status
@@ -167,6 +169,22 @@ def test_stop_with_finish_is_heard_by_a_client_that_still_starts(volunteer: Volu
         control.stop(volunteer.folder, finish=True)
         assert process.wait(PATIENCE) == 0
     assert [each.n_runs for each in volunteer.experiments()] == [0]
+
+
+@briefly
+def test_the_signal_with_which_systemd_stops_the_service_lets_the_run_finish(
+    volunteer: Volunteer,
+) -> None:
+    unit = volunteer.do("service").stdout
+    with running(volunteer) as process:
+        until(lambda: phase(volunteer) == "training")
+        told = [process.pid]
+        if "KillMode=mixed" not in unit:  # else the signal goes to the main process alone
+            told += [each.pid for each in tree.below(process.pid)]
+        for pid in told:
+            os.kill(pid, signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    assert volunteer.experiments()[0].n_runs == 1
 
 
 def test_a_paused_client_says_why_it_waits_and_goes_on(volunteer: Volunteer) -> None:
