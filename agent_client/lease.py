@@ -73,11 +73,17 @@ class Keeper:
         self._wake.set()  # it may be due before whatever is waited for now
         return grip
 
-    def let_go(self, lease: UUID) -> bool:
-        """Stop renewing a lease; says whether it was in care."""
+    def let_go(self, order: WorkOrder) -> bool:
+        """Stop renewing a lease; says whether it was in care.
+
+        One that was given back and handed to us again, at another epoch, is not meant.
+        """
         with self._lock:
-            self._due.pop(lease, None)
-            return self._grips.pop(lease, None) is not None
+            grip = self._grips.get(order.lease)
+            if grip is None or grip.order.epoch != order.epoch:
+                return False
+            del self._grips[order.lease], self._due[order.lease]
+            return True
 
     def held(self) -> list[Grip]:
         """All leases in care."""
@@ -130,7 +136,7 @@ class Keeper:
         except HubRefused as problem:
             self.reachable = True
             grip.lost = True
-            if self.let_go(grip.order.lease):  # else its run ended while the hub was asked
+            if self.let_go(grip.order):  # else its run ended while the hub was asked
                 log.warning("a lease is lost; its run goes on", reason=problem.reason)
         else:
             self.reachable = True

@@ -128,9 +128,8 @@ class Loop:
             kit.workspace.clear(order.lease)
             self.proposer.crashes.take_in(Crashed(ready, result.report))
             return
-        kit.keeper.let_go(order.lease)  # before its report ends it on the hub
         self._write_down(ready, result.report)
-        kit.state.let_go(order.lease)
+        self.proposer.forget(order)
         if result.report.failure is None and ready.experiment.sha == ready.goal.baseline:
             with suppress(OSError):  # a comfort that a full disk must not turn into a failure
                 kit.workspace.keep_caches(order.lease, order.goal)
@@ -251,7 +250,7 @@ def recover(kit: Kit) -> None:
     finished = {(str(body.get("lease")), body.get("experiment")) for body in bodies}
     for each in kit.state.memory.held:
         if (str(each.lease), each.experiment) in finished:
-            kit.state.let_go(each.lease)
+            kit.state.let_go(each.lease, each.epoch)
         elif each.experiment is None or each.attempts > 1:
             release(kit.hub, each.lease, each.epoch, "the client was killed")
-            kit.state.let_go(each.lease)
+            kit.state.let_go(each.lease, each.epoch)

@@ -34,7 +34,7 @@ from agent_client.mutators.base import (
     changed,
 )
 from agent_client.orders import held, history, proposal, task_on, work_request
-from agent_client.ready import Ready
+from agent_client.ready import Ready, Start
 from agent_client.setup import VERSION, Kit, KnownGoal
 from agent_client.trainer import Plan, Training
 from agent_client.workspace import DataBroken
@@ -51,19 +51,6 @@ DRY = (
     "--mutator-command for other ideas. Work that needs none is done."
 )
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Start:
-    """What is known of a run before its process is started."""
-
-    order: WorkOrder
-    goal: KnownGoal
-    grip: Grip
-    experiment: Experiment
-    parent_score: float | None
-    contents: dict[str, str]
-    mended: bool = False
 
 
 @dataclass
@@ -147,9 +134,13 @@ class Proposer:
         self._advised = bool(advice)
 
     def _holding(self) -> list[UUID]:
-        """Leases in work, and those whose result is written down but not yet received."""
-        unsent = [entry.body.get("lease") for _, entry in self.kit.journal.entries()]
+        """Leases in work, and those whose result is written down but not yet received.
+
+        Looked at in this order, because a lease is let go only when its report is written down:
+        one that is not named is handed out again.
+        """
         found = {grip.order.lease for grip in self.kit.keeper.held()}
+        unsent = [entry.body.get("lease") for _, entry in self.kit.journal.entries()]
         return sorted(found | {UUID(str(lease)) for lease in unsent if lease})[:16]
 
     def _wait(self, waiting: Callable[[str], None], reason: str, floor: float) -> None:
@@ -175,7 +166,7 @@ class Proposer:
         ready = Start(order, goal, grip, experiment, score, contents)
         return self._start(ready, waiting)
 
-    def _start(self, start: "Start", waiting: Callable[[str], None]) -> Ready:
+    def _start(self, start: Start, waiting: Callable[[str], None]) -> Ready:
         """Lay the files out beside their data and start the process that will train them."""
         kit, order, goal = self.kit, start.order, start.goal
         attempts = kit.state.attempts(order.lease)
@@ -227,10 +218,8 @@ class Proposer:
 
     def give_up(self, crashed: Crashed) -> None:
         """Report a crash that nothing mends, which ends its lease."""
-        lease = crashed.ready.order.lease
-        self.kit.keeper.let_go(lease)
         self.crashes.settle(crashed)
-        self.kit.state.let_go(lease)
+        self.forget(crashed.ready.order)
 
     def _mended(
         self, crashed: Crashed, waiting: Callable[[str], None]
@@ -390,8 +379,16 @@ class Proposer:
             self._llm_until, self._llm_why = time.monotonic() + DRY_SECONDS, DRY
 
     def drop(self, order: WorkOrder, reason: str) -> None:
-        """Give a lease back and forget it."""
-        self.kit.keeper.let_go(order.lease)
-        release(self.kit.hub, order.lease, order.epoch, reason)
-        self.kit.state.let_go(order.lease)
+        """Give a lease back and forget it.
+
+        The hub may hand the same work out again at once, and to us: it is held until the hub was
+        told, and its folder is gone by then.
+        """
         self.kit.workspace.clear(order.lease)
+        release(self.kit.hub, order.lease, order.epoch, reason)
+        self.forget(order)
+
+    def forget(self, order: WorkOrder) -> None:
+        """Let a lease go that was given back, or whose report is in the journal."""
+        self.kit.state.let_go(order.lease, order.epoch)
+        self.kit.keeper.let_go(order)

@@ -11,6 +11,19 @@ from protocol.work import WorkOrder
 
 
 @dataclass(frozen=True)
+class Start:
+    """What is known of a run before its process is started."""
+
+    order: WorkOrder
+    goal: KnownGoal
+    grip: Grip
+    experiment: Experiment
+    parent_score: float | None
+    contents: dict[str, str]
+    mended: bool = False
+
+
+@dataclass(frozen=True)
 class Ready:
     """A run with its files laid out and its process started; `mended` says that it was a crash."""
 

@@ -141,9 +141,10 @@ class State:
         """How often work on a lease began that is still remembered."""
         return next((h.attempts for h in self.memory.held if h.lease == lease), 0)
 
-    def let_go(self, lease: UUID) -> None:
-        """Forget a lease that was reported or released."""
-        self.change(lambda now: {"held": [h for h in now.held if h.lease != lease]})
+    def let_go(self, lease: UUID, epoch: int) -> None:
+        """Forget a lease that was reported or released at this epoch."""
+        gone = (lease, epoch)
+        self.change(lambda now: {"held": [h for h in now.held if (h.lease, h.epoch) != gone]})
 
     def adopt(self, pid: int) -> None:
         """Remember a child process, so that the next start can end it if we are killed."""

@@ -109,13 +109,13 @@ def test_each_lease_has_a_rhythm_of_its_own() -> None:
 
 def test_beat_soon_renews_all_at_once_and_a_lease_let_go_no_more() -> None:
     keeper, hub, clock = a_keeper()
-    kept, gone = (keeper.hold(an_order(), "training").order.lease for _ in range(2))
+    kept, gone = (keeper.hold(an_order(), "training").order for _ in range(2))
     keeper.let_go(gone)
 
     keeper.beat_soon()
     pass_time(keeper, clock, 1.0)
 
-    assert [lease for _, lease in hub.heard] == [kept]
+    assert [lease for _, lease in hub.heard] == [kept.lease]
 
 
 def test_a_heartbeat_that_was_lost_is_followed_by_the_next() -> None:
@@ -144,7 +144,7 @@ def test_a_run_that_ended_while_the_hub_was_asked_is_not_said_to_go_on() -> None
     keeper, hub, clock = a_keeper()
     order = keeper.hold(an_order(), "training").order
     hub.answer = HubRefused("stale_lease", "It is done.", 409, {})
-    hub.meanwhile = lambda: keeper.let_go(order.lease)
+    hub.meanwhile = lambda: keeper.let_go(order)
 
     with capture_logs() as said:
         pass_time(keeper, clock, 31.0)

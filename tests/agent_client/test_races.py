@@ -1,0 +1,139 @@
+"""What one thread of the client does while another is in the middle of something, made to happen.
+
+The hub is a real one. Where two threads could meet, the second's part is done at that very moment.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from rich.console import Console
+
+from agent_client import settings
+from agent_client.backoff import Stopping
+from agent_client.build import kit_for
+from agent_client.hub_api import Hub
+from agent_client.journal import Entry, Journal
+from agent_client.limits import Gate
+from agent_client.loop import Loop, recover
+from agent_client.ready import Ready
+from agent_client.setup import Kit
+from protocol.work import Release
+from tests.agent_client.conftest import Volunteer
+
+
+def nothing() -> None:
+    """The other thread sleeps."""
+
+
+class SlowHub(Hub):
+    """A real hub, with time for something before and after it hears of a release."""
+
+    before: Callable[[], object] = staticmethod(nothing)
+    after: Callable[[], object] = staticmethod(nothing)
+
+    def release(self, lease: UUID, said: Release) -> None:
+        """Tell it."""
+        self.before()
+        super().release(lease, said)
+        self.after()
+
+
+class SlowDisk(Journal):
+    """A journal, with time for something before an entry is on its disk."""
+
+    before: Callable[[], object] = staticmethod(nothing)
+
+    def add(self, entry: Entry) -> bool:
+        """Write it down."""
+        self.before()
+        return super().add(entry)
+
+
+@pytest.fixture
+def loop(volunteer: Volunteer) -> Iterator[Loop]:
+    """A client in this process, whose threads are not started."""
+    said = settings.with_options(settings.load(volunteer.folder), {"mutator": "offline"})
+    made = kit_for(volunteer.folder, said, Console(quiet=True), Stopping())
+    kit: Kit = replace(
+        made, hub=SlowHub(made.hub.http), journal=SlowDisk(volunteer.folder / "journal")
+    )
+    with kit.hub:
+        recover(kit)
+        yield Loop(kit, Gate(kit.folder, said.limits, kit.state))
+
+
+def ready(loop: Loop) -> Ready:
+    """What the proposer makes ready now."""
+    found = loop.proposer.next(lambda _: None)
+    assert found is not None
+    return found
+
+
+def leases(asked: list[Ready | None]) -> list[UUID]:
+    """What was made ready, which nobody is going to train here."""
+    found = [each for each in asked if each is not None]
+    for each in found:
+        each.training.abandon()
+    return [each.order.lease for each in found]
+
+
+def slow_hub(loop: Loop) -> SlowHub:
+    """Its hub."""
+    assert isinstance(loop.kit.hub, SlowHub)
+    return loop.kit.hub
+
+
+def slow_disk(loop: Loop) -> SlowDisk:
+    """Its journal."""
+    assert isinstance(loop.kit.journal, SlowDisk)
+    return loop.kit.journal
+
+
+def without_waiting(loop: Loop) -> None:
+    """Where the hub has no work the proposer would wait to ask again."""
+    loop.kit.stopping.ask_finish()
+
+
+def test_work_asked_for_while_a_report_is_written_down_is_other_work(loop: Loop) -> None:
+    first = ready(loop)
+    asked: list[Ready | None] = []
+
+    def ask() -> None:
+        slow_disk(loop).before = nothing
+        asked.append(loop.proposer.next(lambda _: None))
+
+    slow_disk(loop).before = ask
+    without_waiting(loop)
+    loop._one(first)
+
+    assert first.order.lease not in leases(asked)
+
+
+def test_work_asked_for_while_a_lease_is_given_back_is_other_work(loop: Loop) -> None:
+    first = ready(loop)
+    first.training.abandon()
+    asked: list[Ready | None] = []
+
+    slow_hub(loop).before = lambda: asked.append(loop.proposer.next(lambda _: None))
+    without_waiting(loop)
+    loop.proposer.drop(first.order, "its data is broken")
+
+    assert first.order.lease not in leases(asked)
+
+
+def test_what_is_given_back_and_at_once_handed_out_again_stays_held(loop: Loop) -> None:
+    first = ready(loop)
+    first.training.abandon()
+    again: list[Ready] = []
+
+    slow_hub(loop).after = lambda: again.append(ready(loop))
+    loop.proposer.drop(first.order, "its data is broken")
+
+    again[0].training.abandon()
+    order = again[0].order
+    assert (order.lease, order.epoch) == (first.order.lease, first.order.epoch + 1)
+    assert (again[0].training.plan.folder / "train.py").exists()
+    assert [grip.order.epoch for grip in loop.kit.keeper.held()] == [order.epoch]
+    assert [each.epoch for each in loop.kit.state.memory.held] == [order.epoch]
