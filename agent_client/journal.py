@@ -122,14 +122,21 @@ class Journal:
             files.remove_durably(self.folder / name)
 
     def refuse(self, name: str, reason: str) -> None:
-        """Set aside an entry that the hub will never take; nothing measured is deleted."""
+        """Set aside an entry that the hub will never take; nothing measured is deleted.
+
+        While there is no room for that it stays where it is.
+        """
         with self._lock:
-            entry = self._unwritten.pop(name, None) or self._read(name)
+            entry = self._unwritten.get(name) or self._read(name)
             log.warning("the hub refuses a journal entry; set aside", entry=name, reason=reason)
             if entry is not None:
                 note = json.dumps({"reason": reason, "body": entry.body}).encode()
-                files.write_durably((self.folder / name).with_suffix(".refused"), note)
-            files.remove_durably(self.folder / name)
+                try:
+                    files.write_durably((self.folder / name).with_suffix(".refused"), note)
+                except OSError as problem:
+                    log.warning("the disk refuses it; it stays as it is", problem=str(problem))
+                    return
+            self.remove(name)
 
     def settle(self) -> None:
         """Write down what waited in memory for room on the disk, and take the reserve back."""

@@ -176,6 +176,34 @@ def test_without_any_room_the_entry_waits_in_memory_and_is_still_sent(
     assert len(journal) == 0
 
 
+def test_what_the_hub_never_takes_is_kept_while_there_is_no_room_to_set_it_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, refused, good = a_journal(tmp_path), an_entry(1), an_entry(2)
+
+    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def strict(path: str, body: dict[str, object]) -> dict[str, object]:
+        if body["number"] == 1:
+            raise HubRefused("body_changed", "Another body.", 409, {})
+        return named(path, body)
+
+    hub = ScriptedHub(strict)
+    sender = Sender(hub, journal)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_durably", full)
+        journal.add(refused)
+        journal.add(good)
+        assert not sender.attempt()
+    assert hub.got == [str(good.id)]
+    assert [entry for _, entry in journal.entries()] == [refused]
+
+    assert sender.attempt()
+    assert len(journal) == 0
+    assert [path.stem[9:] for path in journal.folder.glob("*.refused")] == [str(refused.id)]
+
+
 def test_a_crash_in_the_middle_of_a_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
