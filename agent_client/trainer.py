@@ -181,6 +181,7 @@ class Training:
         Raises SandboxBroken when the run could not even be started.
         """
         if self.warm:
+            self._insist_that_it_waits()
             give_the_word(self.plan.folder)
         watch = _Watch(self.plan, self.running, self.transcript, patience)
         verdict = watch.until_over(aborted, seen)
@@ -197,6 +198,13 @@ class Training:
             aborted=watch.aborted,
             no_room=watch.ended is not None and watch.ended.no_room,
         )
+
+    def _insist_that_it_waits(self) -> None:
+        """What ended before its turn, for whatever reason, says nothing about the run's code."""
+        with suppress(TimeoutError):
+            ended = self.running.wait(0)
+            why = ended.error or ended.reason or f"status {ended.status}"
+            raise SandboxBroken(f"A run that was made ready ended before its turn ({why}).")
 
     def abandon(self) -> None:
         """End a run that is over or not wanted any more."""

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from agent_client import trainer
 from agent_client.sandbox import Sandbox, choose
-from agent_client.trainer import Outcome, Patience, Plan, Training
+from agent_client.trainer import Outcome, Patience, Plan, SandboxBroken, Training
 from protocol.runs import Failure
 from tests.builders import a_spec
 
@@ -181,3 +182,17 @@ def test_the_owner_can_stop_a_run(sandbox: Sandbox, folder: Path) -> None:
 
     assert outcome.aborted
     assert training.running.wait(1.0).clean
+
+
+def test_a_warm_process_that_ended_before_its_turn_is_no_failure_of_the_run(
+    sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "WAITS_AT_MOST", -118.0)  # so that two seconds are left in all
+    (folder / "work" / "train.py").write_text(textwrap.dedent(GOOD))
+    plan = Plan(a_spec(timeout_seconds=60.0), folder / "work", folder / "data", 7, "steps=3")
+
+    training = Training.start(sandbox, plan, warm=True)
+    assert training.running.wait(60).reason == "timeout"
+
+    with pytest.raises(SandboxBroken, match="before its turn"):
+        training.watch(PATIENT, lambda: False, lambda _, __: None)
