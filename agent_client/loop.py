@@ -75,9 +75,13 @@ class Loop:
                 ready = self._ready.get(timeout=LOOK_SECONDS)
             except queue.Empty:
                 continue
-            self._wait_until_allowed()
+            self._wait_until_allowed(ready)
             if self.kit.stopping.finish.is_set():
                 self._drop(ready)
+                continue
+            if ready.grip.stop:
+                self._drop(ready, ready.grip.stop)
+                self._wanted.release()
                 continue
             self._training = True
             if self.kit.settings.pipeline:
@@ -89,9 +93,12 @@ class Loop:
             if not self.kit.settings.pipeline:
                 self._wanted.release()
 
-    def _wait_until_allowed(self) -> None:
-        """What is ready may have to wait too: for the hour, for the GPU to cool or to be free."""
-        while reason := self.gate.reason():
+    def _wait_until_allowed(self, ready: Ready) -> None:
+        """What is ready may have to wait too: for the hour, for the GPU to cool or to be free.
+
+        It does not wait longer than the hub leaves it to us: what is stopped is others' to do.
+        """
+        while not ready.grip.stop and (reason := self.gate.reason()):
             self.kit.telemetry.update(phase="waiting", reason=reason)
             if self.gate.finishing or self.kit.stopping.sleep(GATE_SECONDS):
                 self.kit.stopping.ask_finish()
@@ -208,11 +215,11 @@ class Loop:
         else:
             self.kit.telemetry.update(phase="waiting", reason=reason, proposing="")
 
-    def _drop(self, ready: Ready) -> None:
+    def _drop(self, ready: Ready, reason: str = "the owner stopped the client") -> None:
         """Give back a run that never began."""
         ready.training.abandon()
         self.kit.state.bury(ready.training.running.pid)
-        self.proposer.drop(ready.order, "the owner stopped the client")
+        self.proposer.drop(ready.order, reason)
 
     def _leave(self) -> None:
         """Give back what is not begun, send what is done, and say what is left."""

@@ -196,6 +196,20 @@ def test_a_paused_client_says_why_it_waits_and_goes_on(volunteer: Volunteer) -> 
         assert process.wait(PATIENCE) == 0
 
 
+@briefly
+def test_what_the_hub_wants_back_is_given_back_while_its_owner_pauses(volunteer: Volunteer) -> None:
+    volunteer.hub.stop()
+    volunteer.hub.lease_seconds = 6.0
+    volunteer.hub.start()
+    with running(volunteer), volunteer.api() as hub:
+        until(lambda: said_of(volunteer, "phase", "proposing") == "training ready")
+        volunteer.do("pause")
+        until(lambda: "Paused" in said_of(volunteer, "reason"))
+        until(lambda: hub.me().working_on is not None)
+        close_the_goal(volunteer.hub)
+        until(lambda: hub.me().working_on is None)
+
+
 @long
 def test_a_second_client_in_the_folder_is_refused_by_pid(volunteer: Volunteer) -> None:
     with running(volunteer) as process:
@@ -238,9 +252,19 @@ def test_an_orphan_of_a_killed_client_is_ended(volunteer: Volunteer) -> None:
 
 def revoke_everybody(hub: HubProcess) -> None:
     """End every token, as an operator does."""
-    with closing(sqlite3.connect(hub.data / "hub.sqlite3", timeout=30)) as tokens:
-        tokens.execute("UPDATE tokens SET revoked_at = '2026-01-01 00:00:00'")
-        tokens.commit()
+    change(hub, "UPDATE tokens SET revoked_at = '2026-01-01 00:00:00'")
+
+
+def close_the_goal(hub: HubProcess) -> None:
+    """End the toy goal, as an operator does."""
+    change(hub, "UPDATE goals SET state = 'closed', state_reason = 'It is solved.'")
+
+
+def change(hub: HubProcess, what: str) -> None:
+    """Change the hub's tables behind its back."""
+    with closing(sqlite3.connect(hub.data / "hub.sqlite3", timeout=30)) as tables:
+        tables.execute(what)
+        tables.commit()
 
 
 @briefly
