@@ -230,7 +230,7 @@ def _verdict(outcome: Outcome, evaluation: Evaluation | None) -> tuple[Failure |
 
 def _by_probe(probe: str, evaluation: Evaluation) -> Failure:
     if evaluation.source == "self-reported":
-        return Failure.NO_METRIC
+        return Failure.BAD_RESULT if probe == "plausible" else Failure.NO_METRIC
     if probe in ("checkpoint", "answers", "tokenizer", "meta", "command"):
         return Failure.BAD_RESULT
     return Failure.CHEAT

@@ -47,7 +47,7 @@ def evaluate(spec: GoalSpec, run: Submission, launch: Launch, nonce: str) -> Eva
     """
     started = time.monotonic()
     if spec.metric.source is Source.SELF_REPORTED:
-        return _as_printed(run)
+        return _as_printed(spec, run)
     try:
         if spec.metric.source is Source.COMMAND:
             verdict = command.evaluate(spec, run.files, run.scratch, launch, nonce)
@@ -61,13 +61,16 @@ def evaluate(spec: GoalSpec, run: Submission, launch: Launch, nonce: str) -> Eva
     return verdict.model_copy(update={"seconds": time.monotonic() - started})
 
 
-def _as_printed(run: Submission) -> Evaluation:
-    there = run.printed is not None and math.isfinite(run.printed)
+def _as_printed(spec: GoalSpec, run: Submission) -> Evaluation:
+    if run.printed is None or not math.isfinite(run.printed):
+        return Evaluation(source="self-reported", passed=False, failed_probe="printed")
+    probe = _plausible(spec, run.printed)
     return Evaluation(
         source="self-reported",
-        passed=there,
-        metric=run.printed if there else None,
-        failed_probe=None if there else "printed",
+        passed=probe.passed,
+        metric=run.printed if probe.passed else None,
+        failed_probe=None if probe.passed else probe.name,
+        probes=[] if probe.passed else [probe],
     )
 
 

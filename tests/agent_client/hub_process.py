@@ -44,6 +44,7 @@ print(f"score: {best:.6f}")
 
 
 BARE_TRAIN = """print("---")\nprint("score: 1.0")\n"""
+METRIC = {"name": "score", "direction": "min"}
 
 
 def toy_files(sleep: float = 0.0) -> dict[str, str]:
@@ -135,6 +136,8 @@ def environment(**more: str) -> dict[str, str]:
 def _goal(said: argparse.Namespace) -> tuple[GoalSpec, dict[str, str]]:
     if said.goal == "bare":  # nothing in it that the offline mutator could change
         return a_spec("bare"), {**FILES, "train.py": BARE_TRAIN}
+    if said.goal == "bounded":
+        return a_spec("bounded", metric=METRIC | {"maximum": 10.0}), toy_files()
     if said.goal != "toy":
         folder = goal_files.from_library(said.goal)
         return _sooner_over(folder.spec), dict(folder.texts)

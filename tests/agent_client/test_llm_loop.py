@@ -2,12 +2,15 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from agent_client.mutators.claude import TOOL
+from agent_client.state import State
 from protocol.experiments import Experiment, Operator, Status
 from tests.agent_client.conftest import Volunteer
+from tests.agent_client.hub_process import a_hub
 from tests.services import anthropic_wire as wire
 from tests.services.anthropic_server import AnthropicServer, Request
 
@@ -150,6 +153,29 @@ def test_a_crash_is_fed_back_once_and_both_are_on_the_record(
     assert mend.parent == crash.parent
     assert the_diff(volunteer, mend) == ["WIDTH = 9"]
     assert len(anthropic_api.requests) == 2
+
+
+def absurd(request: Request) -> wire.Reply:
+    """Propose a training that prints what the goal's author thinks impossible."""
+    edit = {"path": "train.py", "search": "{best:.6f}", "replace": "1000000"}
+    return wire.tool_use(TOOL, {"title": "absurd", "hypothesis": "Hm.", "edits": [edit]})
+
+
+def test_a_metric_beyond_the_goals_bounds_is_trained_once_and_on_the_record(
+    tmp_path: Path, anthropic_api: AnthropicServer
+) -> None:
+    with a_hub(tmp_path / "hub", goal="bounded") as hub:
+        volunteer = Volunteer(tmp_path / "agent", hub)
+        volunteer.join()
+        anthropic_api.otherwise = better
+        anthropic_api.then(absurd)
+
+        run(volunteer, anthropic_api, most=2)
+
+        found = {each.title: each for each in volunteer.experiments("bounded")}
+    assert State.open(volunteer.folder).memory.totals.runs == 3
+    assert (found["absurd"].status, found["absurd"].n_runs) == (Status.FAILED, 1)
+    assert not list((volunteer.folder / "journal").glob("*.refused"))
 
 
 def test_work_that_is_asked_for_while_a_mend_trains_is_other_work(
