@@ -23,6 +23,7 @@ from agent_client.workspace import remove_tree
 from protocol.runs import Evaluation, Failure, RunReport
 
 MEASURE_SECONDS = 600.0
+STOPPED = "the owner stopped it"
 NO_ROOM = "the volunteer's disk is full"
 
 FOR_TRAINING = (
@@ -56,7 +57,7 @@ class Runner:
         kit.state.bury(ready.training.running.pid)
         if outcome.aborted:
             kit.duty.end(outcome.seconds)
-            return Result(None, ready.grip.stop or "the owner stopped it")
+            return Result(None, ready.grip.stop or STOPPED)
         if outcome.no_room:
             kit.duty.end(outcome.seconds)
             return Result(None, NO_ROOM)
@@ -65,6 +66,8 @@ class Runner:
         kit.duty.end(outcome.seconds, time.monotonic() - began)
         if helpers.no_room:
             return Result(None, NO_ROOM)
+        if evaluation is not None and not evaluation.passed and kit.stopping.abort.is_set():
+            return Result(None, STOPPED)
         failure, detail = _verdict(outcome, evaluation)
         metric = evaluation.metric if evaluation is not None and failure is None else None
         report = RunReport(
@@ -185,7 +188,8 @@ class Runner:
                 printed=outcome.metrics.get(spec.metric.name),
                 device=self.kit.device.kind,
             )
-            return evaluate(spec, submission, helpers, ready.order.nonce)
+            with helpers.ended_by(self.kit.stopping.abort):
+                return evaluate(spec, submission, helpers, ready.order.nonce)
         except DataBroken as problem:
             log.error("the evaluation's data is broken", problem=str(problem))
             raise

@@ -3,9 +3,10 @@
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,7 @@ from agent_client.sandbox import Limits as Walls
 from protocol.goals import Limits
 
 MIB = 1 << 20
+LOOK_SECONDS = 0.2
 
 
 def walls(limits: Limits, seconds: float, disk_mb: int | None = None) -> Walls:
@@ -86,6 +88,23 @@ class Helpers:
         running = self.sandbox.start(job)
         self._started.append(running)
         return Helper(running)
+
+    @contextmanager
+    def ended_by(self, wish: threading.Event) -> Iterator[None]:
+        """While this lasts, a wish ends every helper, also one that is started after it."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(LOOK_SECONDS):
+                for running in list(self._started) if wish.is_set() else []:
+                    with suppress(TimeoutError):
+                        running.kill()
+
+        threading.Thread(target=watch, name="helpers", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
 
 def end(pid: int, patience: float = 5.0) -> None:

@@ -45,6 +45,7 @@ print(f"score: {best:.6f}")
 
 BARE_TRAIN = """print("---")\nprint("score: 1.0")\n"""
 METRIC = {"name": "score", "direction": "min"}
+LONG_CHECK = "import time\ntime.sleep(400)\n"
 
 
 def toy_files(sleep: float = 0.0) -> dict[str, str]:
@@ -138,6 +139,13 @@ def _goal(said: argparse.Namespace) -> tuple[GoalSpec, dict[str, str]]:
         return a_spec("bare"), {**FILES, "train.py": BARE_TRAIN}
     if said.goal == "bounded":
         return a_spec("bounded", metric=METRIC | {"maximum": 10.0}), toy_files()
+    if said.goal == "long_check":
+        commands = {"train": ["python", "train.py"], "evaluate": ["python", "check.py"]}
+        files = {"editable": ["train.py"], "protected": ["prepare.py", "check.py"]}
+        spec = a_spec(
+            "long_check", metric=METRIC | {"source": "command"}, commands=commands, files=files
+        )
+        return spec, toy_files() | {"check.py": LONG_CHECK}
     if said.goal != "toy":
         folder = goal_files.from_library(said.goal)
         return _sooner_over(folder.spec), dict(folder.texts)

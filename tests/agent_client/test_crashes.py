@@ -21,7 +21,7 @@ from agent_client.lock import holder
 from agent_client.state import Child, Memory, start_ticks
 from protocol.experiments import Operator, Status
 from tests.agent_client.conftest import Volunteer
-from tests.agent_client.hub_process import HubProcess
+from tests.agent_client.hub_process import HubProcess, a_hub
 
 PATIENCE = 120.0
 """Seconds for what takes two on a machine that is not far too busy."""
@@ -152,6 +152,19 @@ def test_the_second_interrupt_stops_at_once_and_frees_the_lease(volunteer: Volun
     with volunteer.api() as hub:
         assert hub.me().working_on is None
     assert not left_over(volunteer)
+
+
+def test_to_be_stopped_at_once_does_not_wait_for_a_measurement(tmp_path: Path) -> None:
+    with a_hub(tmp_path / "hub", goal="long_check") as hub:
+        volunteer = Volunteer(tmp_path / "agent", hub)
+        volunteer.join()
+        with running(volunteer) as process, volunteer.api() as asked:
+            until(lambda: phase(volunteer) == "measuring")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+            assert asked.me().working_on is None
+        assert volunteer.experiments("long_check")[0].n_runs == 0
+        assert not left_over(volunteer)
 
 
 @briefly
