@@ -12,6 +12,7 @@ import structlog
 from agent_client.evaluator import DataBroken, Submission, evaluate
 from agent_client.failures import explain
 from agent_client.journal import Entry
+from agent_client.mending import MAKES_EXPERIMENTS
 from agent_client.progress import Transcript
 from agent_client.ready import Ready
 from agent_client.relay import Relay
@@ -116,7 +117,7 @@ class Runner:
         kit.state.count(
             runs=1,
             failed=int(report.failure is not None),
-            experiments=int(ready.parent_score is not None),
+            experiments=int(ready.order.kind in MAKES_EXPERIMENTS),
             training_seconds=report.seconds,
         )
         self._tell(ready, report)

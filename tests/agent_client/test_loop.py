@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_client.state import State
 from protocol.experiments import Operator, Status
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.hub_process import HubProcess, a_hub
@@ -18,6 +19,7 @@ def test_a_volunteer_joins_and_lands_two_experiments(volunteer: Volunteer) -> No
     made = [each for each in volunteer.experiments() if each.operator is not Operator.BASELINE]
     assert [each.status for each in made] == [Status.FINISHED] * 2
     assert all(each.metric is not None and each.parent is not None for each in made)
+    assert State.open(volunteer.folder).memory.totals.experiments == 2
     assert "ANTHROPIC_API_KEY is not set" in done.stdout
     assert not list((volunteer.folder / "journal").glob("*.json"))
     assert not list((volunteer.folder / "work").iterdir())
