@@ -18,7 +18,7 @@ from agent_client.ready import Ready
 from agent_client.relay import Relay
 from agent_client.setup import VERSION, Kit
 from agent_client.telemetry import Finished
-from agent_client.trainer import Outcome, environment
+from agent_client.trainer import Outcome, SandboxBroken, environment
 from agent_client.walls import Helpers, walls
 from agent_client.workspace import remove_tree
 from protocol.runs import Evaluation, Failure, RunReport
@@ -67,8 +67,11 @@ class Runner:
         kit.duty.end(outcome.seconds, time.monotonic() - began)
         if helpers.no_room:
             return Result(None, NO_ROOM)
-        if evaluation is not None and not evaluation.passed and kit.stopping.abort.is_set():
-            return Result(None, STOPPED)
+        if evaluation is not None and not evaluation.passed:
+            if kit.stopping.abort.is_set():
+                return Result(None, STOPPED)
+            if helpers.broken:
+                raise SandboxBroken(f"{SandboxBroken.sentence()} ({helpers.broken})")
         failure, detail = _verdict(outcome, evaluation)
         metric = evaluation.metric if evaluation is not None and failure is None else None
         report = RunReport(

@@ -75,6 +75,12 @@ class Helpers:
         """Whether one of them was ended because the disk is full of other things."""
         return any(running.wait().no_room for running in self._started)
 
+    @property
+    def broken(self) -> str:
+        """What kept the sandbox from running one of them to its end, or nothing."""
+        ended = (running.wait() for running in self._started)
+        return next((each.error or "unknown" for each in ended if each.reason == "setup"), "")
+
     def __call__(self, argv: list[str], folder: Path, env: dict[str, str]) -> Helper:
         """Start one in its own sandbox."""
         job = Job(

@@ -19,6 +19,7 @@ from agent_client import control
 from agent_client.jail import tree
 from agent_client.lock import holder
 from agent_client.state import Child, Memory, start_ticks
+from agent_client.telemetry import LOG
 from protocol.experiments import Operator, Status
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.hub_process import HubProcess, a_hub
@@ -152,6 +153,31 @@ def test_the_second_interrupt_stops_at_once_and_frees_the_lease(volunteer: Volun
     with volunteer.api() as hub:
         assert hub.me().working_on is None
     assert not left_over(volunteer)
+
+
+def test_a_measurement_whose_supervisor_was_killed_says_nothing_of_the_run(tmp_path: Path) -> None:
+    with a_hub(tmp_path / "hub", goal="long_check") as hub:
+        volunteer = Volunteer(tmp_path / "agent", hub)
+        volunteer.join()
+        log = volunteer.folder / LOG
+        with running(volunteer) as process:
+            until(lambda: phase(volunteer) == "measuring")
+            until(lambda: any(path.name == "evaluate" for path in measuring(volunteer)))
+            for each in tree.below(process.pid):
+                if each.parent == process.pid:  # as a machine does that runs out of memory
+                    os.kill(each.pid, signal.SIGKILL)
+            until(
+                lambda: (
+                    "could not be done" in log.read_text()
+                    or volunteer.experiments("long_check")[0].n_runs > 0
+                )
+            )
+        assert volunteer.experiments("long_check")[0].n_runs == 0
+
+
+def measuring(volunteer: Volunteer) -> list[Path]:
+    """Folders in which something is measured."""
+    return list((volunteer.folder / "work").glob("measure-*/*"))
 
 
 def test_to_be_stopped_at_once_does_not_wait_for_a_measurement(tmp_path: Path) -> None:
