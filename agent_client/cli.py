@@ -31,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+PENDING, PENDING_SECONDS = "An operator of the hub has to approve you first.", 15.0
 log = structlog.get_logger(__name__)
 for command in (
     *(control.status, control.pause, control.resume, control.stop, control.logs, control.service),
@@ -169,7 +170,7 @@ def _introduce(kit: Kit) -> None:
     say = kit.telemetry.say
     info = until_answered(kit.hub.info, kit.stopping, say, Backoff())
     advice = versions.check(VERSION, info.minimum_client, info.latest_client)
-    until_answered(kit.hub.me, kit.stopping, say, Backoff())
+    _wait_for_approval(kit)
     say(f"{kit.settings.agent} works for {info.name} on {kit.device.name} ({kit.device.kind}).")
     say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
     say(prove(kit.sandbox))
@@ -178,6 +179,18 @@ def _introduce(kit: Kit) -> None:
     for warning in (advice, gone, machine.clock_trouble(kit.clock(), kit.hub.clock)):
         if warning:
             say(warning)
+
+
+def _wait_for_approval(kit: Kit) -> None:
+    """Until an operator lets this agent work, or its owner wants to stop."""
+    say, told = kit.telemetry.say, False
+    while until_answered(kit.hub.me, kit.stopping, say, Backoff()).state == "pending":
+        kit.telemetry.update(phase="waiting", reason=PENDING)
+        if not told:
+            say(f"Waiting: {PENDING}")
+        told = True
+        if kit.stopping.sleep(PENDING_SECONDS):
+            return
 
 
 def _listen(stopping: Stopping) -> None:

@@ -294,6 +294,21 @@ def revoke_everybody(hub: HubProcess) -> None:
     change(hub, "UPDATE tokens SET revoked_at = '2026-01-01 00:00:00'")
 
 
+def let_everybody_be(hub: HubProcess, state: str) -> None:
+    """Take people in, or let them wait for that, as an operator does."""
+    change(hub, f"UPDATE owners SET state = '{state}'")
+    change(hub, f"UPDATE agents SET state = '{state}'")
+
+
+def test_a_client_waits_until_an_operator_has_approved_of_it(volunteer: Volunteer) -> None:
+    let_everybody_be(volunteer.hub, "pending")
+    with running(volunteer, "--max-experiments", "1") as process:
+        until(lambda: process.poll() is not None or "approve" in said_of(volunteer, "reason"))
+        let_everybody_be(volunteer.hub, "active")
+        assert process.wait(PATIENCE) == 0
+    assert [each.n_runs for each in volunteer.experiments()] == [1, 1]
+
+
 def close_the_goal(hub: HubProcess) -> None:
     """End the toy goal, as an operator does."""
     change(hub, "UPDATE goals SET state = 'closed', state_reason = 'It is solved.'")
