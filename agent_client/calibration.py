@@ -130,13 +130,13 @@ class _Trial:
         data = self.workspace.data(
             spec, contents, lambda folder: prepare(self.sandbox, spec, folder)
         )
-        identity = uuid4()
-        work = self.workspace.lay_out(identity, contents)
+        run = str(uuid4())
+        work = self.workspace.lay_out(run, contents)
         plan = Plan(spec, work, data.training, SEED, "", device.kind, self.gpu)
         try:
             return calibrate(spec, device, lambda budget: self._train(plan, budget), time.time())
         finally:
-            self.workspace.clear(identity)
+            self.workspace.clear(run)
 
     def _train(self, plan: Plan, budget: Budget) -> Mapping[str, float]:
         training = Training.start(self.sandbox, replace(plan, budget=budget.text()))

@@ -15,6 +15,7 @@ from agent_client.journal import Entry
 from agent_client.lease import release
 from agent_client.limits import Gate
 from agent_client.mending import Crashed, worth_mending
+from agent_client.orders import folder_of
 from agent_client.proposer import Proposer
 from agent_client.ready import Ready
 from agent_client.runner import Runner
@@ -132,15 +133,15 @@ class Loop:
             return
         self.gate.breaker.ended(result.report.failure, result.report.failure_detail)
         if worth_mending(kit, ready, result.report):
-            kit.workspace.clear(order.lease)
+            kit.workspace.clear(folder_of(order))
             self.proposer.crashes.take_in(Crashed(ready, result.report))
             return
         self._write_down(ready, result.report)
         self.proposer.forget(order)
         if result.report.failure is None and ready.experiment.sha == ready.goal.baseline:
             with suppress(OSError):  # a comfort that a full disk must not turn into a failure
-                kit.workspace.keep_caches(order.lease, order.goal)
-        kit.workspace.clear(order.lease)
+                kit.workspace.keep_caches(folder_of(order), order.goal)
+        kit.workspace.clear(folder_of(order))
 
     def _write_down(self, ready: Ready, report: RunReport) -> None:
         """Into the journal, and off to the hub."""

@@ -50,6 +50,11 @@ def history(hub: Hub, goal: str, parent: str) -> list[Tried]:
     ]
 
 
+def folder_of(order: WorkOrder) -> str:
+    """The name of the folder of its run; the same work may come again while that still trains."""
+    return f"{order.lease}.{order.epoch}"
+
+
 def held(order: WorkOrder, experiment: str | None = None, attempts: int = 1) -> Held:
     """A lease as state.json keeps it."""
     return Held(

@@ -33,7 +33,7 @@ from agent_client.mutators.base import (
     Unavailable,
     changed,
 )
-from agent_client.orders import held, history, proposal, task_on, work_request
+from agent_client.orders import folder_of, held, history, proposal, task_on, work_request
 from agent_client.ready import Ready, Start
 from agent_client.setup import VERSION, Kit, KnownGoal
 from agent_client.trainer import Plan, Training
@@ -175,7 +175,7 @@ class Proposer:
         data = kit.workspace.data(
             goal.spec, start.contents, lambda folder: prepare(kit.sandbox, goal.spec, folder)
         )
-        folder = kit.workspace.lay_out(order.lease, start.contents, order.goal)
+        folder = kit.workspace.lay_out(folder_of(order), start.contents, order.goal)
         plan = Plan(
             spec=goal.spec,
             folder=folder,
@@ -384,7 +384,7 @@ class Proposer:
         The hub may hand the same work out again at once, and to us: it is held until the hub was
         told, and its folder is gone by then.
         """
-        self.kit.workspace.clear(order.lease)
+        self.kit.workspace.clear(folder_of(order))
         release(self.kit.hub, order.lease, order.epoch, reason)
         self.forget(order)
 

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import structlog
 
@@ -9,6 +10,7 @@ from agent_client.backoff import Backoff
 from agent_client.errors import BadToken, HubBusy, HubRefused, HubUnreachable
 from agent_client.hub_api import Hub
 from agent_client.journal import Entry, Journal
+from agent_client.lease import release
 
 ROUTES = {"run": ("/v1/runs/{id}", "run"), "post": ("/v1/posts/{id}", "id")}
 IDLE_SECONDS = 15.0
@@ -100,9 +102,17 @@ class Sender:
             raise
         except HubRefused as problem:
             self.journal.refuse(name, f"{problem.reason}: {problem}")
+            self._give_back(entry, problem)
             return
         if reply.get(key) != str(entry.id):
             raise NotNamed
         self.journal.remove(name)
         self.acknowledged += 1
         self.backoff.reset()
+
+    def _give_back(self, entry: Entry, problem: HubRefused) -> None:
+        """A run's lease would be handed out to us again, and its report be refused again."""
+        lease, epoch = entry.body.get("lease"), entry.body.get("epoch")
+        if entry.kind == "run" and isinstance(lease, str) and isinstance(epoch, int):
+            why = f"its report was refused: {problem.reason}"
+            release(self.hub, UUID(lease), epoch, why)

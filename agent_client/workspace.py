@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
-from uuid import UUID
 
 from agent_client import files
 from agent_client.errors import ClientError
@@ -97,9 +96,9 @@ class Workspace:
         for path in by_age[:-KEEP_TREES]:
             path.unlink(missing_ok=True)
 
-    def lay_out(self, lease: UUID, contents: Mapping[str, str], goal: str = "") -> Path:
+    def lay_out(self, run: str, contents: Mapping[str, str], goal: str = "") -> Path:
         """A fresh folder for one run with the goal's files, and a copy of its compile caches."""
-        folder = self.work / str(lease)
+        folder = self.work / run
         remove_tree(folder)
         folder.mkdir(parents=True, mode=0o700)
         for name, text in contents.items():
@@ -112,24 +111,24 @@ class Workspace:
             shutil.copytree(self.caches(goal), folder / CACHES, symlinks=True)
         return folder
 
-    def clear(self, lease: UUID) -> None:
+    def clear(self, run: str) -> None:
         """Remove a run's folder."""
-        remove_tree(self.work / str(lease))
+        remove_tree(self.work / run)
 
     def caches(self, goal: str) -> Path:
         """Compile caches of a goal; only runs of its baseline ever write here."""
         return self.goals / goal / "caches"
 
-    def keep_caches(self, lease: UUID, goal: str) -> None:
+    def keep_caches(self, run: str, goal: str) -> None:
         """Keep what compiling the goal's own baseline left; call this for no other code.
 
         A stranger's run could leave compiled code that changes every later run, so each run gets
         a copy, and only curated code ever writes the original.
         """
-        made, kept = self.work / str(lease) / CACHES, self.caches(goal)
+        made, kept = self.work / run / CACHES, self.caches(goal)
         if kept.exists() or not any(made.rglob("*")):
             return
-        beside = kept.with_name(f"{kept.name}.{lease}")
+        beside = kept.with_name(f"{kept.name}.{run}")
         shutil.copytree(made, beside, symlinks=True)
         beside.rename(kept)
 

@@ -4,8 +4,8 @@ The hub is a real one. Where two threads could meet, the second's part is done a
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from uuid import UUID
+from dataclasses import fields, replace
+from uuid import UUID, uuid4
 
 import pytest
 from rich.console import Console
@@ -17,7 +17,7 @@ from agent_client.hub_api import Hub
 from agent_client.journal import Entry, Journal
 from agent_client.limits import Gate
 from agent_client.loop import Loop, recover
-from agent_client.ready import Ready
+from agent_client.ready import Ready, Start
 from agent_client.setup import Kit
 from protocol.work import Release
 from tests.agent_client.conftest import Volunteer
@@ -137,3 +137,33 @@ def test_what_is_given_back_and_at_once_handed_out_again_stays_held(loop: Loop) 
     assert (again[0].training.plan.folder / "train.py").exists()
     assert [grip.order.epoch for grip in loop.kit.keeper.held()] == [order.epoch]
     assert [each.epoch for each in loop.kit.state.memory.held] == [order.epoch]
+
+
+def test_work_whose_report_is_refused_for_good_is_given_back(loop: Loop) -> None:
+    first = ready(loop)
+    said = {"lease": str(first.order.lease), "epoch": first.order.epoch, "no": "report"}
+    loop.kit.journal.add(Entry("run", uuid4(), said))
+    loop.proposer.forget(first.order)
+
+    loop.kit.sender.attempt()
+    again = ready(loop)
+    leases([first, again])
+
+    assert list(loop.kit.journal.folder.glob("*.refused"))
+    assert (again.order.lease, again.order.epoch) != (first.order.lease, first.order.epoch)
+
+
+def test_the_same_work_at_another_epoch_has_a_folder_of_its_own(loop: Loop) -> None:
+    first = ready(loop)
+    order = first.order.model_copy(update={"epoch": first.order.epoch + 1})
+
+    again = loop.proposer._start(replace(start_of(first), order=order), lambda _: None)
+    leases([first, again])
+
+    assert (first.training.plan.folder / "train.py").exists()
+    assert first.training.plan.folder != again.training.plan.folder
+
+
+def start_of(run: Ready) -> Start:
+    """What was known of a run before its process was started."""
+    return Start(**{each.name: getattr(run, each.name) for each in fields(Start)})

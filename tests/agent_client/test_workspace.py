@@ -13,7 +13,7 @@ import pytest
 
 from agent_client.workspace import DataBroken, Workspace
 from protocol.goals import GoalSpec
-from tests.builders import FILES, a_spec, an_id
+from tests.builders import FILES, a_spec
 
 SHARD = b"tokens"
 
@@ -85,7 +85,7 @@ def test_a_download_is_checked_by_size_and_hash(tmp_path: Path) -> None:
 
 
 def test_each_run_gets_a_copy_of_the_baselines_caches(tmp_path: Path) -> None:
-    workspace, baseline, other = a_workspace(tmp_path), an_id(), an_id()
+    workspace, baseline, other = a_workspace(tmp_path), "baseline", "other"
     (workspace.goals / "toy").mkdir()
     folder = workspace.lay_out(baseline, FILES, "toy")
     (folder / ".cache").mkdir()
@@ -99,8 +99,8 @@ def test_each_run_gets_a_copy_of_the_baselines_caches(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_crash_are_cleared_even_without_permissions(tmp_path: Path) -> None:
-    workspace, lease = a_workspace(tmp_path), an_id()
-    folder = workspace.lay_out(lease, FILES)
+    workspace, run = a_workspace(tmp_path), "run"
+    folder = workspace.lay_out(run, FILES)
     (folder / "out").chmod(0)
 
     a_workspace(tmp_path)
