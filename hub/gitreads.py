@@ -66,9 +66,11 @@ def compare(
     path: str, old: str, new: str, context: int = 3, ignore_space: bool = False
 ) -> FileDiff:
     """What changed in one text, which need not lie in a repository."""
-    flag = DiffOption.IGNORE_WHITESPACE if ignore_space else DiffOption.NORMAL
+    flags = DiffOption.INDENT_HEURISTIC  # git's own default, and not libgit2's
+    if ignore_space:
+        flags |= DiffOption.IGNORE_WHITESPACE
     texts = (old.encode(), new.encode())  # a patch reads them for as long as it is read itself
-    return _told(path, pygit2.Patch.create_from(*texts, path, path, flag, context))
+    return _told(path, pygit2.Patch.create_from(*texts, path, path, flags, context))
 
 
 def _told(path: str, patch: pygit2.Patch) -> FileDiff:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.services import statements
@@ -15,6 +16,9 @@ from tests.services.proxy import FaultProxy
 from tests.services.s3 import S3Server, s3_server
 
 statements.share()
+# On a busy machine any example may take long; a test that hangs has pytest's own limit.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_finish() -> None:

@@ -60,7 +60,7 @@ def test_bits_per_byte_equal_an_independent_computation(tokenizer: Tokenizer) ->
 
 @pytest.mark.parametrize("tokenizer", THREE, ids=["bytes", "merges", "other merges"])
 @given(texts=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_byte_of_every_text_counts_once(tokenizer: Tokenizer, texts: list[str]) -> None:
     texts = [text.encode("utf-8", "ignore").decode() or "x" for text in texts]
 

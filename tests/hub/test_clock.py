@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub import goals
@@ -45,7 +45,6 @@ def test_a_clock_that_nobody_sets_is_followed_exactly() -> None:
     assert clock() == machine.wall
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(-1e5, 1e5)), max_size=20))
 def test_no_step_makes_time_run_backwards_or_an_interval_long_or_short(
     moves: list[tuple[float, float]],

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from hub import gitobjects
@@ -34,8 +34,9 @@ def gits_own(store: GitStore, *words: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(files, files, some.integers(0, 4), some.booleans())
+@example({"z.md": "x = 1\n    return 1\nx = 1\n"}, {"z.md": "x = 1\n"}, 0, False)
 def test_a_diff_says_what_git_says(
     old: dict[str, str], new: dict[str, str], context: int, blind: bool
 ) -> None:

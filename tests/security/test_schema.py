@@ -53,7 +53,6 @@ def test_no_request_makes_the_hub_stumble(tmp_path: Path) -> None:
 def _try(http: TestClient, operation: Any, said: list[str], stumbles: list[str]) -> None:
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],

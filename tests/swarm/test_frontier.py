@@ -45,7 +45,7 @@ def test_while_the_baseline_runs_others_explore() -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000), size=st.integers(1, 30))
 def test_every_policy_gives_an_order_with_a_reason(policy: str, seed: int, size: int) -> None:
     snapshot, _ = a_random_goal(size, 4, seed)

@@ -137,7 +137,7 @@ def test_a_goal_to_maximise_is_judged_the_same_way() -> None:
     assert verdict_of(up).llr == pytest.approx(verdict_of(down).llr)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), size=st.integers(2, 40), gone=st.integers(0, 6))
 def test_purging_an_owner_gives_the_state_of_a_hub_that_never_heard_of_them(
     seed: int, size: int, gone: int

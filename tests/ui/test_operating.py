@@ -110,6 +110,8 @@ def test_every_action_and_every_list_of_the_api_can_be_had_at_the_browser(
 ) -> None:
     visit(desk, staffed, "/ops/everything")
     doing, looking = desk.get_by_label("Action", exact=True), desk.get_by_label("List", exact=True)
+    expect(doing.locator("option")).not_to_have_count(0)
+    expect(looking.locator("option")).not_to_have_count(0)
     _, *offered = doing.locator("option").all_inner_texts()
     _, *shown = looking.locator("option").all_inner_texts()
     paths: Any = staffed.hub.get("/v1/openapi.json")["paths"]
