@@ -1,6 +1,7 @@
 """News without a reload: a killed hub shows a banner, nothing is lost, nothing comes twice."""
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +10,13 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from typer.testing import CliRunner
 
 from hub import tokens
+from hub.cli.root import app
 from tests.builders import a_join
 from tests.ui.conftest import ServedHub, opened, served, settle
+from tests.ui.world import CROWD
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
@@ -144,3 +148,18 @@ def test_a_runs_log_and_loss_are_followed_while_it_runs(
     expect(log.get_by_text("step 00002")).to_have_count(1)
     expect(log.get_by_text("step 00001")).to_have_count(1)
     expect(page.get_by_role("img", name="Training loss by step: this, so far")).to_be_visible()
+
+
+def test_what_a_ban_takes_out_leaves_a_tree_that_is_open(
+    own_hub: ServedHub, own_world: Path, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/g/tiny_gpt?tab=tree&view=outline", at=own_hub.url)
+    agents = page.get_by_role("treegrid").locator(".line:not(.header) .agent")
+    name = next(each for each in agents.all_inner_texts() if each in CROWD)
+
+    banned = ["owner", "ban", CROWD[name][0], "-r", "it cheats", "--data", str(own_world)]
+    done = CliRunner().invoke(app, banned)
+
+    assert done.exit_code == 0, done.output
+    expect(agents.filter(has_text=re.compile(f"^{name}$"))).to_have_count(0, timeout=30_000)
+    expect(agents).not_to_have_count(0)
