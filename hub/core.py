@@ -1,6 +1,7 @@
 """One hub, put together: settings, clock, database, git, blobs, live events, heartbeats."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
@@ -79,12 +80,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         NewerSchema: the database belongs to a newer hub.
         NoAuthlib: a sign-in provider is configured and its library is not installed.
     """
-    try:
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds a signing key
-        (settings.data / ".writable").write_bytes(b"")
-        (settings.data / ".writable").unlink()
-    except OSError as error:
-        raise NotWritable(f"{settings.data} cannot be written: {error.strerror}.") from error
+    make_folder(settings.data)
     provider = _open_provider(settings)
     clock = clock or SteadyClock()
     database = open_database(settings.url, clock, pool=settings.threads)
@@ -117,6 +113,20 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
         provider=provider,
         signing_key=values.signing_key(database),
     )
+
+
+def make_folder(data: Path) -> None:
+    """See that a data folder is there and can be written.
+
+    Raises:
+        NotWritable: it cannot be made or written.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds a signing key
+        (data / ".writable").write_bytes(b"")
+        (data / ".writable").unlink()
+    except OSError as error:
+        raise NotWritable(f"{data} cannot be written: {error.strerror}.") from error
 
 
 def _open_provider(settings: Settings) -> "Provider | None":

@@ -8,7 +8,7 @@ import typer
 
 from hub import logs
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption
-from hub.core import open_hub
+from hub.core import make_folder, open_hub
 from hub.errors import HubError
 from hub.served import serving
 from hub.settings import Settings
@@ -48,8 +48,10 @@ def serve(
             port=listening.getsockname()[1],
             log_json=log_json,
         )
-        hub = open_hub(settings)
+        make_folder(data)
+        # First, so that a newer hub does not migrate under one that still serves.
         with serving(data, settings.listens_at):
+            hub = open_hub(settings)
             typer.echo(f"AgentHub is open at {settings.listens_at}/ (data in {data}).")
             server.run(hub, listening)
 
