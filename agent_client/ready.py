@@ -12,7 +12,7 @@ from protocol.work import WorkOrder
 
 @dataclass(frozen=True)
 class Start:
-    """What is known of a run before its process is started."""
+    """What is known of a run before its process is started; `mended` says that it was a crash."""
 
     order: WorkOrder
     goal: KnownGoal
@@ -23,16 +23,9 @@ class Start:
     mended: bool = False
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A run with its files laid out and its process started; `mended` says that it was a crash."""
+@dataclass(frozen=True, kw_only=True)
+class Ready(Start):
+    """A run with its files laid out and its process started."""
 
-    order: WorkOrder
-    goal: KnownGoal
-    grip: Grip
-    experiment: Experiment
-    parent_score: float | None
-    contents: dict[str, str]
     data: Data
     training: Training
-    mended: bool = False
