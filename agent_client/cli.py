@@ -10,7 +10,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from agent_client import control, fleet, joining, machine, settings, versions
+from agent_client import control, fleet, joining, machine, settings, signals, versions
 from agent_client.backoff import Backoff, Stopping, until_answered
 from agent_client.build import choose_sandbox, kit_for, loop_for, prove
 from agent_client.doctor import doctor
@@ -196,15 +196,14 @@ def _wait_for_approval(kit: Kit) -> None:
 def _listen(stopping: Stopping) -> None:
     """First Ctrl-C finishes, the second and SIGTERM abort."""
 
-    def interrupted(number: int, _frame: object) -> None:
+    def obey(number: int) -> None:
         if number == signal.SIGTERM or stopping.finish.is_set():
             stopping.ask_abort()
         else:
             stopping.ask_finish()
             os.write(2, b"\nFinishing this run, then stopping. Ctrl-C again stops at once.\n")
 
-    signal.signal(signal.SIGINT, interrupted)
-    signal.signal(signal.SIGTERM, interrupted)
+    signals.listen(obey)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """One worker per GPU: an agent and a folder of its own each, run side by side as programs."""
 
 import contextlib
-import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agent_client import joining
+from agent_client import joining, signals
 from agent_client.joining import JoinedHub, Wish
 from agent_client.sandbox import Sandbox
 from agent_client.settings import CONFIG, FLEET, make_folder
@@ -53,11 +52,29 @@ class Fleet:
     options: Sequence[str]
     say: Callable[[str], None]
     _running: list[subprocess.Popen[str]] = field(default_factory=list)
+    _told: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> int:
         """Run all workers until each has ended; the highest exit code is the fleet's."""
-        for folder in self.folders:
-            argv = [sys.executable, "-c", PROGRAM, "run", "--folder", str(folder), *self.options]
+        signals.listen(self._pass_on)
+        tellers = [
+            threading.Thread(target=self._tell, args=(folder, process), daemon=True)
+            for folder in self.folders
+            if (process := self._start(folder)) is not None
+        ]
+        for teller in tellers:
+            teller.start()
+        for teller in tellers:
+            teller.join()
+        return max((process.wait() for process in self._running), default=0)
+
+    def _start(self, folder: Path) -> "subprocess.Popen[str] | None":
+        """Start the worker of a folder, unless the fleet was told to stop by now."""
+        argv = [sys.executable, "-c", PROGRAM, "run", "--folder", str(folder), *self.options]
+        with self._lock:
+            if self._told:
+                return None
             process = subprocess.Popen(
                 argv,
                 stdout=subprocess.PIPE,
@@ -66,17 +83,7 @@ class Fleet:
                 start_new_session=True,  # a terminal's Ctrl-C comes through us, once
             )
             self._running.append(process)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._pass_on)
-        tellers = [
-            threading.Thread(target=self._tell, args=pair, daemon=True)
-            for pair in zip(self.folders, self._running, strict=True)
-        ]
-        for teller in tellers:
-            teller.start()
-        for teller in tellers:
-            teller.join()
-        return max(process.wait() for process in self._running)
+        return process
 
     def _tell(self, folder: Path, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
@@ -84,7 +91,9 @@ class Fleet:
             for line in process.stdout:
                 self.say(f"{folder.name}: {line.rstrip()}")
 
-    def _pass_on(self, number: int, _frame: object) -> None:
-        for process in self._running:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
+    def _pass_on(self, number: int) -> None:
+        with self._lock:
+            self._told = True
+            for process in self._running:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
