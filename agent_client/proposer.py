@@ -114,6 +114,8 @@ class Proposer:
             floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
             self._wait(waiting, f"{problem} Finished runs are kept.", floor)
             return None
+        care = {grip.order.lease for grip in kit.keeper.held()}
+        kit.state.forget_lost(care, reply.order.lease if reply.order else None)
         self._heed(reply)
         if reply.order is None:
             reason = reply.reason or "The hub has no work."

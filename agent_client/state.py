@@ -3,7 +3,7 @@
 import json
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -145,6 +145,17 @@ class State:
         """Forget a lease that was reported or released at this epoch."""
         gone = (lease, epoch)
         self.change(lambda now: {"held": [h for h in now.held if (h.lease, h.epoch) != gone]})
+
+    def forget_lost(self, in_care: Collection[UUID], given: UUID | None) -> None:
+        """Forget leases from before a crash when the hub gave other work, or none.
+
+        It first hands out again what we hold and do not name: so they ran out, unrenewed.
+        """
+        kept = self.memory.held
+        if all(each.lease in in_care for each in kept):
+            return
+        if given is None or given not in {each.lease for each in kept} - set(in_care):
+            self.change(lambda now: {"held": [h for h in now.held if h.lease in in_care]})
 
     def adopt(self, pid: int) -> None:
         """Remember a child process, so that the next start can end it if we are killed."""

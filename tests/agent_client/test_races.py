@@ -19,6 +19,7 @@ from agent_client.limits import Gate
 from agent_client.loop import Loop, recover
 from agent_client.ready import Ready, Start
 from agent_client.setup import Kit
+from agent_client.state import Held
 from protocol.work import Release
 from tests.agent_client.conftest import Volunteer
 
@@ -167,3 +168,27 @@ def test_the_same_work_at_another_epoch_has_a_folder_of_its_own(loop: Loop) -> N
 def start_of(run: Ready) -> Start:
     """What was known of a run before its process was started."""
     return Start(**{each.name: getattr(run, each.name) for each in fields(Start)})
+
+
+def test_leases_that_ran_out_while_the_client_was_dead_are_forgotten(loop: Loop) -> None:
+    gone = Held(lease=uuid4(), epoch=3, experiment="f" * 40)
+    loop.kit.state.hold(gone)
+
+    first = ready(loop)
+    leases([first])
+
+    assert [each.lease for each in loop.kit.state.memory.held] == [first.order.lease]
+
+
+def test_a_lease_from_before_a_crash_is_kept_until_all_were_handed_out_again(loop: Loop) -> None:
+    first = ready(loop)
+    leases([first])
+    loop.kit.keeper.let_go(first.order)
+    other = Held(lease=uuid4(), epoch=1, experiment="f" * 40)
+    loop.kit.state.hold(other)
+
+    again = ready(loop)
+    leases([again])
+
+    assert again.order.lease == first.order.lease
+    assert {each.lease for each in loop.kit.state.memory.held} == {again.order.lease, other.lease}
