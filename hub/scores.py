@@ -5,14 +5,14 @@ exactly what a hub would believe that had never seen the runs that are gone.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub import experiments, goals, minds, outcomes, trust, trust_records
+from hub import goals, minds, outcomes, trust, trust_records
 from hub.belief import Belief
 from hub.db import Work
 from hub.experiments import Reported
@@ -44,6 +44,16 @@ class Told:
     kept: bool
     standing: str
     verdict: str
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a row is to say from now on; one that is `loud` has an event of its own."""
+
+    sha: str
+    number: int
+    told: Told
+    loud: bool
 
 
 FORGOTTEN = Told(
@@ -195,16 +205,18 @@ def write(
     goal.noise_sd = fitted.noise_sd or None
     work.session.flush()
     connection = work.connection
-    changed, loud = _differences(connection, goal, fitted, least * fitted.noise_sd, as_of)
+    changes = list(_changes(connection, goal, fitted, least * fitted.noise_sd, as_of))
+    loud = [each for each in changes if each.loud]
     if not any(each.event.goal == goal.slug for each in work.announced):
         # Readers ask what came after an event: a change without one would reach nobody.
-        loud = loud or [str(each["at_sha"]) for each in changed[:1]]
-    seq = work.next_seq
-    if changed:
-        connection.execute(_UPDATE, [{**one, "at_seq": seq} for one in changed])
+        loud = loud or changes[:1]
+    if changes:
+        at = {"at_seq": work.next_seq}
+        rows = [{"at_sha": each.sha, **vars(each.told), **at} for each in changes]
+        connection.execute(_UPDATE, rows)
     work.session.expire_all()
-    for sha in loud:
-        _announce(work, experiments.find(work.session, sha))
+    for each in loud:
+        _announce(work, goal, each)
     _crown(work, goal, fitted)
     trust_records.write(work, goal.slug, fitted.earned)
     if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
@@ -236,23 +248,18 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     return [SetAside(agent.name, runs, before), *refit(work, goal)]
 
 
-def _differences(
+def _changes(
     connection: sa.Connection, goal: GoalRow, fitted: Fitted, least: float, as_of: int | None
-) -> tuple[list[dict[str, object]], list[str]]:
-    """The values to write, and the experiments whose change is worth an event."""
-    changed: list[dict[str, object]] = []
-    loud: list[str] = []
-    for sha, seq, standing, kept, owners, *numbers in connection.execute(_rows(goal)):
+) -> Iterator[_Change]:
+    """The rows that are to say something else, in the order they were made."""
+    for sha, count, seq, standing, kept, owners, *numbers in connection.execute(_rows(goal)):
         new = fitted.told.get(sha, FORGOTTEN)
         unknown = as_of is not None and seq > as_of
         if new is FORGOTTEN and (numbers[0] is None or unknown):
             continue
         heard = (standing, kept, owners) != (new.standing, new.kept, new.n_owners)
-        if heard or numbers[0] is None:
-            loud.append(sha)
         if heard or _moved(numbers, [new.score, new.score_sd, new.delta], least):
-            changed.append({"at_sha": sha, **vars(new)})
-    return changed, loud
+            yield _Change(sha, count, new, loud=heard or numbers[0] is None)
 
 
 def _moved(old: Sequence[float | None], new: Sequence[float | None], least: float) -> bool:
@@ -265,27 +272,28 @@ def _moved(old: Sequence[float | None], new: Sequence[float | None], least: floa
 
 def _rows(
     goal: GoalRow,
-) -> sa.Select[str, int, str, bool, int, float | None, float | None, float | None]:
+) -> sa.Select[str, int, int, str, bool, int, float | None, float | None, float | None]:
     made = _made.c
     numbers = (made.score, made.score_sd, made.delta)
     told = (made.standing, made.kept, made.n_owners, *numbers)
     return (
-        sa.select(made.sha, made.changed_seq, *told)
+        sa.select(made.sha, made.number, made.changed_seq, *told)
         .where(made.goal == goal.slug)
         .order_by(made.number)
     )
 
 
-def _announce(work: Work, row: ExperimentRow) -> int:
+def _announce(work: Work, goal: GoalRow, change: _Change) -> int:
+    told = change.told
     return work.announce(
         ScoreChanged(
-            goal=row.goal,
-            sha=row.sha,
-            number=row.number,
-            score=row.score,
-            score_sd=row.score_sd,
-            standing=row.standing,
-            kept=row.kept,
+            goal=goal.slug,
+            sha=change.sha,
+            number=change.number,
+            score=told.score,
+            score_sd=told.score_sd,
+            standing=told.standing,
+            kept=told.kept,
         )
     )
 
