@@ -13,7 +13,7 @@ from hub.states import State
 from hub.tables import GoalRow
 from hub.verification import Verdict
 
-LONG = 0.1
+LONG = 0.01
 """Seconds of thinking that are long."""
 FEW = 100
 """Experiments below which a goal is thought of anew each time: a busy machine is no large goal."""

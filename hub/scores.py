@@ -26,7 +26,7 @@ from protocol.events import ChampionChanged, Curated, ScoreChanged
 from protocol.experiments import Standing
 from protocol.goals import GoalSpec
 
-AT_ONCE = 300
+AT_ONCE = 100
 """Goals up to this many experiments are refitted within the report's own transaction."""
 MATERIAL = 0.05
 """A score that moved by less than this share of the noise is not written again."""
