@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.hub import events, load, reads, submits
+from benchmarks.hub import cycles, events, load, reads, submits
 from benchmarks.hub.table import table
 
 RESULTS = Path(__file__).parents[1] / "results" / "hub.json"
@@ -47,6 +47,7 @@ def parts(said: argparse.Namespace) -> Mapping[str, Callable[[], Any]]:
         "submit_100000": lambda: submits.submit(said.tree, repeats),
         "load": lambda: load.submits(said.experiments, said.submits),
         "load_100000": lambda: load.submits(said.tree, said.submits),
+        "cycles": lambda: cycles.cycles(200, seconds=40.0),
         "lineage": lambda: reads.lineage(850, repeats),
         "heartbeats": lambda: events.heartbeats(10_000, seconds=15.0),
         "written_behind": lambda: events.written_behind(10_000),

@@ -55,17 +55,17 @@ def submits(before: int, count: int) -> dict[str, Rate]:
         orders, token = _orders(hub, count)
         hub.database.dispose()
         bodies = [_proposal(order, number) for number, order in enumerate(orders)]
-        proposed = [_request(f"/v1/experiments/{uuid4()}", token, body) for body in bodies]
-        floor = _floor(proposed)
+        proposed = [request(f"/v1/experiments/{uuid4()}", token, body) for body in bodies]
+        bottom = floor(proposed)
         with _serving(HubProcess(folder, settings=NO_LIMITS)) as served:
             assert served.process is not None
             rate, answers = _measured(served.process.pid, served.port, proposed)
             for order, answer in zip(orders, answers, strict=True):
                 order.experiment = orjson.loads(answer)["sha"]
             told = [_report(order, number) for number, order in enumerate(orders)]
-            reports = [_request(f"/v1/runs/{uuid4()}", token, each) for each in told]
+            reports = [request(f"/v1/runs/{uuid4()}", token, each) for each in told]
             reported, _ = _measured(served.process.pid, served.port, reports)
-    return {"floor": floor, "propose": rate, "report": reported}
+    return {"floor": bottom, "propose": rate, "report": reported}
 
 
 def _orders(hub: Hub, count: int) -> tuple[list[Order], str]:
@@ -89,7 +89,8 @@ def _report(order: Order, number: int) -> bytes:
     return said.model_dump_json().encode()
 
 
-def _request(path: str, token: str, body: bytes) -> bytes:
+def request(path: str, token: str, body: bytes) -> bytes:
+    """A PUT as it goes over the wire."""
     head = (
         f"PUT {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -97,7 +98,8 @@ def _request(path: str, token: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def _floor(requests: Sequence[bytes]) -> Rate:
+def floor(requests: Sequence[bytes]) -> Rate:
+    """What the floor makes of such requests."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.hub.floor", str(port)]
     with subprocess.Popen(command) as server:

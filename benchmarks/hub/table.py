@@ -53,6 +53,13 @@ AIMS = (
     Aim("submit", "a proposal's rate, of the floor's", _ratio("floor", "propose"), FLOOR, True),
     Aim("submit", "a report's rate, of the floor's", _ratio("floor", "report"), FLOOR, True),
     Aim("submit", "times the peer's push", lambda of: _wall(of, "peer") / _submit(of), 10, True),
+    Aim(
+        "cycles",
+        "10,000 agents, whole cycles",
+        lambda of: 100 * of["share_of_a_core"],
+        100,
+        unit="%",
+    ),
     Aim("lineage", "850 steps", lambda of: _wall(of, "lineage"), 5, unit="ms"),
     Aim("lineage", "850 steps, times the bare query", _ratio("lineage", "floor"), BARE),
     Aim("heartbeats", "10,000 agents", lambda of: 100 * of["share_of_a_core"], 15, unit="%"),

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi.testclient import TestClient
-from httpx2 import Response
+from httpx2 import Client, Response
 
 from protocol.work import Release, WorkReply
 from tests.builders import Order, a_join, a_proposal, a_report, a_work_request, an_id
@@ -17,12 +16,12 @@ BUSY_TURNS = 100
 class Volunteer:
     """One agent with its token."""
 
-    http: TestClient
+    http: Client
     name: str
     token: str
 
     @classmethod
-    def joined(cls, http: TestClient, name: str, owner: str) -> "Volunteer":
+    def joined(cls, http: Client, name: str, owner: str) -> "Volunteer":
         """Join and keep the token."""
         answer = http.post("/v1/agents", json=a_join(name, owner).model_dump(mode="json"))
         assert answer.status_code == 201, answer.text
@@ -59,6 +58,7 @@ class Volunteer:
             extra={
                 "kind": order.kind.value,
                 "why": order.why,
+                "operator": order.operator,
                 "second_parent": order.second_parent,
             },
         )
