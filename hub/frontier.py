@@ -159,7 +159,7 @@ def _why(view: View, node: int, operator: str, pinned: bool) -> str:
     tried, good = int(view.tried[node]), int(view.successes[node])
     if pinned:
         reason = "an operator pinned it"
-    elif node == view.belief.best:
+    elif node == view.best:
         reason = "it is the best we believe in"
     elif tried:
         reason = f"{good} of {tried} changes on it helped, so more may"
@@ -222,7 +222,7 @@ def _merge(view: View, asker: Asker) -> Order | None:
 
 def _ablate(view: View, random: Generator) -> Order | None:
     """On a plateau, now and then: take back the least certain gain on the way to the best."""
-    best = view.belief.best
+    best = view.best_parent
     if best is None or not stalled(view) or random.random() >= view.tuning.ablate_share:
         return None
     done = {(one.parent, one.second) for one in view.snapshot.nodes if one.operator == "ablate"}

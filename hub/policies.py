@@ -61,6 +61,20 @@ class View:
         return measured if len(measured) else np.flatnonzero(free & (self.parent < 0))
 
     @cached_property
+    def best(self) -> int | None:
+        """The measured node with the best score, but for what is held back or taken out."""
+        return self._best([not one.forbidden for one in self.snapshot.nodes])
+
+    @cached_property
+    def best_parent(self) -> int | None:
+        """The best of those that may be branched from."""
+        return self._best([not (one.frozen or one.forbidden) for one in self.snapshot.nodes])
+
+    def _best(self, free: list[bool]) -> int | None:
+        nodes = np.flatnonzero(np.array(free, dtype=bool) & (self.belief.n > 0))
+        return None if len(nodes) == 0 else int(nodes[np.argmin(self.belief.loss[nodes])])
+
+    @cached_property
     def runs(self) -> Ints:
         """Readings per node."""
         node = np.array([one.node for one in self.snapshot.readings], dtype=np.intp)

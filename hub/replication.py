@@ -118,7 +118,7 @@ def _half_tested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -
         if crowned is None or posterior_better(view.belief, node, crowned) > 0.5
     ]
     open_.sort(key=lambda node: float(view.belief.loss[node]))
-    best = view.belief.best
+    best = view.best
     return [
         Wanted(node, f"The test of {view.told(node)} is not decided yet; one more run may do.")
         for node in open_[:2]
@@ -128,7 +128,7 @@ def _half_tested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -
 
 def _claimed_best(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> int | None:
     """The best measured claim, when it beats the champion by enough to be worth a test."""
-    best = view.belief.best
+    best = view.best
     if best is None or verdicts[best].state not in ("claimed", "none"):
         return None
     than = _root(view) if crowned is None else crowned
@@ -151,13 +151,13 @@ def _root(view: View) -> int:
 
 def stalled(view: View) -> bool:
     """No sure gain over the best for a while: now repeats buy more than another guess."""
-    best = view.belief.best
+    best = view.best
     return best is not None and len(view.parent) - best > STALLED
 
 
 def _top(view: View) -> list[Wanted]:
     """The leaders that cannot be told apart, least measured first."""
-    best = view.belief.best
+    best = view.best
     if best is None:
         return []
     order = view.candidates[np.argsort(view.belief.loss[view.candidates], kind="stable")][:4]
