@@ -223,3 +223,17 @@ def test_noise_is_learned_from_repeats_and_honest_devices_stand(seed: int) -> No
 
     assert found.noise_sd == pytest.approx(1e-3, rel=0.35)
     assert trust.suspicions(snapshot, found)[0].z < 5 < trust.QUARANTINE
+
+
+@pytest.mark.parametrize("noise_sd", [2e-4, None])
+def test_a_confirmed_jump_among_changes_of_no_effect_is_no_noise(noise_sd: float | None) -> None:
+    """The first change that helps much, as when a goal starts from a poor learning rate."""
+    luck = np.random.default_rng(0).normal(0, 1.6e-4, 23)
+    start = a_goal(*[LEVEL + float(one) for one in luck[:21]], LEVEL - 0.03, noise_sd=noise_sd)
+    again = [a_reading(0, LEVEL + float(luck[21]), "bo")]
+    again += [a_reading(21, LEVEL - 0.03 + float(luck[22]), "bo")]
+
+    found = belief.fit(replace(start, readings=(*start.readings, *again)))
+
+    assert found.noise_sd == pytest.approx(1.8e-4, rel=0.25)
+    assert found.delta[21] == pytest.approx(-0.03, abs=4e-4)
