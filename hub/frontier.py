@@ -176,7 +176,8 @@ def _anchor(view: View, asker: Asker) -> Order | None:
     root = roots[0]
     anchors = [one for one in view.snapshot.readings if one.node == root]
     under_way = [one for one in view.snapshot.pending if one.node == root]
-    if any(one.agent == asker.agent for one in under_way):
+    failed = sum((one.node, one.device) == (root, asker.device) for one in view.snapshot.failures)
+    if failed >= view.tuning.attempts or any(one.agent == asker.agent for one in under_way):
         return None
     if not anchors and not under_way:
         why = "Run the starting point once: everything is compared with it."

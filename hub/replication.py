@@ -67,13 +67,17 @@ def spared(view: View, node: int, owner: str) -> bool:
 
 
 def open_to(view: View, node: int, owner: str) -> bool:
-    """Nobody confirms an own claim, twice, what another is confirming, or what is forbidden."""
+    """Nobody confirms an own claim, twice, what another is confirming, or what is forbidden.
+
+    Nor what fails where they run it: it would be asked of them, and fail, again and again.
+    """
     made = view.snapshot.nodes[node]
     if made.forbidden or made.owner == owner:
         return False
     if any(one.node == node for one in view.snapshot.pending):
         return False
-    return all(one.owner != owner for one in view.snapshot.readings if one.node == node)
+    failed = view.failed_by[node, owner]
+    return (node, owner) not in view.measured_by and failed < view.tuning.attempts
 
 
 def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:

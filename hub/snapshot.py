@@ -56,6 +56,15 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that ended without a metric: whose, on which device."""
+
+    node: int
+    owner: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """Work that is leased now: explore, merge and ablate name parents, the others a node."""
 
@@ -89,12 +98,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A goal's nodes in the order they were made, its readings as they came, and open leases."""
+    """A goal's nodes in the order they were made, its readings as they came, and open leases.
+
+    `failures` say who could not measure what, and nothing of what it is worth.
+    """
 
     rules: Rules = Rules()
     nodes: tuple[Node, ...] = ()
     readings: tuple[Reading, ...] = ()
     pending: tuple[Pending, ...] = ()
+    failures: tuple[Failure, ...] = ()
     goal: str = ""
 
     @property
@@ -141,7 +154,12 @@ class Snapshot:
             for one in self.pending
             if one.owner != owner and (one.node is None or one.node in moved)
         )
-        return replace(self, nodes=nodes, readings=readings, pending=pending)
+        failures = tuple(
+            replace(one, node=moved[one.node])
+            for one in self.failures
+            if one.owner != owner and one.node in moved
+        )
+        return replace(self, nodes=nodes, readings=readings, pending=pending, failures=failures)
 
 
 def _moved(place: int | None, moved: dict[int, int]) -> int | None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from hub import goals
-from hub.snapshot import Node, Pending, Reading, Rules, Snapshot
+from hub.snapshot import Failure, Node, Pending, Reading, Rules, Snapshot
 from hub.tables import ExperimentRow, GoalRow, OrderRow, RunRow
 from protocol.goals import GoalSpec
 
@@ -35,6 +35,7 @@ def read(session: Session, goal: GoalRow) -> State:
         nodes=nodes,
         readings=_readings(session, goal, place),
         pending=pending(session, goal, place),
+        failures=_failures(session, goal, place),
         goal=goal.slug,
     )
     return State(snapshot, place)
@@ -111,6 +112,15 @@ def _readings(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tupl
         for sha, metric, *rest in session.execute(query)
         if sha in place
     )
+
+
+def _failures(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Failure, ...]:
+    run = RunRow
+    query = sa.select(col(run.experiment), col(run.owner), col(run.agent)).where(
+        col(run.goal) == goal.slug, col(run.counted), col(run.metric).is_(None)
+    )
+    rows = session.execute(query.order_by(col(run.created_at), col(run.id)))
+    return tuple(Failure(place[sha], *who) for sha, *who in rows if sha in place)
 
 
 def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:
