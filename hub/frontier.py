@@ -18,7 +18,7 @@ DEFAULT = "believed"
 PINNED = 1 / 3
 """Share of the explore orders that goes to what operators pinned, while they pin something."""
 WARM = 0.25
-"""How much worse a parent that the agent has at hand may be believed, in units of the noise."""
+"""How far a parent that the agent has at hand may be from the chosen one, in units of the noise."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,9 @@ def _best(view: View, asker: Asker, nodes: Ints, scores: Floats) -> int:
         scores = scores + scale * np.log(np.maximum(boost, 1e-9))
     top = int(np.argmax(scores))
     if asker.warm:
-        loss = view.belief.loss[nodes]
-        close = (loss <= loss[top] + WARM * view.belief.noise_sd) & np.isfinite(scores)
+        apart = np.abs(view.belief.loss[nodes] - view.belief.loss[nodes[top]])
+        close = (apart <= WARM * view.belief.noise_sd) & np.isfinite(scores)
+        close &= boost >= boost[top]
         warm = [
             place
             for place in np.flatnonzero(close)
@@ -227,6 +228,7 @@ def _ablate(view: View, random: Generator) -> Order | None:
     if best is None or not stalled(view) or random.random() >= view.tuning.ablate_share:
         return None
     done = {(one.parent, one.second) for one in view.snapshot.nodes if one.operator == "ablate"}
+    done |= {(one.parent, one.second) for one in view.snapshot.pending if one.kind == "ablate"}
     step, spread = view.steps
     line = [node for node in _line(view, best) if (best, node) not in done and node != best]
     if len(line) < 4:
