@@ -48,7 +48,7 @@ class Table:
         if len(up) * len(kind) > DENSE:  # too many for both: a device is then its periods
             names, columns, kind = _columns(snapshot, devices=False)
         level = float(np.median(value))
-        unit = _unit(snapshot, node, value)
+        unit = _unit(snapshot, value)
         return cls(
             parent=np.array(up, dtype=np.intp),
             node=node,
@@ -113,21 +113,25 @@ def _columns(
     return tuple(place), columns, kind
 
 
-def _unit(snapshot: Snapshot, node: Ints, value: Floats) -> float:
+def _unit(snapshot: Snapshot, value: Floats) -> float:
     """The noise in metric units to start from: stated, or seen in repeats, or a share of the level.
 
-    Repeats come from several periods, whose spread is taken out by the usual ratio.
+    Repeats come from several periods, whose spread is taken out by the usual ratio, and count
+    within a class of device alone: classes differ by far more than by luck.
     """
     if snapshot.rules.noise_sd:
         return float(snapshot.rules.noise_sd)
     guess = NOISE_OF_LEVEL * float(np.median(np.abs(value[:20]))) or NOISE_OF_LEVEL
-    count = np.bincount(node)
-    mean = np.bincount(node, value) / np.maximum(count, 1)
-    repeated = count[node] > 1
+    same: dict[tuple[int, str], int] = {}
+    pairs = ((one.node, one.device_class) for one in snapshot.readings)
+    again = np.array([same.setdefault(pair, len(same)) for pair in pairs], dtype=np.intp)
+    count = np.bincount(again)
+    mean = np.bincount(again, value) / count
+    repeated = count[again] > 1
     if not repeated.any():
         return max(guess, 1e-12)
     freedom = float(repeated.sum() - (count > 1).sum())
-    squares = float(((value - mean[node])[repeated] ** 2).sum())
+    squares = float(((value - mean[again])[repeated] ** 2).sum())
     apart = 1 + PERIOD_OF_NOISE**2 + DEVICE_OF_NOISE**2
     variance = (PSEUDO / 2 * guess**2 + squares / apart) / (PSEUDO / 2 + freedom)
     return max(float(np.sqrt(variance)), 1e-12)

@@ -237,3 +237,14 @@ def test_a_confirmed_jump_among_changes_of_no_effect_is_no_noise(noise_sd: float
 
     assert found.noise_sd == pytest.approx(1.8e-4, rel=0.25)
     assert found.delta[21] == pytest.approx(-0.03, abs=4e-4)
+
+
+@pytest.mark.parametrize("gap", [1e-2, 5e-2, 0.3])
+def test_what_another_class_of_device_reads_otherwise_is_no_noise(gap: float) -> None:
+    """A slower card trains less in five minutes: the starting point reads worse there by far."""
+    snapshot, _ = a_random_goal(40, 4)
+    slower = Reading(0, LEVEL + gap, "eve", "t4", "p", "T4")
+
+    found = belief.fit(replace(snapshot, readings=(*snapshot.readings, slower)))
+
+    assert found.noise_sd == pytest.approx(belief.fit(snapshot).noise_sd, rel=0.05)
