@@ -200,11 +200,14 @@ def _start(table: Table) -> Spreads:
 def _typical_step(table: Table) -> float:
     """Spread of the steps from measured parents to measured children, noise and periods taken out.
 
-    The median is robust to jumps; half of it is left when noise explains it all.
+    The median is robust to jumps; half of it is left when noise explains it all. What other classes
+    than the commonest read is on another scale.
     """
-    raw = np.bincount(table.node, table.value, len(table.parent)) / np.maximum(table.n, 1)
-    both = (table.parent >= 0) & (table.n > 0)
-    both[both] &= table.n[table.parent[both]] > 0
+    usual = table.columns[:, 0] < 0
+    n = np.bincount(table.node[usual], minlength=len(table.parent))
+    raw = np.bincount(table.node[usual], table.value[usual], len(table.parent)) / np.maximum(n, 1)
+    both = (table.parent >= 0) & (n > 0)
+    both[both] &= n[table.parent[both]] > 0
     if both.sum() < ENOUGH:
         return STEP_OF_NOISE
     steps = raw[both] - raw[table.parent[both]]

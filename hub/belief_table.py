@@ -94,14 +94,17 @@ def _brought(snapshot: Snapshot) -> tuple[tuple[int, float, tuple[int, ...]], ..
 def _columns(
     snapshot: Snapshot, devices: bool = True
 ) -> tuple[tuple[tuple[str, ...], ...], Ints, Ints]:
-    """One offset a device class (but the commonest, which is the reference), device and period."""
-    classes = Counter(one.device_class for one in snapshot.readings)
+    """One offset a device class (but the commonest, which is the reference), device and period.
+
+    A class under other rules of measuring is another class.
+    """
+    classes = Counter(one.group for one in snapshot.readings)
     reference = min(classes, key=lambda name: (-classes[name], name))
     place: dict[tuple[str, ...], int] = {}
     columns = np.full((len(snapshot.readings), 3), -1, dtype=np.intp)
     for row, one in enumerate(snapshot.readings):
         names = (
-            ("class", one.device_class),
+            ("class", one.group),
             ("device", one.device),
             ("period", one.device, one.period),
         )
@@ -123,7 +126,7 @@ def _unit(snapshot: Snapshot, value: Floats) -> float:
         return float(snapshot.rules.noise_sd)
     guess = NOISE_OF_LEVEL * float(np.median(np.abs(value[:20]))) or NOISE_OF_LEVEL
     same: dict[tuple[int, str], int] = {}
-    pairs = ((one.node, one.device_class) for one in snapshot.readings)
+    pairs = ((one.node, one.group) for one in snapshot.readings)
     again = np.array([same.setdefault(pair, len(same)) for pair in pairs], dtype=np.intp)
     count = np.bincount(again)
     mean = np.bincount(again, value) / count

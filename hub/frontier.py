@@ -11,7 +11,7 @@ from hub.belief import Belief
 from hub.merge_arm import propose
 from hub.policies import PLAIN, POLICIES, Choice, Floats, Ints, Tuning, View
 from hub.replication import due, stalled, unverified_best
-from hub.snapshot import Snapshot
+from hub.snapshot import Snapshot, group
 from hub.verification import Verdict
 
 DEFAULT = "believed"
@@ -183,9 +183,8 @@ def _anchor(view: View, asker: Asker) -> Order | None:
     if not anchors and not under_way:
         why = "Run the starting point once: everything is compared with it."
         return Order("anchor", "baseline", why, node=root)
-    same = {one.device_class for one in anchors}
-    if anchors and asker.device_class not in same and not under_way:
-        kind = asker.device_class
+    kind = group(asker.device_class, view.snapshot.era)
+    if anchors and kind not in {one.group for one in anchors} and not under_way:
         why = f"Nobody has run the starting point on {kind} yet; that makes its numbers comparable."
         return Order("anchor", "baseline", why, node=root)
     return _new_device(view, asker, root, len(anchors) + len(under_way))

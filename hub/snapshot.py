@@ -44,7 +44,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One finite measured metric; `period` is the device's working session, however it is named."""
+    """One finite measured metric; `period` is the device's working session, however it is named.
+
+    `era` names the goal's rules of measuring that it was made under; the first have no name.
+    """
 
     node: int
     value: float
@@ -53,6 +56,17 @@ class Reading:
     period: str = ""
     device_class: str = ""
     kind: str = "explore"
+    era: str = ""
+
+    @property
+    def group(self) -> str:
+        """Within which numbers may be compared as they are."""
+        return group(self.device_class, self.era)
+
+
+def group(device_class: str, era: str) -> str:
+    """A class of device under the rules of an era; under a goal's first rules the class itself."""
+    return f"{device_class}, {era}" if era else device_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,8 @@ class Rules:
 class Snapshot:
     """A goal's nodes in the order they were made, its readings as they came, and open leases.
 
-    `failures` say who could not measure what, and nothing of what it is worth.
+    `failures` say who could not measure what, and nothing of what it is worth. `era` names the
+    rules that what is run next is measured by.
     """
 
     rules: Rules = Rules()
@@ -109,6 +124,7 @@ class Snapshot:
     pending: tuple[Pending, ...] = ()
     failures: tuple[Failure, ...] = ()
     goal: str = ""
+    era: str = ""
 
     @property
     def sign(self) -> float:

@@ -203,7 +203,7 @@ def _sealed(snapshot: Snapshot, places: Sequence[int]) -> list[tuple[int, bytes]
 
 
 def _told(one: Reading) -> bytes:
-    said = (one.node, float(one.value), one.owner, one.device, one.period, one.device_class)
+    said = (one.node, float(one.value), one.owner, one.device, one.period, one.group)
     return repr(said).encode()
 
 

@@ -247,4 +247,18 @@ def test_what_another_class_of_device_reads_otherwise_is_no_noise(gap: float) ->
 
     found = belief.fit(replace(snapshot, readings=(*snapshot.readings, slower)))
 
-    assert found.noise_sd == pytest.approx(belief.fit(snapshot).noise_sd, rel=0.05)
+    before = belief.fit(snapshot)
+    assert found.noise_sd == pytest.approx(before.noise_sd, rel=0.05)
+    assert found.step_sd == pytest.approx(before.step_sd, rel=0.05)
+
+
+def test_what_other_rules_of_measuring_read_otherwise_is_no_gain() -> None:
+    """As when the budget of a run was doubled: the starting point tells by how much."""
+    snapshot = a_goal(*[LEVEL + 1e-3 * place for place in range(6)])
+    nodes = (*snapshot.nodes, Node("n6", 6, 0, owner="ada"))
+    later = [a_reading(0, LEVEL - 0.1), a_reading(6, LEVEL - 0.1 + 2e-3)]
+    under = tuple(replace(one, era="rules of version 2") for one in later)
+
+    found = belief.fit(replace(snapshot, nodes=nodes, readings=(*snapshot.readings, *under)))
+
+    assert found.delta[6] == pytest.approx(2e-3, abs=5e-4)
