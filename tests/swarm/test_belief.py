@@ -29,10 +29,12 @@ def test_one_run_is_a_score_with_an_honest_spread() -> None:
     assert n == 1
 
 
-def test_the_solver_agrees_with_dense_algebra() -> None:
+@pytest.mark.parametrize("least", [1.0, 1e-6])
+def test_the_solver_agrees_with_dense_algebra(least: float) -> None:
     snapshot, _ = a_random_goal(40, 5, seed=3)
     table = Table.of(snapshot)
-    problem = table.problem(np.linspace(0.5, 2, 40), np.linspace(-1, 1, 40))
+    faith = np.geomspace(least, 1.0, 40)
+    problem = table.problem(np.linspace(0.5, 2, 40), np.linspace(-1, 1, 40), faith)
     spreads = Spreads(noise=1.1, step=4.0, drift=3.0, root=30.0, offsets=(60.0, 1.5, 2.5))
 
     found = solve(problem, spreads)
@@ -192,12 +194,14 @@ def densely(problem: Problem, spreads: Spreads) -> tuple[np.ndarray, np.ndarray]
         right += weight * problem.shift[node] * row
     prior = 1 / np.array([*np.array(spreads.offsets)[problem.kind], spreads.drift]) ** 2
     precision[size:, size:] += np.diag(prior)
-    for node, value, columns in zip(problem.node, problem.value, problem.columns, strict=True):
+    sure = problem.precision(spreads.noise)
+    read = zip(problem.node, problem.value, problem.columns, sure, strict=True)
+    for node, value, columns, each in read:
         row = np.zeros(size + width + 1)
         row[node] = 1
         row[size + columns[columns >= 0]] = 1
-        precision += np.outer(row, row) / spreads.noise**2
-        right += value * row / spreads.noise**2
+        precision += np.outer(row, row) * each
+        right += value * row * each
     covariance = inv(precision)
     return covariance @ right, covariance
 
