@@ -47,8 +47,8 @@ class Problem:
     """`parent` is -1 at roots, which are expected at `shift`.
 
     Any other node is expected at its parent plus `shift` plus the usual step, which is unknown.
-    `weight` multiplies a step's precision. `columns` says per reading which offsets it carries
-    (-1: none), `kind` per offset which of the three spreads it has.
+    `weight` multiplies a step's precision, `faith` a reading's. `columns` says per reading which
+    offsets it carries (-1: none), `kind` per offset which of the three spreads it has.
     """
 
     parent: Ints
@@ -58,6 +58,12 @@ class Problem:
     value: Floats
     columns: Ints
     kind: Ints
+    faith: Floats | float = 1.0
+
+    def precision(self, noise: float) -> Floats:
+        """Of each reading."""
+        found: Floats = np.broadcast_to(self.faith, self.value.shape) / noise**2
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class _Tree:
         self.edge = problem.weight / spreads.step**2
         self.edge[up < 0] = 1 / spreads.root**2
         hung = np.bincount(self.up, self.edge[self.inner], size)
-        read = np.bincount(problem.node, minlength=size) / spreads.noise**2
+        read = np.bincount(problem.node, problem.precision(spreads.noise), size)
         self.diagonal = self.edge + hung + read
         self._factor = self._factorised(size)
         self._pivots(problem.parent)
@@ -131,7 +137,8 @@ class _Tree:
         return answer
 
     def right_side(self, problem: Problem, spreads: Spreads) -> Floats:
-        read = np.bincount(problem.node, problem.value, len(problem.parent)) / spreads.noise**2
+        told = problem.value * problem.precision(spreads.noise)
+        read = np.bincount(problem.node, told, len(problem.parent))
         right: Floats = self.pushed(problem.shift) + read
         return right
 
@@ -203,10 +210,10 @@ def _coupling(
     problem: Problem, spreads: Spreads, tree: _Tree, carried: sparse.csr_matrix
 ) -> sparse.csr_matrix:
     reads = sparse.csr_matrix(
-        (np.ones(len(problem.node)), (problem.node, np.arange(len(problem.node)))),
+        (problem.precision(spreads.noise), (problem.node, np.arange(len(problem.node)))),
         shape=(len(problem.parent), len(problem.node)),
     )
-    return _with_drift((reads @ carried) / spreads.noise**2, tree.coupled_drift)
+    return _with_drift(reads @ carried, tree.coupled_drift)
 
 
 def _with_drift(offsets: sparse.csr_matrix, drift: Floats) -> sparse.csr_matrix:
@@ -221,9 +228,14 @@ def _own(problem: Problem, spreads: Spreads, tree: _Tree) -> Floats:
     return np.append(prior, steps)
 
 
+def _shared(problem: Problem, spreads: Spreads, carried: sparse.csr_matrix) -> Rows:
+    """What readings say of each pair of offsets that they carry."""
+    return carried.T @ sparse.diags(problem.precision(spreads.noise)) @ carried
+
+
 def _pushed(problem: Problem, spreads: Spreads, tree: _Tree, carried: sparse.csr_matrix) -> Floats:
     """The offsets' right side: what readings say of them, and expected steps of the usual one."""
-    pushed: Floats = carried.T @ problem.value / spreads.noise**2
+    pushed: Floats = carried.T @ (problem.value * problem.precision(spreads.noise))
     pushed[-1] = -(tree.edge[tree.inner] @ problem.shift[tree.inner])
     return pushed
 
@@ -237,7 +249,7 @@ def _dense(
     right: Floats,
 ) -> _Offsets:
     load = tree.solve(couple.toarray())
-    own = (carried.T @ carried).toarray() / spreads.noise**2
+    own = _shared(problem, spreads, carried).toarray()
     np.fill_diagonal(own, own.diagonal() + _own(problem, spreads, tree))
     covariance: Floats = np.asarray(np.linalg.inv(own - couple.T @ load), dtype=np.float64)
     pushed = _pushed(problem, spreads, tree, carried)
@@ -254,7 +266,7 @@ def _sparse(
 ) -> _Offsets:
     back = couple.T.tocsr()
     alone = sparse.diags(_own(problem, spreads, tree))
-    own = (carried.T @ carried).tocsr() / spreads.noise**2 + alone
+    own = _shared(problem, spreads, carried).tocsr() + alone
     width = len(problem.kind) + 1
     schur = linalg.LinearOperator(
         (width, width), matvec=lambda b: own @ b - back @ tree.solve(couple @ b), dtype=float
@@ -288,7 +300,7 @@ def _posterior(
     fitted = np.maximum((tree.variance + nodes)[problem.node] + own - 2 * shared, 0.0)
     summed = carried @ offsets.mean
     guess = mean[problem.node] + summed
-    left = np.maximum(noise**2 - fitted, 1e-6 * noise**2)
+    left = np.maximum(1 / problem.precision(noise) - fitted, 1e-6 * noise**2)
     gain = (own - shared) / left  # taking one reading out again: Rue & Held 2005, 2.3.3
     return Posterior(
         mean=mean,

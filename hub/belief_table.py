@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hub import belief_faith
 from hub.belief_solver import DENSE, Problem
 from hub.snapshot import Snapshot
 
@@ -18,11 +19,17 @@ NOISE_OF_LEVEL = 2e-4
 """Noise as a share of the metric's level, until the goal says otherwise (search.md 7: 1.6e-4)."""
 PERIOD_OF_NOISE, DEVICE_OF_NOISE, STEP_OF_NOISE, CLASS_OF_NOISE = 2.5, 1.5, 5.0, 60.0
 """The other spreads in units of the noise; periods: 5.6e-4, steps: 1e-3 (search.md 7)."""
+APART = float(np.sqrt(1 + PERIOD_OF_NOISE**2 + DEVICE_OF_NOISE**2))
+"""How far repeats by different devices lie apart, in units of the noise."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The snapshot as arrays, shifted and scaled so that the typical noise is about one."""
+    """The snapshot as arrays, shifted and scaled so that the typical noise is about one.
+
+    `faith` is how far each reading is believed to begin with; `disputed` are all readings of an
+    experiment of which some are believed less, `open` those of one of which none is believed.
+    """
 
     parent: Ints
     node: Ints
@@ -36,6 +43,9 @@ class Table:
     level: float
     unit: float
     known_noise: bool
+    faith: Floats
+    disputed: NDArray[np.bool_]
+    open: NDArray[np.bool_]
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Table":
@@ -48,7 +58,10 @@ class Table:
         if len(up) * len(kind) > DENSE:  # too many for both: a device is then its periods
             names, columns, kind = _columns(snapshot, devices=False)
         level = float(np.median(value))
-        unit = _unit(snapshot, node, value)
+        again, guess = belief_faith.repeats(snapshot), _guess(value)
+        faith = belief_faith.of(snapshot, again, value, snapshot.rules.noise_sd or guess, APART)
+        known = ~faith.disputed
+        unit = snapshot.rules.noise_sd or _unit(again[known], faith.value[known], guess)
         return cls(
             parent=np.array(up, dtype=np.intp),
             node=node,
@@ -62,10 +75,13 @@ class Table:
             level=level,
             unit=unit,
             known_noise=snapshot.rules.noise_sd is not None,
+            faith=faith.share,
+            disputed=faith.disputed,
+            open=np.bincount(again, faith.share == 1)[again] == 0,
         )
 
-    def problem(self, weight: Floats, shift: Floats) -> Problem:
-        """What the solver takes, for these weights of the steps and expected steps."""
+    def problem(self, weight: Floats, shift: Floats, faith: Floats | float = 1.0) -> Problem:
+        """What the solver takes: the steps' weights, expected steps, and faith in readings."""
         shift = np.where(self.parent < 0, self._root_level(), shift)
         return Problem(
             parent=self.parent,
@@ -75,6 +91,7 @@ class Table:
             value=self.value,
             columns=self.columns,
             kind=self.kind,
+            faith=faith,
         )
 
     def _root_level(self) -> float:
@@ -94,14 +111,17 @@ def _brought(snapshot: Snapshot) -> tuple[tuple[int, float, tuple[int, ...]], ..
 def _columns(
     snapshot: Snapshot, devices: bool = True
 ) -> tuple[tuple[tuple[str, ...], ...], Ints, Ints]:
-    """One offset a device class (but the commonest, which is the reference), device and period."""
-    classes = Counter(one.device_class for one in snapshot.readings)
+    """One offset a device class (but the commonest, which is the reference), device and period.
+
+    A class under other rules of measuring is another class.
+    """
+    classes = Counter(one.group for one in snapshot.readings)
     reference = min(classes, key=lambda name: (-classes[name], name))
     place: dict[tuple[str, ...], int] = {}
     columns = np.full((len(snapshot.readings), 3), -1, dtype=np.intp)
     for row, one in enumerate(snapshot.readings):
         names = (
-            ("class", one.device_class),
+            ("class", one.group),
             ("device", one.device),
             ("period", one.device, one.period),
         )
@@ -113,21 +133,19 @@ def _columns(
     return tuple(place), columns, kind
 
 
-def _unit(snapshot: Snapshot, node: Ints, value: Floats) -> float:
-    """The noise in metric units to start from: stated, or seen in repeats, or a share of the level.
+def _guess(value: Floats) -> float:
+    return max(NOISE_OF_LEVEL * float(np.median(np.abs(value[:20]))) or NOISE_OF_LEVEL, 1e-12)
+
+
+def _unit(again: Ints, value: Floats, guess: float) -> float:
+    """The noise in metric units to start from: seen in repeats, or a guess.
 
     Repeats come from several periods, whose spread is taken out by the usual ratio.
     """
-    if snapshot.rules.noise_sd:
-        return float(snapshot.rules.noise_sd)
-    guess = NOISE_OF_LEVEL * float(np.median(np.abs(value[:20]))) or NOISE_OF_LEVEL
-    count = np.bincount(node)
-    mean = np.bincount(node, value) / np.maximum(count, 1)
-    repeated = count[node] > 1
-    if not repeated.any():
-        return max(guess, 1e-12)
+    count = np.bincount(again)
+    mean = np.bincount(again, value) / np.maximum(count, 1)
+    repeated = count[again] > 1
     freedom = float(repeated.sum() - (count > 1).sum())
-    squares = float(((value - mean[node])[repeated] ** 2).sum())
-    apart = 1 + PERIOD_OF_NOISE**2 + DEVICE_OF_NOISE**2
-    variance = (PSEUDO / 2 * guess**2 + squares / apart) / (PSEUDO / 2 + freedom)
+    squares = float(((value - mean[again])[repeated] ** 2).sum())
+    variance = (PSEUDO / 2 * guess**2 + squares / APART**2) / (PSEUDO / 2 + freedom)
     return max(float(np.sqrt(variance)), 1e-12)

@@ -1,10 +1,11 @@
 """Reads what the digest of a work order is made of: lineage, siblings, insights."""
 
 from collections import Counter
+from dataclasses import replace
 
 from sqlmodel import Session, col, select
 
-from hub import digest, experiments, goals, voices
+from hub import digest, experiments, goals, prior, voices
 from hub.digest import Digest, Insight, Line
 from hub.experiments import Step
 from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow, OwnerRow, PostRow
@@ -39,7 +40,15 @@ def brief(session: Session, goal: GoalRow, order: OrderRow) -> str:
 
 
 def _lineage(session: Session, row: ExperimentRow) -> list[Line]:
-    return [_line(each) for each in experiments.lineage(session, row.sha, ANCESTORS)]
+    steps = experiments.lineage(session, row.sha, ANCESTORS)
+    shas = [each.sha for each in steps]
+    made = ExperimentRow
+    query = select(made.sha).where(col(made.sha).in_(shas), col(made.hidden))
+    hidden = set(session.exec(query))
+    return [
+        replace(_line(each), title=prior.TAKEN_OUT) if each.sha in hidden else _line(each)
+        for each in steps
+    ]
 
 
 def _siblings(session: Session, parent: ExperimentRow) -> list[Line]:

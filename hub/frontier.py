@@ -11,14 +11,14 @@ from hub.belief import Belief
 from hub.merge_arm import propose
 from hub.policies import PLAIN, POLICIES, Choice, Floats, Ints, Tuning, View
 from hub.replication import due, stalled, unverified_best
-from hub.snapshot import Snapshot
+from hub.snapshot import Snapshot, group
 from hub.verification import Verdict
 
 DEFAULT = "believed"
 PINNED = 1 / 3
 """Share of the explore orders that goes to what operators pinned, while they pin something."""
 WARM = 0.25
-"""How much worse a parent that the agent has at hand may be believed, in units of the noise."""
+"""How far a parent that the agent has at hand may be from the chosen one, in units of the noise."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,9 @@ def _best(view: View, asker: Asker, nodes: Ints, scores: Floats) -> int:
         scores = scores + scale * np.log(np.maximum(boost, 1e-9))
     top = int(np.argmax(scores))
     if asker.warm:
-        loss = view.belief.loss[nodes]
-        close = (loss <= loss[top] + WARM * view.belief.noise_sd) & np.isfinite(scores)
+        apart = np.abs(view.belief.loss[nodes] - view.belief.loss[nodes[top]])
+        close = (apart <= WARM * view.belief.noise_sd) & np.isfinite(scores)
+        close &= boost >= boost[top]
         warm = [
             place
             for place in np.flatnonzero(close)
@@ -159,7 +160,7 @@ def _why(view: View, node: int, operator: str, pinned: bool) -> str:
     tried, good = int(view.tried[node]), int(view.successes[node])
     if pinned:
         reason = "an operator pinned it"
-    elif node == view.belief.best:
+    elif node == view.best:
         reason = "it is the best we believe in"
     elif tried:
         reason = f"{good} of {tried} changes on it helped, so more may"
@@ -176,14 +177,14 @@ def _anchor(view: View, asker: Asker) -> Order | None:
     root = roots[0]
     anchors = [one for one in view.snapshot.readings if one.node == root]
     under_way = [one for one in view.snapshot.pending if one.node == root]
-    if any(one.agent == asker.agent for one in under_way):
+    failed = sum((one.node, one.device) == (root, asker.device) for one in view.snapshot.failures)
+    if failed >= view.tuning.attempts or any(one.agent == asker.agent for one in under_way):
         return None
     if not anchors and not under_way:
         why = "Run the starting point once: everything is compared with it."
         return Order("anchor", "baseline", why, node=root)
-    same = {one.device_class for one in anchors}
-    if anchors and asker.device_class not in same and not under_way:
-        kind = asker.device_class
+    kind = group(asker.device_class, view.snapshot.era)
+    if anchors and kind not in {one.group for one in anchors} and not under_way:
         why = f"Nobody has run the starting point on {kind} yet; that makes its numbers comparable."
         return Order("anchor", "baseline", why, node=root)
     return _new_device(view, asker, root, len(anchors) + len(under_way))
@@ -222,10 +223,11 @@ def _merge(view: View, asker: Asker) -> Order | None:
 
 def _ablate(view: View, random: Generator) -> Order | None:
     """On a plateau, now and then: take back the least certain gain on the way to the best."""
-    best = view.belief.best
+    best = view.best_parent
     if best is None or not stalled(view) or random.random() >= view.tuning.ablate_share:
         return None
     done = {(one.parent, one.second) for one in view.snapshot.nodes if one.operator == "ablate"}
+    done |= {(one.parent, one.second) for one in view.snapshot.pending if one.kind == "ablate"}
     step, spread = view.steps
     line = [node for node in _line(view, best) if (best, node) not in done and node != best]
     if len(line) < 4:

@@ -27,7 +27,7 @@ def propose(view: View, barred: frozenset[tuple[int, int]] = frozenset()) -> Mer
     The promise is the parent's score plus each donor's own gain over its own parent, all of them
     posterior means, so a lucky reading promises little.
     """
-    best = view.belief.best
+    best = view.best_parent
     if best is None or not _affordable(view):
         return None
     donors = _donors(view)

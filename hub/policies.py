@@ -1,7 +1,8 @@
 """How a parent is chosen: each policy scores every node of the tree, not only its leaves."""
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,7 +20,10 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the bake-off in benchmarks/swarm chose; shares are of all orders."""
+    """What the bake-off in benchmarks/swarm chose; shares are of all orders.
+
+    `attempts` are those after which nobody is asked any more for what fails where they run it.
+    """
 
     kappa: float = 0.5
     prior_tries: float = 10.0
@@ -32,6 +36,7 @@ class Tuning:
     ablate_share: float = 0.02
     anchor_share: float = 0.02
     least_operator: float = 0.03
+    attempts: int = 2
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,20 @@ class View:
         known = self.belief.n if self.belief.n.any() else self.runs
         measured = np.flatnonzero(free & (known > 0))
         return measured if len(measured) else np.flatnonzero(free & (self.parent < 0))
+
+    @cached_property
+    def best(self) -> int | None:
+        """The measured node with the best score, but for what is held back or taken out."""
+        return self._best([not one.forbidden for one in self.snapshot.nodes])
+
+    @cached_property
+    def best_parent(self) -> int | None:
+        """The best of those that may be branched from."""
+        return self._best([not (one.frozen or one.forbidden) for one in self.snapshot.nodes])
+
+    def _best(self, free: list[bool]) -> int | None:
+        nodes = np.flatnonzero(np.array(free, dtype=bool) & (self.belief.n > 0))
+        return None if len(nodes) == 0 else int(nodes[np.argmin(self.belief.loss[nodes])])
 
     @cached_property
     def runs(self) -> Ints:
@@ -110,6 +129,16 @@ class View:
         made = [(one.parent, one.sides) for one in self.snapshot.nodes if one.merged]
         going = [(one.parent, one.sides) for one in self.snapshot.pending if one.kind == "merge"]
         return [(parent, sides) for parent, sides in made + going if parent is not None]
+
+    @cached_property
+    def measured_by(self) -> Set[tuple[int, str]]:
+        """Which owner has a reading of which node."""
+        return {(one.node, one.owner) for one in self.snapshot.readings}
+
+    @cached_property
+    def failed_by(self) -> Counter[tuple[int, str]]:
+        """How often each owner failed to measure a node."""
+        return Counter((one.node, one.owner) for one in self.snapshot.failures)
 
     def name(self, node: int) -> str:
         """An experiment as people call it."""

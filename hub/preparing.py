@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from merge3 import Merge3
 from sqlmodel import Session
 
-from hub import experiments
+from hub import experiments, prior
 from hub.gitstore import GitStore, lines
 from hub.tables import ExperimentRow, OrderRow
 from protocol.work import Kind, Prepared
@@ -33,7 +33,8 @@ def _taken_back(session: Session, git: GitStore, order: OrderRow) -> Prepared | 
     files = carry(git.files(order.goal, str(order.parent)), *reversed(_step(git, other)))
     if files is None:
         return None
-    title = f"Without #{other.number}: {other.title}"[:200]
+    said = prior.TAKEN_OUT if other.hidden else other.title
+    title = f"Without #{other.number}: {said}"[:200]
     return Prepared(files=files, title=title, hypothesis=order.why)
 
 

@@ -215,6 +215,7 @@ def _changed(title: str, hypothesis: str, patch: Mapping[str, Any]) -> Change:
     return Change(added, f"{title} {hypothesis}")
 
 
+TAKEN_OUT = "taken out by an operator"
 LEVELS = {
     "code": "The same code",
     "effect": "The same change of the same parent",
@@ -224,17 +225,20 @@ LEVELS = {
 
 
 def told(row: ExperimentRow, level: str) -> Earlier:
-    """An earlier experiment with what came of it, as a sentence."""
-    what = LEVELS[level]
+    """An earlier experiment with what came of it, as a sentence.
+
+    What an operator took out keeps its words: mutators read them, and they may mislead those.
+    """
+    what, title = LEVELS[level], TAKEN_OUT if row.hidden else row.title
     return Earlier(
         sha=row.sha,
         number=row.number,
-        title=row.title,
+        title=title,
         level=level,
         score=row.score,
         delta=row.delta,
         status=Status(row.status),
-        sentence=f"{what} is #{row.number} ({row.title}): {outcome(row)}",
+        sentence=f"{what} is #{row.number} ({title}): {outcome(row)}",
     )
 
 

@@ -67,13 +67,17 @@ def spared(view: View, node: int, owner: str) -> bool:
 
 
 def open_to(view: View, node: int, owner: str) -> bool:
-    """Nobody confirms an own claim, twice, what another is confirming, or what is forbidden."""
+    """Nobody confirms an own claim, twice, what another is confirming, or what is forbidden.
+
+    Nor what fails where they run it: it would be asked of them, and fail, again and again.
+    """
     made = view.snapshot.nodes[node]
     if made.forbidden or made.owner == owner:
         return False
     if any(one.node == node for one in view.snapshot.pending):
         return False
-    return all(one.owner != owner for one in view.snapshot.readings if one.node == node)
+    failed = view.failed_by[node, owner]
+    return (node, owner) not in view.measured_by and failed < view.tuning.attempts
 
 
 def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
@@ -118,7 +122,7 @@ def _half_tested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -
         if crowned is None or posterior_better(view.belief, node, crowned) > 0.5
     ]
     open_.sort(key=lambda node: float(view.belief.loss[node]))
-    best = view.belief.best
+    best = view.best
     return [
         Wanted(node, f"The test of {view.told(node)} is not decided yet; one more run may do.")
         for node in open_[:2]
@@ -128,7 +132,7 @@ def _half_tested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -
 
 def _claimed_best(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> int | None:
     """The best measured claim, when it beats the champion by enough to be worth a test."""
-    best = view.belief.best
+    best = view.best
     if best is None or verdicts[best].state not in ("claimed", "none"):
         return None
     than = _root(view) if crowned is None else crowned
@@ -151,13 +155,13 @@ def _root(view: View) -> int:
 
 def stalled(view: View) -> bool:
     """No sure gain over the best for a while: now repeats buy more than another guess."""
-    best = view.belief.best
+    best = view.best
     return best is not None and len(view.parent) - best > STALLED
 
 
 def _top(view: View) -> list[Wanted]:
     """The leaders that cannot be told apart, least measured first."""
-    best = view.belief.best
+    best = view.best
     if best is None:
         return []
     order = view.candidates[np.argsort(view.belief.loss[view.candidates], kind="stable")][:4]

@@ -39,15 +39,17 @@ def open_goals(session: Session, request: WorkRequest) -> list[GoalRow]:
 
 def why_none(session: Session, request: WorkRequest) -> tuple[str, str]:
     """Code and sentence for an agent that no open goal can use, with what each goal asks for."""
-    rows = session.exec(select(GoalRow).where(col(GoalRow.state) == "open")).all()
+    query = select(GoalRow).where(col(GoalRow.state) == "open", col(GoalRow.weight) > 0)
+    rows = session.exec(query).all()
     if not rows:
         return "no_goal", NO_GOAL
-    if request.goals and not {row.slug for row in rows} & set(request.goals):
+    mine = [row for row in rows if not request.goals or row.slug in request.goals]
+    if not mine:
         wanted, there = ", ".join(request.goals), ", ".join(row.slug for row in rows)
         return "no_goal", f"None of your goals ({wanted}) is open here; open are: {there}."
-    needs = [_needs(row.slug, goals.spec(session, row)) for row in rows]
-    mine = f"{request.device.kind} with {request.device.memory_mb} MB"
-    return "device", f"No open goal can use your device ({mine}): {'; '.join(needs)}."
+    needs = [_needs(row.slug, goals.spec(session, row)) for row in mine]
+    there = f"{request.device.kind} with {request.device.memory_mb} MB"
+    return "device", f"No open goal can use your device ({there}): {'; '.join(needs)}."
 
 
 def _needs(slug: str, spec: GoalSpec) -> str:

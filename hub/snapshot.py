@@ -44,7 +44,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One finite measured metric; `period` is the device's working session, however it is named."""
+    """One finite measured metric; `period` is the device's working session, however it is named.
+
+    `era` names the goal's rules of measuring that it was made under; the first have no name.
+    """
 
     node: int
     value: float
@@ -53,6 +56,26 @@ class Reading:
     period: str = ""
     device_class: str = ""
     kind: str = "explore"
+    era: str = ""
+
+    @property
+    def group(self) -> str:
+        """Within which numbers may be compared as they are."""
+        return group(self.device_class, self.era)
+
+
+def group(device_class: str, era: str) -> str:
+    """A class of device under the rules of an era; under a goal's first rules the class itself."""
+    return f"{device_class}, {era}" if era else device_class
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that ended without a metric: whose, on which device."""
+
+    node: int
+    owner: str
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +112,19 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A goal's nodes in the order they were made, its readings as they came, and open leases."""
+    """A goal's nodes in the order they were made, its readings as they came, and open leases.
+
+    `failures` say who could not measure what, and nothing of what it is worth. `era` names the
+    rules that what is run next is measured by.
+    """
 
     rules: Rules = Rules()
     nodes: tuple[Node, ...] = ()
     readings: tuple[Reading, ...] = ()
     pending: tuple[Pending, ...] = ()
+    failures: tuple[Failure, ...] = ()
     goal: str = ""
+    era: str = ""
 
     @property
     def sign(self) -> float:
@@ -141,7 +170,12 @@ class Snapshot:
             for one in self.pending
             if one.owner != owner and (one.node is None or one.node in moved)
         )
-        return replace(self, nodes=nodes, readings=readings, pending=pending)
+        failures = tuple(
+            replace(one, node=moved[one.node])
+            for one in self.failures
+            if one.owner != owner and one.node in moved
+        )
+        return replace(self, nodes=nodes, readings=readings, pending=pending, failures=failures)
 
 
 def _moved(place: int | None, moved: dict[int, int]) -> int | None:

@@ -1,14 +1,15 @@
 """A goal's rows as one snapshot: what the pure functions of belief and scheduling take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from hub import goals
-from hub.snapshot import Node, Pending, Reading, Rules, Snapshot
+from hub import eras, goals
+from hub.eras import Eras
+from hub.snapshot import Failure, Node, Pending, Reading, Rules, Snapshot
 from hub.tables import ExperimentRow, GoalRow, OrderRow, RunRow
 from protocol.goals import GoalSpec
 
@@ -28,14 +29,16 @@ class State:
 def read(session: Session, goal: GoalRow) -> State:
     """Everything that is known of a goal now: nodes, counted readings, open leases."""
     session.flush()
-    nodes = _nodes(session.connection(), goal)
+    nodes, known = _nodes(session.connection(), goal), eras.of(session, goal)
     place = {node.key: position for position, node in enumerate(nodes)}
     snapshot = Snapshot(
         rules=rules(goals.spec(session, goal)),
         nodes=nodes,
-        readings=_readings(session, goal, place),
+        readings=_readings(session, goal, place, known),
         pending=pending(session, goal, place),
+        failures=_failures(session, goal, place),
         goal=goal.slug,
+        era=known.now,
     )
     return State(snapshot, place)
 
@@ -91,26 +94,35 @@ def _nodes(connection: sa.Connection, goal: GoalRow) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _readings(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Reading, ...]:
-    run = RunRow
+def _readings(
+    session: Session, goal: GoalRow, place: Mapping[str, int], known: Eras
+) -> tuple[Reading, ...]:
+    run, order = RunRow, OrderRow
+    said = [col(run.owner), col(run.agent), col(run.session), col(run.device_class), col(run.kind)]
+    # A run is made under the rules that its work was handed out with.
+    when = sa.func.coalesce(col(order.claimed_at), col(run.created_at))
     query = (
-        sa.select(
-            col(run.experiment),
-            col(run.metric),
-            col(run.owner),
-            col(run.agent),
-            col(run.session),
-            col(run.device_class),
-            col(run.kind),
-        )
+        sa.select(col(run.experiment), col(run.metric), when if known.changed else sa.null(), *said)
         .where(col(run.goal) == goal.slug, col(run.counted), col(run.metric).is_not(None))
         .order_by(col(run.created_at), col(run.id))
     )
-    return tuple(
-        Reading(place[sha], float(metric or 0.0), *rest)
-        for sha, metric, *rest in session.execute(query)
-        if sha in place
+    if known.changed:
+        query = query.outerjoin(order, col(order.id) == col(run.lease))
+    found = session.execute(query).all()
+    read = [Reading(place[sha], metric, *rest) for sha, metric, _, *rest in found if sha in place]
+    if not known.changed:
+        return tuple(read)
+    times = [at for sha, _, at, *_ in found if sha in place]
+    return tuple(replace(one, era=known.at(at)) for one, at in zip(read, times, strict=True))
+
+
+def _failures(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Failure, ...]:
+    run = RunRow
+    query = sa.select(col(run.experiment), col(run.owner), col(run.agent)).where(
+        col(run.goal) == goal.slug, col(run.counted), col(run.metric).is_(None)
     )
+    rows = session.execute(query.order_by(col(run.created_at), col(run.id)))
+    return tuple(Failure(place[sha], *who) for sha, *who in rows if sha in place)
 
 
 def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:

@@ -183,9 +183,8 @@ def _until(snapshot: Snapshot, place: int) -> Snapshot:
     """The goal as it stood with a reading, without what was made later or not measured yet."""
     readings = snapshot.readings[: place + 1]
     last = max(one.node for one in readings)
-    return replace(
-        snapshot, nodes=snapshot.nodes[: last + 1], readings=readings, pending=(), goal=""
-    )
+    nodes = snapshot.nodes[: last + 1]
+    return replace(snapshot, nodes=nodes, readings=readings, pending=(), failures=(), goal="")
 
 
 def _sealed(snapshot: Snapshot, places: Sequence[int]) -> list[tuple[int, bytes]]:
@@ -204,7 +203,7 @@ def _sealed(snapshot: Snapshot, places: Sequence[int]) -> list[tuple[int, bytes]
 
 
 def _told(one: Reading) -> bytes:
-    said = (one.node, float(one.value), one.owner, one.device, one.period, one.device_class)
+    said = (one.node, float(one.value), one.owner, one.device, one.period, one.group)
     return repr(said).encode()
 
 

@@ -60,6 +60,9 @@ def suspicions(snapshot: Snapshot, belief: Belief) -> list[Suspicion]:
     judged = {device: found for device, found in places.items() if len(found) >= LEAST}
     limits = thresholds(len(judged))
     z = _unmasked(belief.z, [place for found in judged.values() for place in found])
+    # Of two that contradict each other one is wrong, and nobody knows which.
+    pairs = np.array([belief.n[one.node] == 2 for one in snapshot.readings], dtype=bool)
+    z = np.where(pairs, np.clip(z, -INVALID, INVALID), z)
     told = [
         _one(snapshot, belief, device, z[np.array(found)], found[-1], limits)
         for device, found in judged.items()

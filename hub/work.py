@@ -32,6 +32,8 @@ from protocol.work import (
 
 GRACE = timedelta(seconds=10)
 """Heartbeats are written behind by a second or two; nobody loses a lease to that."""
+OTHERS = timedelta(minutes=30)
+"""So long what an owner lost waits for another; where there is none it would wait for ever."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,24 @@ def _waiting(
     for order in work.session.exec(query).all():
         if order.state == "leased":
             _expire(work, settings, order)
-        if order.state != "open" or agent.owner in order.tried_owners:
+        if order.state != "open" or _is_for_others(work, order, agent.owner):
             continue
-        if not _hidden(work.session, order.experiment):
+        if _runnable(work.session, order.experiment, agent.owner):
             return order
     return None
 
 
-def _hidden(session: Session, sha: str | None) -> bool:
-    """Whether an experiment was taken out since somebody was to run it: banned code is not run."""
-    query = select(ExperimentRow.hidden).where(col(ExperimentRow.sha) == sha)
-    return bool(session.exec(query).first())
+def _is_for_others(work: Work, order: OrderRow, owner: str) -> bool:
+    """Whether an owner lost an order that another may still want; in a while none will come."""
+    lost = owner in order.tried_owners
+    return lost and (order.ended_at is None or work.now < order.ended_at + OTHERS)
+
+
+def _runnable(session: Session, sha: str | None, owner: str) -> bool:
+    """Whether it is not the owner's own claim, nor was taken out since: banned code is not run."""
+    made = ExperimentRow
+    query = sa.select(col(made.hidden), col(made.owner)).where(col(made.sha) == sha)
+    return all(not hidden and author != owner for hidden, author in session.execute(query))
 
 
 def _expire(work: Work, settings: Settings, order: OrderRow) -> None:

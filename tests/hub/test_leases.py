@@ -178,6 +178,18 @@ def test_a_device_that_no_goal_can_use_is_told_what_they_need(hub: Hub, volta: V
     assert "toy needs cuda with 24000 MB" in reply.reason
 
 
+def test_a_goal_that_operators_gave_no_share_is_not_said_to_want_another_device(
+    hub: Hub, volta: Volunteer
+) -> None:
+    with hub.database.work() as unit:
+        unit.session.get_one(GoalRow, "toy").weight = 0.0
+
+    reply = volta.ask()
+
+    assert (reply.order, reply.code) == (None, "no_goal")
+    assert "device" not in reply.reason
+
+
 def test_sixteen_agents_at_once_get_sixteen_leases(hub: Hub, http: TestClient) -> None:
     agents = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(16)]
     for _ in range(8):

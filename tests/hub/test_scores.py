@@ -125,11 +125,11 @@ def fitted_anew(hub: Hub) -> list[Row]:
 
 
 def test_scores_that_move_a_little_on_a_large_goal_reach_who_has_the_tree(
-    hub: Hub, http: TestClient, volta: Volunteer
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
 ) -> None:
     due(hub, volta)
     hub.believer.turn()
-    reads(hub, volta, volta.explore(learning_rate=0.4, metric=0.75).experiment or "", 0.74)
+    reads(hub, tesla, volta.explore(learning_rate=0.4, metric=0.75).experiment or "", 0.74)
     hub.believer.turn()
     reads(hub, volta, http.get("/v1/goals/toy").json()["baseline"], 0.89)
     old = http.get("/v1/goals/toy/tree")

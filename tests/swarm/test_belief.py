@@ -29,10 +29,12 @@ def test_one_run_is_a_score_with_an_honest_spread() -> None:
     assert n == 1
 
 
-def test_the_solver_agrees_with_dense_algebra() -> None:
+@pytest.mark.parametrize("least", [1.0, 1e-6])
+def test_the_solver_agrees_with_dense_algebra(least: float) -> None:
     snapshot, _ = a_random_goal(40, 5, seed=3)
     table = Table.of(snapshot)
-    problem = table.problem(np.linspace(0.5, 2, 40), np.linspace(-1, 1, 40))
+    faith = np.geomspace(least, 1.0, 40)
+    problem = table.problem(np.linspace(0.5, 2, 40), np.linspace(-1, 1, 40), faith)
     spreads = Spreads(noise=1.1, step=4.0, drift=3.0, root=30.0, offsets=(60.0, 1.5, 2.5))
 
     found = solve(problem, spreads)
@@ -192,12 +194,14 @@ def densely(problem: Problem, spreads: Spreads) -> tuple[np.ndarray, np.ndarray]
         right += weight * problem.shift[node] * row
     prior = 1 / np.array([*np.array(spreads.offsets)[problem.kind], spreads.drift]) ** 2
     precision[size:, size:] += np.diag(prior)
-    for node, value, columns in zip(problem.node, problem.value, problem.columns, strict=True):
+    sure = problem.precision(spreads.noise)
+    read = zip(problem.node, problem.value, problem.columns, sure, strict=True)
+    for node, value, columns, each in read:
         row = np.zeros(size + width + 1)
         row[node] = 1
         row[size + columns[columns >= 0]] = 1
-        precision += np.outer(row, row) / spreads.noise**2
-        right += value * row / spreads.noise**2
+        precision += np.outer(row, row) * each
+        right += value * row * each
     covariance = inv(precision)
     return covariance @ right, covariance
 
@@ -223,3 +227,42 @@ def test_noise_is_learned_from_repeats_and_honest_devices_stand(seed: int) -> No
 
     assert found.noise_sd == pytest.approx(1e-3, rel=0.35)
     assert trust.suspicions(snapshot, found)[0].z < 5 < trust.QUARANTINE
+
+
+@pytest.mark.parametrize("noise_sd", [2e-4, None])
+def test_a_confirmed_jump_among_changes_of_no_effect_is_no_noise(noise_sd: float | None) -> None:
+    """The first change that helps much, as when a goal starts from a poor learning rate."""
+    luck = np.random.default_rng(0).normal(0, 1.6e-4, 23)
+    start = a_goal(*[LEVEL + float(one) for one in luck[:21]], LEVEL - 0.03, noise_sd=noise_sd)
+    again = [a_reading(0, LEVEL + float(luck[21]), "bo")]
+    again += [a_reading(21, LEVEL - 0.03 + float(luck[22]), "bo")]
+
+    found = belief.fit(replace(start, readings=(*start.readings, *again)))
+
+    assert found.noise_sd == pytest.approx(1.8e-4, rel=0.25)
+    assert found.delta[21] == pytest.approx(-0.03, abs=4e-4)
+
+
+@pytest.mark.parametrize("gap", [1e-2, 5e-2, 0.3])
+def test_what_another_class_of_device_reads_otherwise_is_no_noise(gap: float) -> None:
+    """A slower card trains less in five minutes: the starting point reads worse there by far."""
+    snapshot, _ = a_random_goal(40, 4)
+    slower = Reading(0, LEVEL + gap, "eve", "t4", "p", "T4")
+
+    found = belief.fit(replace(snapshot, readings=(*snapshot.readings, slower)))
+
+    before = belief.fit(snapshot)
+    assert found.noise_sd == pytest.approx(before.noise_sd, rel=0.05)
+    assert found.step_sd == pytest.approx(before.step_sd, rel=0.05)
+
+
+def test_what_other_rules_of_measuring_read_otherwise_is_no_gain() -> None:
+    """As when the budget of a run was doubled: the starting point tells by how much."""
+    snapshot = a_goal(*[LEVEL + 1e-3 * place for place in range(6)])
+    nodes = (*snapshot.nodes, Node("n6", 6, 0, owner="ada"))
+    later = [a_reading(0, LEVEL - 0.1), a_reading(6, LEVEL - 0.1 + 2e-3)]
+    under = tuple(replace(one, era="rules of version 2") for one in later)
+
+    found = belief.fit(replace(snapshot, nodes=nodes, readings=(*snapshot.readings, *under)))
+
+    assert found.delta[6] == pytest.approx(2e-3, abs=5e-4)

@@ -181,15 +181,32 @@ def a_line(length: int, idle: int) -> Snapshot:
     return Snapshot(rules=rules, nodes=tuple(nodes), readings=tuple(readings))
 
 
-def takes_back(snapshot: Snapshot, seeds: int = 120) -> bool:
-    """Whether any of so many orders is an ablation."""
-    orders = (asked(snapshot, replace(BO, owner="ada"), seed=seed) for seed in range(seeds))
-    return any(one is not None and one.kind == "ablate" for one in orders)
+def taken_back(snapshot: Snapshot, seeds: int = 120) -> list[Order]:
+    """The ablations among the orders of so many seeds."""
+    believed = belief.fit(snapshot)
+    verdicts = verification.judge(snapshot, believed)
+    crowned, ada = Referee().champion(snapshot, believed, verdicts), replace(BO, owner="ada")
+    orders = (
+        frontier.ask(snapshot, believed, verdicts, ada, champion=crowned, seed=seed)
+        for seed in range(seeds)
+    )
+    return [one for one in orders if one is not None and one.kind == "ablate"]
 
 
 def test_changes_are_taken_back_on_a_plateau_only() -> None:
-    assert not takes_back(a_line(6, 2))
-    assert takes_back(a_line(6, 70))
+    assert not taken_back(a_line(6, 2))
+    assert taken_back(a_line(6, 70))
+
+
+def test_what_is_being_taken_back_is_not_taken_back_beside_it() -> None:
+    plateau = a_line(7, 70)
+    first = taken_back(plateau)[0]
+    going = Pending("ablate", "cy", parent=first.parent, second=first.second, agent="cy-1")
+
+    then = {one.second for one in taken_back(replace(plateau, pending=(going,)))}
+
+    assert then
+    assert first.second not in then
 
 
 def test_what_altered_the_same_is_brought_over_once() -> None:
@@ -270,6 +287,27 @@ def test_what_the_agent_has_at_hand_wins_near_ties_only(behind: float, parent: i
 
     assert order is not None
     assert order.parent == parent
+
+
+def test_a_boost_holds_for_an_agent_with_something_better_at_hand_too() -> None:
+    snapshot = a_goal(LEVEL, LEVEL - 3e-3, LEVEL - 1e-3, LEVEL - 2e-3, noise_sd=2e-4)
+    boosted = replace(snapshot.nodes[2], boost=10.0)
+    wanted = replace(snapshot, nodes=(*snapshot.nodes[:2], boosted, snapshot.nodes[3]))
+
+    for at_hand in ("n1", "n3"):
+        order = explored(wanted, replace(BO, owner="ada", warm=frozenset({at_hand})))
+        assert order is not None
+        assert order.parent == 2
+
+
+def test_uniform_stays_uniform_whatever_an_agent_has_at_hand() -> None:
+    snapshot = a_goal(*[LEVEL + 1e-3 * place for place in range(8)], noise_sd=2e-4)
+    who = replace(BO, warm=frozenset({"n1"}))
+
+    orders = (asked(snapshot, who, policy="uniform", seed=seed) for seed in range(80))
+    parents = Counter(order.parent for order in orders if order is not None)
+
+    assert parents[1] < 30
 
 
 def explored(snapshot: Snapshot, who: Asker) -> Order | None:
