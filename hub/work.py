@@ -324,20 +324,21 @@ def leases(session: Session, goal: str | None = None, state: str = "leased") -> 
     return [Lease.model_validate(row.model_dump()) for row in rows]
 
 
-def reply(
-    work: Work,
-    settings: Settings,
-    mind: Mind,
-    git: GitStore,
-    agent: AgentRow,
-    request: WorkRequest,
-) -> WorkReply:
-    """The answer to an ask for work: an order with its digest, or why there is none."""
+def give(
+    work: Work, settings: Settings, mind: Mind, agent: AgentRow, request: WorkRequest
+) -> UUID | Idle:
+    """The lease that an ask for work got, or why it got none."""
     mine = work.session.get_one(AgentRow, agent.name)
     given = claim(work, settings, mind, mine, request)
+    return given if isinstance(given, Idle) else given.id
+
+
+def reply(session: Session, settings: Settings, git: GitStore, given: UUID | Idle) -> WorkReply:
+    """The answer to an ask for work: an order with its digest, or why there is none."""
     versions = {"minimum_client": settings.minimum_client, "latest_client": VERSION}
     if isinstance(given, Idle):
         return WorkReply(
             code=given.code, reason=given.reason, retry_after=given.retry_after, **versions
         )
-    return WorkReply(order=tell(work.session, settings, git, given), **versions)
+    order = session.get_one(OrderRow, given)
+    return WorkReply(order=tell(session, settings, git, order), **versions)

@@ -70,10 +70,11 @@ def tell(said: Output, holder: Holder, hub: TheHub) -> Heard:
 )
 def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, session: Read) -> WorkReply:
     """Ask for work; the reply is an order, or the reason why there is none."""
-    scheduling.ponder(session, hub.mind, request)  # first: whoever writes keeps results waiting
-    return hub.database.apply(
-        lambda unit: work.reply(unit, hub.settings, hub.mind, hub.git, agent, request)
-    )
+    # Whoever writes keeps results waiting: what takes long is thought before, and read after.
+    scheduling.ponder(session, hub.mind, request)
+    given = hub.database.apply(lambda unit: work.give(unit, hub.settings, hub.mind, agent, request))
+    with hub.database.read() as fresh:
+        return work.reply(fresh, hub.settings, hub.git, given)
 
 
 @router.get("/leases/{lease}/output")

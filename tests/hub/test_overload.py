@@ -9,12 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 
-from hub import minds
+from hub import briefing, minds
 from hub.app import create_app
 from hub.blobs import FolderBlobs, Packed
 from hub.blobwriter import BlobWriter
 from hub.core import Hub
-from hub.tables import GoalRow
+from hub.tables import GoalRow, OrderRow
 from tests.builders import a_work_request
 from tests.hub.volunteer import Volunteer
 
@@ -89,6 +89,27 @@ def test_writers_do_not_wait_while_a_claim_thinks_about_a_large_goal(
     monkeypatch.setattr(minds, "FEW", 0)
     volta.claim()
     tesla.claim()
+
+    assert others_waited == [False]
+
+
+def test_writers_do_not_wait_while_a_claim_is_told_what_was_tried(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_waited = list[bool]()
+
+    def brief(session: Session, goal: GoalRow, order: OrderRow) -> str:
+        other = threading.Thread(
+            target=lambda: hub.database.apply(lambda work: work.next_seq), daemon=True
+        )
+        other.start()
+        other.join(5)
+        others_waited.append(other.is_alive())
+        return really(session, goal, order)
+
+    really = briefing.brief
+    monkeypatch.setattr(briefing, "brief", brief)
+    volta.claim()
 
     assert others_waited == [False]
 
