@@ -115,7 +115,7 @@ def uphold(desk: Desk, act: acts.UpholdFlag) -> Effect:
         desk.change(row, hidden=True, forbidden=True)
         desk.recounts.add(row.goal)
     elif (owner := find_owner(desk.work.session, flag.concerns or "")).state not in HELD_BACK:
-        _hold_back(desk, owner, "quarantined")
+        _hold_back(desk, owner, "quarantined", holds.taken(desk.work.session, but=owner.name))
         _hear_again(desk)
     sentence = f"Flag on {flag.kind} {flag.object[:12]} upheld."
     return Effect(str(flag.id), sentence, None, flag.concerns)
@@ -188,7 +188,8 @@ def limit_owner(desk: Desk, act: acts.LimitOwner) -> Effect:
 def quarantine_owner(desk: Desk, act: acts.QuarantineOwner) -> Effect:
     """No more work for an owner, and none of their runs counts until they are restored."""
     owner = find_owner(desk.work.session, act.owner)
-    runs = _hold_back(desk, owner, "quarantined")
+    others = holds.taken(desk.work.session, but=owner.name)
+    runs = _hold_back(desk, owner, "quarantined", others)
     _hear_again(desk)
     sentence = f"{owner.name} is quarantined: {counted(runs, 'run')} taken out of the count."
     return Effect(owner.name, sentence, None, owner.name)
@@ -198,7 +199,8 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     """End an owner's tokens and recompute the hub as if they had never been here."""
     session = desk.work.session
     owner = find_owner(session, act.owner)
-    runs = _hold_back(desk, owner, "banned")
+    others = holds.taken(session, but=owner.name)
+    runs = _hold_back(desk, owner, "banned", others)
     names = [agent.name for agent in _agents(session, owner.name)]
     alive = select(TokenRow).where(
         col(TokenRow.subject).in_([*names, sessions.OWNERS + owner.name]),
@@ -210,7 +212,6 @@ def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     desk.change_all(made, hidden=True, forbidden=True)
     desk.recounts |= {row.goal for row in made}
     shas = [row.sha for row in made]
-    others = holds.taken(session, but=owner.name)
     # Others' runs of these experiments say something of their devices, so they go too.
     holds.take(desk, _runs_on(session, shas), "counted", False, others)
     holds.take(desk, _posts_of(session, owner.name, names, shas), "hidden", True, others)
@@ -229,9 +230,10 @@ def quarantine_agent(desk: Desk, act: acts.QuarantineAgent) -> Effect:
     desk.change(agent, state="quarantined")
     theirs = [row for row in _leases(desk.work.session, agent.owner) if row.agent == agent.name]
     _end_leases(desk, theirs, "Its device is quarantined.")
-    measured = select(RunRow).where(col(RunRow.agent) == agent.name, col(RunRow.counted))
-    runs = desk.work.session.exec(measured).all()
-    desk.change_all(runs, counted=False)
+    measured = desk.work.session.exec(select(RunRow).where(col(RunRow.agent) == agent.name)).all()
+    runs = [run for run in measured if run.counted]
+    others = holds.taken(desk.work.session, but=agent.owner)
+    holds.take(desk, measured, "counted", False, others)
     desk.recounts |= {run.goal for run in runs}
     sentence = f"{agent.name} is set aside: {counted(len(runs), 'run')} taken out of the count."
     return Effect(agent.name, sentence, None, agent.owner)
@@ -264,7 +266,7 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
     return Effect(owner.name, sentence, None, owner.name)
 
 
-def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
+def _hold_back(desk: Desk, owner: OwnerRow, state: str, others: set[holds.Place]) -> int:
     session = desk.work.session
     desk.not_own(owner.name)
     if owner.state == state:
@@ -275,7 +277,7 @@ def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
     desk.change_all(voices.of_owner(session, owner.name), counted=False)
     theirs = session.exec(select(RunRow).where(col(RunRow.owner) == owner.name)).all()
     counting = [run.goal for run in theirs if run.counted]
-    holds.take(desk, theirs, "counted", False, holds.taken(session, but=owner.name))
+    holds.take(desk, theirs, "counted", False, others)
     desk.recounts |= set(counting)
     return len(counting)
 

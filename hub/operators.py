@@ -140,7 +140,7 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
     if not row.changes:
         raise NotUndoable
     holds.must_be_last(desk.work.session, row)
-    put_back(desk, row.changes, strict=True)
+    put_back(desk, holds.coming_back(desk.work.session, row), strict=True)
     for change in row.changes:
         if (change["table"], change["column"]) == ("goals", "state"):
             goals.tell(desk.work, goals.find(desk.work.session, change["keys"][0]), said.reason)

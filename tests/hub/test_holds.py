@@ -191,3 +191,48 @@ def test_who_waited_for_approval_waits_again_when_restored(
     assert standing(hub)["newton"] == ("pending", 0)
     grace.acts("owner.approve", owner="isaac")
     assert newton.claim().goal == "toy"
+
+
+@pytest.mark.parametrize("first", ["the device", "the ban"])
+@pytest.mark.parametrize("back", ["the device", "the ban"])
+def test_a_run_that_a_ban_and_its_devices_quarantine_took_counts_when_both_are_over(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator, first: str, back: str
+) -> None:
+    reads(hub, tesla, volta.explore(0.2, metric=0.8).experiment or "", 0.81)
+    before = standing(hub)
+    acts = {
+        "the device": ("agent.quarantine", {"agent": "tesla"}),
+        "the ban": ("owner.ban", {"owner": "ada"}),
+    }
+    done = {}
+    for which in sorted(acts, key=lambda each: each != first):
+        action, whom = acts[which]
+        done[which] = grace.acts(action, **whom)["seq"]
+
+    grace.acts("action.undo", seq=done.pop(back))
+
+    assert standing(hub)["tesla"][1] == 0
+    for seq in done.values():
+        grace.acts("action.undo", seq=seq)
+    assert standing(hub) == before
+
+
+def test_a_post_that_a_ban_and_an_operator_took_is_shown_when_both_are_over(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    reads(hub, tesla, volta.explore(0.2, metric=0.8).experiment or "", 0.81)
+    posts = http.get("/v1/posts").json()["posts"]
+    post = next(each["id"] for each in posts if each["author"] == "tesla")
+    hidden = grace.acts("post.hide", post=post)
+    grace.acts("owner.ban", owner="ada")
+
+    grace.acts("action.undo", seq=hidden["seq"])
+
+    assert post not in http.get("/v1/posts").text
+    grace.acts("owner.restore", owner="ada")
+    assert post in http.get("/v1/posts").text
+    grace.acts("post.hide", post=post)
+    grace.acts("post.hide", post=post, off=True)
+    grace.acts("owner.ban", owner="ada")
+    grace.acts("owner.restore", owner="ada")
+    assert post in http.get("/v1/posts").text, "the last word was to show it"
