@@ -45,10 +45,12 @@ def _after(row: ActionRow, now: Actions, ended: dict[int, Actions]) -> Actions:
     if row.action == "owner.restore":
         return ()
     undone = [each for each in now if each.seq == row.undoes]
-    if undone and undone[0].action in HOLDING_BACK:
+    if undone and undone[0].action != "flag.uphold":
         return ()  # it restores the owner
     rest = tuple(each for each in now if each not in undone)
-    return (*rest, *ended.get(row.undoes or 0, ()))
+    again = ended.get(row.undoes or 0, ())
+    # What came since they had ended is held back by this one.
+    return (*rest, *again, row) if again else rest
 
 
 def taken(session: Session, but: str, undoing: int | None = None) -> set[Place]:

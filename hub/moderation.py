@@ -197,26 +197,12 @@ def quarantine_owner(desk: Desk, act: acts.QuarantineOwner) -> Effect:
 
 def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     """End an owner's tokens and recompute the hub as if they had never been here."""
-    session = desk.work.session
-    owner = find_owner(session, act.owner)
-    others = holds.taken(session, but=owner.name)
+    owner = find_owner(desk.work.session, act.owner)
+    others = holds.taken(desk.work.session, but=owner.name)
     runs = _hold_back(desk, owner, "banned", others)
-    names = [agent.name for agent in _agents(session, owner.name)]
-    alive = select(TokenRow).where(
-        col(TokenRow.subject).in_([*names, sessions.OWNERS + owner.name]),
-        col(TokenRow.kind).in_(("agent", "verifier", "session", "signin")),
-        col(TokenRow.revoked_at).is_(None),
-    )
-    desk.change_all(session.exec(alive).all(), revoked_at=desk.work.now)
-    made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
-    desk.change_all(made, hidden=True, forbidden=True)
-    desk.recounts |= {row.goal for row in made}
-    shas = [row.sha for row in made]
-    # Others' runs of these experiments say something of their devices, so they go too.
-    holds.take(desk, _runs_on(session, shas), "counted", False, others)
-    holds.take(desk, _posts_of(session, owner.name, names, shas), "hidden", True, others)
+    made = _take_out(desk, owner, others)
     _hear_again(desk)
-    gone = f"{counted(runs, 'run')} and {counted(len(made), 'experiment')}"
+    gone = f"{counted(runs, 'run')} and {counted(made, 'experiment')}"
     sentence = f"{owner.name} is banned: {gone} taken out."
     return Effect(owner.name, sentence, None, owner.name)
 
@@ -266,20 +252,60 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
     return Effect(owner.name, sentence, None, owner.name)
 
 
+def hold_again(desk: Desk, name: str) -> None:
+    """What came while an owner was free goes with them: an undoing holds them back as before."""
+    session, owner = desk.work.session, find_owner(desk.work.session, name)
+    if owner.state == "pending":
+        joined = [agent for agent in _agents(session, name) if agent.state == "active"]
+        desk.change_all(joined, state=owner.state)
+        _end_leases(desk, _leases(session, name), "Its owner waits for approval.")
+    elif owner.state in HELD_BACK:
+        others = holds.taken(session, but=name)
+        _silence(desk, owner, others)
+        if owner.state == "banned":
+            _take_out(desk, owner, others)
+        _hear_again(desk)
+
+
 def _hold_back(desk: Desk, owner: OwnerRow, state: str, others: set[holds.Place]) -> int:
-    session = desk.work.session
     desk.not_own(owner.name)
     if owner.state == state:
         raise NoChange
     desk.change(owner, state=state)
-    desk.change_all(_agents(session, owner.name), state=state)
-    _end_leases(desk, _leases(session, owner.name), f"Its owner is {state}.")
+    return _silence(desk, owner, others)
+
+
+def _silence(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
+    """Nothing of an owner's works or counts; returns how many runs did."""
+    session = desk.work.session
+    desk.change_all(_agents(session, owner.name), state=owner.state)
+    _end_leases(desk, _leases(session, owner.name), f"Its owner is {owner.state}.")
     desk.change_all(voices.of_owner(session, owner.name), counted=False)
     theirs = session.exec(select(RunRow).where(col(RunRow.owner) == owner.name)).all()
     counting = [run.goal for run in theirs if run.counted]
     holds.take(desk, theirs, "counted", False, others)
     desk.recounts |= set(counting)
     return len(counting)
+
+
+def _take_out(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
+    """End an owner's tokens and hide all that they made; returns how many experiments."""
+    session = desk.work.session
+    names = [agent.name for agent in _agents(session, owner.name)]
+    alive = select(TokenRow).where(
+        col(TokenRow.subject).in_([*names, sessions.OWNERS + owner.name]),
+        col(TokenRow.kind).in_(("agent", "verifier", "session", "signin")),
+        col(TokenRow.revoked_at).is_(None),
+    )
+    desk.change_all(session.exec(alive).all(), revoked_at=desk.work.now)
+    made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
+    desk.change_all(made, hidden=True, forbidden=True)
+    desk.recounts |= {row.goal for row in made}
+    shas = [row.sha for row in made]
+    # Others' runs of these experiments say something of their devices, so they go too.
+    holds.take(desk, _runs_on(session, shas), "counted", False, others)
+    holds.take(desk, _posts_of(session, owner.name, names, shas), "hidden", True, others)
+    return len(made)
 
 
 def _hear_again(desk: Desk) -> None:

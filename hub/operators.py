@@ -144,6 +144,8 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
     for change in row.changes:
         if (change["table"], change["column"]) == ("goals", "state"):
             goals.tell(desk.work, goals.find(desk.work.session, change["keys"][0]), said.reason)
+        if (change["table"], change["column"]) == ("owners", "state"):
+            moderation.hold_again(desk, change["keys"][0])
     return Effect(row.object, f"Undone: {row.sentence}"[:400], row.goal, row.concerns)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import agents, reports
+from hub import agents, reports, tokens
 from hub.core import Hub
 from hub.ops_tables import ValueRow
 from protocol.operators import Waiting
@@ -236,3 +236,46 @@ def test_a_post_that_a_ban_and_an_operator_took_is_shown_when_both_are_over(
     grace.acts("owner.ban", owner="ada")
     grace.acts("owner.restore", owner="ada")
     assert post in http.get("/v1/posts").text, "the last word was to show it"
+
+
+def test_a_device_that_joined_since_waits_with_its_owner_when_their_approval_is_undone(
+    hub: Hub, http: TestClient, grace: Curator
+) -> None:
+    grace.acts("hub.registration", policy="approval")
+    volta = Volunteer.joined(http, "volta", "ada")
+    approved = grace.acts("owner.approve", owner="ada")
+    galvani = volta.brings("galvani", "ada")
+    galvani.claim()
+
+    undone = grace.acts("action.undo", seq=approved["seq"])
+
+    assert standing(hub) == {"volta": ("pending", 0), "galvani": ("pending", 0)}
+    assert http.get("/v1/leases").json() == []
+    grace.acts("action.undo", seq=undone["seq"])
+    assert galvani.claim().goal == "toy"
+
+
+@pytest.mark.parametrize("hold", ["owner.quarantine", "owner.ban"])
+def test_what_came_since_a_restoration_goes_when_that_is_undone_and_comes_back_with_the_rest(
+    hub: Hub, http: TestClient, tesla: Volunteer, grace: Curator, hold: str
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    grace.acts(hold, owner="nikola")
+    restored = grace.acts("owner.restore", owner="nikola")
+    with hub.database.work() as work:
+        tesla.token = tokens.issue(work, "agent", "tesla")
+    edison = tesla.brings("edison", "nikola")
+    edison.explore(0.2, metric=0.8)
+    before = standing(hub)
+    assert before["edison"] == ("active", 1)
+
+    grace.acts("action.undo", seq=restored["seq"])
+
+    banned = hold == "owner.ban"
+    held = ("banned" if banned else "quarantined", 0)
+    assert standing(hub) == {"tesla": held, "edison": held}
+    assert http.get("/v1/goals/toy/tree").json()["number"] == ([0] if banned else [0, 1, 2])
+    assert edison.send("GET", "/v1/me").status_code == (401 if banned else 200)
+    grace.acts("owner.restore", owner="nikola")
+    assert standing(hub) == before
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1, 2]
