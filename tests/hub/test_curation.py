@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -178,6 +179,25 @@ def test_a_duplicate_gives_its_runs_to_the_original(
     assert http.get("/v1/goals/toy/leaderboard").text.count(str(two)) == 0
     grace.acts("action.undo", seq=done["seq"])
     assert http.get(f"/v1/experiments/{two}").json()["n_runs"] == 1
+
+
+def test_a_run_that_was_given_to_another_experiment_is_not_taken_a_second_time(
+    http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    one = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    order = tesla.exploring()
+    assert tesla.propose(order, learning_rate=0.21).status_code == 200
+    crashed = replace(order)
+    assert tesla.propose(order, learning_rate=0.22).status_code == 200
+    assert tesla.report(crashed, metric=None).status_code == 200
+    before = http.get("/v1/agents/tesla").json()["runs"]
+    grace.acts("experiment.merge", experiment=crashed.experiment, into=one)
+
+    again, mended = tesla.report(crashed, metric=0.82), tesla.report(order, metric=0.83)
+
+    assert (again.status_code, again.json()["code"]) == (409, "already_reported")
+    assert mended.status_code == 200, "the same lease's other experiment was not run yet"
+    assert http.get("/v1/agents/tesla").json()["runs"] == before + 1
 
 
 def test_notices_reach_agents_as_the_operators_words(volta: Volunteer, grace: Curator) -> None:
