@@ -1,13 +1,13 @@
 """Moderation: flags, the review queue, and owners held back, banned and restored."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import agents, board, experiments, holds, sessions, voices, work
+from hub import agents, board, experiments, holds, runs, sessions, voices, work
+from hub.board import Author
 from hub.containment import POLICY
 from hub.db import Work
 from hub.desk import Desk, Effect, NoChange, put_back
@@ -49,19 +49,24 @@ def find_owner(session: Session, name: str) -> OwnerRow:
     return owner
 
 
-def raise_flag(unit: Work, identity: UUID, by: str, draft: FlagDraft) -> FlagRow:
-    """Point an operator at something; safe to send again."""
+def raise_flag(unit: Work, identity: UUID, by: Author, draft: FlagDraft) -> FlagRow:
+    """Point an operator at something; safe to send again.
+
+    Raises:
+        NotActive: who flags was set aside, or waits for approval.
+    """
     known = unit.session.get(FlagRow, identity)
     if known is not None:
-        if (known.by, known.kind, known.object) != (by, draft.kind, draft.object):
+        if (known.by, known.kind, known.object) != (by.name, draft.kind, draft.object):
             raise BodyChanged
         return known
+    board.must_be_heard(unit.session, by)
     row = FlagRow(
         id=identity,
         kind=draft.kind,
         object=draft.object,
         concerns=_whose(unit.session, draft.kind, draft.object),
-        by=by,
+        by=by.name,
         reason=draft.reason,
         created_at=unit.now,
     )
@@ -292,19 +297,20 @@ def _take_out(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
     """End an owner's tokens and hide all that they made; returns how many experiments."""
     session = desk.work.session
     names = [agent.name for agent in _agents(session, owner.name)]
-    alive = select(TokenRow).where(
-        col(TokenRow.subject).in_([*names, sessions.OWNERS + owner.name]),
-        col(TokenRow.kind).in_(("agent", "verifier", "session", "signin")),
-        col(TokenRow.revoked_at).is_(None),
+    # Of agents by their kind: an operator may be called like one.
+    theirs = sa.or_(
+        sa.and_(col(TokenRow.subject).in_(names), col(TokenRow.kind).in_(("agent", "verifier"))),
+        col(TokenRow.subject) == sessions.OWNERS + owner.name,
     )
-    desk.change_all(session.exec(alive).all(), revoked_at=desk.work.now)
+    alive = session.exec(select(TokenRow).where(theirs, col(TokenRow.revoked_at).is_(None))).all()
+    desk.change_all(alive, revoked_at=desk.work.now)
     made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
     desk.change_all(made, hidden=True, forbidden=True)
     desk.recounts |= {row.goal for row in made}
     shas = [row.sha for row in made]
     # Others' runs of these experiments say something of their devices, so they go too.
-    holds.take(desk, _runs_on(session, shas), "counted", False, others)
-    holds.take(desk, _posts_of(session, owner.name, names, shas), "hidden", True, others)
+    holds.take(desk, runs.on(session, shas), "counted", False, others)
+    holds.take(desk, board.posts_of(session, owner.name, names, shas), "hidden", True, others)
     return len(made)
 
 
@@ -370,28 +376,3 @@ def _agents(session: Session, owner: str) -> Sequence[AgentRow]:
 def _leases(session: Session, owner: str) -> Sequence[OrderRow]:
     query = select(OrderRow).where(col(OrderRow.owner) == owner, col(OrderRow.state) == "leased")
     return session.exec(query.with_for_update()).all()
-
-
-def _runs_on(session: Session, shas: list[str]) -> list[RunRow]:
-    found: list[RunRow] = []
-    for start in range(0, len(shas), 500):
-        part = col(RunRow.experiment).in_(shas[start : start + 500])
-        found += session.exec(select(RunRow).where(part)).all()
-    return found
-
-
-def _posts_of(session: Session, owner: str, names: list[str], shas: list[str]) -> list[Any]:
-    """What they and their agents wrote, and what the hub wrote of their experiments."""
-    by_agents = sa.and_(
-        col(PostRow.author).in_(names), col(PostRow.author_kind).in_(("agent", "hub"))
-    )
-    by_themselves = sa.and_(col(PostRow.author) == owner, col(PostRow.author_kind) == "human")
-    theirs = session.exec(select(PostRow).where(sa.or_(by_agents, by_themselves))).all()
-    found = {row.id: row for row in theirs}
-    for start in range(0, len(shas), 500):
-        part = shas[start : start + 500]
-        about = select(PostRow).where(
-            col(PostRow.experiment).in_(part), col(PostRow.author_kind) == "hub"
-        )
-        found |= {row.id: row for row in session.exec(about)}
-    return list(found.values())
