@@ -20,7 +20,8 @@ Line = Annotated[
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400, allow_inf_nan=False, strict=True)]
-Count = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
+"""Whole numbers that every reader of JSON holds as they are."""
 Time = AwareDatetime
 
 

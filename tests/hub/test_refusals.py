@@ -62,6 +62,18 @@ def test_a_metric_that_is_no_finite_number_is_refused(volta: Volunteer, value: s
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
+def test_a_step_that_no_curve_can_hold_is_refused(volta: Volunteer) -> None:
+    order = volta.claim()
+    body = a_report(order).model_dump(mode="json")
+    body["curve"][0]["step"] = 2**64
+
+    answer = volta.http.put(
+        f"/v1/runs/{an_id()}", json=body, headers={"Authorization": f"Bearer {volta.token}"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
 @pytest.mark.parametrize("when", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00%2B14:00"])
 def test_a_moment_beyond_the_calendar_is_refused(ready: Volunteer, when: str) -> None:
     order = ready.exploring()
