@@ -52,6 +52,18 @@ def test_agents_read_a_new_brief_with_their_next_order(
     assert {file["path"]: file["text"] for file in goal["files"]}["program.md"].startswith("# Only")
 
 
+@pytest.mark.parametrize("limit", ["memory_mb", "disk_mb"])
+def test_a_limit_that_no_reader_understands_is_refused(grace: Curator, limit: str) -> None:
+    spec = a_spec().model_dump(mode="json")
+    spec["limits"][limit] = 2**64
+
+    refused = grace.tries("goal.edit", goal="toy", spec=spec, files=FILES)
+
+    assert (refused.status_code, limit in refused.json()["detail"]) == (422, True)
+    better = a_spec(title="Anew").model_dump(mode="json")
+    grace.acts("goal.edit", goal="toy", spec=better, files=FILES)
+
+
 def test_a_goals_metric_and_direction_stay(grace: Curator) -> None:
     spec = a_spec(metric={"name": "score", "direction": "max"}).model_dump(mode="json")
 
