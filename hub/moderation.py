@@ -253,6 +253,8 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
         put_back(desk, [holds.lasting(one, others) for one in lasting], strict=False)
     if owner.state in HELD_BACK:
         desk.change(owner, state="active")
+    ran = select(RunRow.goal).where(col(RunRow.owner) == owner.name).distinct()
+    desk.recounts |= set(desk.work.session.exec(ran))
     sentence = f"{owner.name} is back, and their runs count again."
     return Effect(owner.name, sentence, None, owner.name)
 
@@ -287,10 +289,10 @@ def _silence(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
     _end_leases(desk, _leases(session, owner.name), f"Its owner is {owner.state}.")
     desk.change_all(voices.of_owner(session, owner.name), counted=False)
     theirs = session.exec(select(RunRow).where(col(RunRow.owner) == owner.name)).all()
-    counting = [run.goal for run in theirs if run.counted]
+    counting = sum(run.counted for run in theirs)
     holds.take(desk, theirs, "counted", False, others)
-    desk.recounts |= set(counting)
-    return len(counting)
+    desk.recounts |= {run.goal for run in theirs}  # for their credit, should none of them count
+    return counting
 
 
 def _take_out(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:

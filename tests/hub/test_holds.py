@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import agents, reports, tokens
+from hub import agents, counters, reports, tokens
 from hub.core import Hub
 from hub.ops_tables import ValueRow
 from protocol.operators import Waiting
@@ -279,3 +279,16 @@ def test_what_came_since_a_restoration_goes_when_that_is_undone_and_comes_back_w
     grace.acts("owner.restore", owner="nikola")
     assert standing(hub) == before
     assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1, 2]
+
+
+def test_an_owner_of_whom_nothing_counted_loses_and_regains_their_credit(
+    hub: Hub, tesla: Volunteer, grace: Curator
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    grace.acts("agent.quarantine", agent="tesla")
+
+    for action in ("owner.quarantine", "owner.restore"):
+        grace.acts(action, owner="nikola")
+
+        with hub.database.read() as session:
+            assert list(counters.wrong(session)) == []
