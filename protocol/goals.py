@@ -35,7 +35,7 @@ def _relative(path: str) -> str:
 
 
 FilePath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_relative)]
-Argv = Annotated[list[Annotated[str, Field(min_length=1, max_length=400)]], Field(max_length=32)]
+Argv = Annotated[list[Annotated[Text, Field(min_length=1, max_length=400)]], Field(max_length=32)]
 Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
 
@@ -163,7 +163,7 @@ class DataFile(Request):
     """One file to fetch once, verify and share among workers."""
 
     path: FilePath
-    url: str = Field(pattern=r"^https://[^\s]+$", max_length=500)
+    url: Text = Field(pattern=r"^https://[^\s]+$", max_length=500)
     size: int = Field(gt=0, lt=EXACT)
     sha256: str = Field(pattern=_SHA256)
     licence: Line

@@ -64,6 +64,20 @@ def test_a_limit_that_no_reader_understands_is_refused(grace: Curator, limit: st
     grace.acts("goal.edit", goal="toy", spec=better, files=FILES)
 
 
+@pytest.mark.parametrize("rule", ["commands", "data"])
+def test_rules_that_postgres_cannot_read_again_are_refused(grace: Curator, rule: str) -> None:
+    """Not even a list of goals could be shown: it looks into the rules of each."""
+    spec = a_spec().model_dump(mode="json")
+    spec["commands"]["train"] += ["\0"] if rule == "commands" else []
+    file = {"path": "x", "url": "https://x/\0", "size": 1, "sha256": "0" * 64, "licence": "MIT"}
+    spec["data"]["files"] = [file] if rule == "data" else []
+
+    refused = grace.tries("goal.edit", goal="toy", spec=spec, files=FILES)
+
+    assert (refused.status_code, "NUL" in refused.json()["detail"]) == (422, True)
+    assert grace.http.get("/v1/overview").status_code == 200
+
+
 def test_a_goals_metric_and_direction_stay(grace: Curator) -> None:
     spec = a_spec(metric={"name": "score", "direction": "max"}).model_dump(mode="json")
 
