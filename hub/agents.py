@@ -164,6 +164,19 @@ def _new_agent(work: Work, owner: OwnerRow, request: JoinRequest) -> AgentRow:
     return agent
 
 
+def invite(work: Work, owner: str, state: str) -> str:
+    """Mint an invite for an owner's further machines.
+
+    `state` is that of who asks, the owner or an agent of theirs.
+
+    Raises:
+        NotActive: it waits for approval or was set aside.
+    """
+    if state != "active":
+        raise NotActive
+    return invites.for_own_machines(work, owner)
+
+
 def looks_like(name: str) -> str:
     """Names that people mistake for each other look the same here: l and 1, o and 0, rn and m."""
     return name.translate(_ALIKE).replace("rn", "m").replace("vv", "w")

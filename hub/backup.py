@@ -6,9 +6,11 @@ left out: `hub restore` makes the repositories again from the rows, with the sam
 
 import io
 import json
+import lzma
 import os
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,11 +26,13 @@ from hub.core import Hub
 from hub.db import Database, translated
 from hub.errors import Damaged, HubError
 from hub.schema import open_database, revision
-from hub.settings import VERSION
+from hub.settings import VERSION, sqlite_url
 from hub.tables import GoalRow, RunRow
 
 DATABASE, MANIFEST = "hub.sqlite3", "manifest.json"
 FORMAT = 1
+FOR_ITS_OWNER = 0o600
+"""It holds the signing key and people's addresses, as the data folder does."""
 
 
 class BadBackup(HubError):
@@ -86,6 +90,7 @@ def backup(hub: Hub, file: Path) -> dict[str, Any]:
             # Last, so that a file that holds it is whole.
             _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode(), hub.clock())
         _settle(whole)
+        whole.chmod(FOR_ITS_OWNER)
         whole.replace(file)
     return manifest
 
@@ -126,7 +131,7 @@ def _copy_database(database: Database, file: Path) -> None:
     if database.is_sqlite:
         _vacuum_into(database, file)
         return
-    between = Database(f"sqlite:///{file}.between", database.clock, pool=1)
+    between = Database(sqlite_url(file.with_suffix(".between")), database.clock, pool=1)
     try:
         copying.copy(database, between)
         _vacuum_into(between, file)
@@ -149,7 +154,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, at: datetime) -> None:
 
 def _add_blobs(hub: Hub, tar: tarfile.TarFile, copied: Path) -> int:
     """Add each blob that the copied rows name, as it was before it was packed."""
-    snapshot = Database(f"sqlite:///{copied}", hub.clock, pool=1)
+    snapshot = Database(sqlite_url(copied), hub.clock, pool=1)
     seen: set[str] = set()
     try:
         with snapshot.read() as session:
@@ -188,6 +193,10 @@ def _refuse_others(file: Path) -> None:
         raise FileTaken(f"{file} is there already and is no backup; choose another file.")
 
 
+_CUT = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading says of a file that was damaged, also one that somebody compressed."""
+
+
 def look(file: Path) -> None:
     """Refuse what is no whole backup by its table of contents; raises BadBackup."""
     try:
@@ -195,7 +204,7 @@ def look(file: Path) -> None:
             said = tar.extractfile(MANIFEST)
             manifest = json.load(said) if said else {}
             whole = DATABASE in tar.getnames() and manifest["format"] == FORMAT
-    except (tarfile.TarError, EOFError, ValueError, LookupError, TypeError) as error:
+    except (*_CUT, ValueError, LookupError, TypeError) as error:
         raise BadBackup from error
     if not whole:
         raise BadBackup
@@ -206,14 +215,14 @@ def _unpack(file: Path, folder: Path) -> None:
     try:
         with tarfile.open(file) as tar:
             tar.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError) as error:
+    except _CUT as error:
         raise BadBackup from error
 
 
 @contextmanager
 def _opened(hub: Hub, file: Path) -> Iterator[Database]:
     try:
-        source = open_database(f"sqlite:///{file}", hub.clock, pool=1)
+        source = open_database(sqlite_url(file), hub.clock, pool=1)
     except Damaged as error:
         raise BadBackup from error
     try:

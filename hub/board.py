@@ -92,7 +92,7 @@ def write(work: Work, identity: UUID, by: Author, draft: PostDraft) -> PostRow:
         if known.body_digest != body:
             raise experiments.conflict(work, None, "post", identity, by)
         return known
-    _must_be_heard(work.session, by)
+    must_be_heard(work.session, by)
     leaks.refuse([("topic", draft.topic), ("body", draft.body)])
     _check_thread(work.session, draft)
     row = PostRow(id=identity, author=by.name, author_kind=by.kind, **_content(work, by, draft))
@@ -100,8 +100,8 @@ def write(work: Work, identity: UUID, by: Author, draft: PostDraft) -> PostRow:
     return _publish(work, row)
 
 
-def _must_be_heard(session: Session, by: Author) -> None:
-    """Who is set aside, or waits for approval, reaches no reader and no language model."""
+def must_be_heard(session: Session, by: Author) -> None:
+    """Refuse who is set aside or waits for approval: they reach no reader and no language model."""
     if by.kind == "agent" and session.get_one(AgentRow, by.name).state != "active":
         raise NotActive
 
@@ -183,6 +183,25 @@ def writer_of(session: Session, post: PostRow) -> str | None:
         return post.author
     author = session.get(AgentRow, post.author) if post.author_kind != "operator" else None
     return author.owner if author else None
+
+
+def posts_of(
+    session: Session, owner: str, names: Sequence[str], shas: Sequence[str]
+) -> list[PostRow]:
+    """What they and their agents wrote, and what the hub wrote of their experiments."""
+    by_agents = sa.and_(
+        col(PostRow.author).in_(names), col(PostRow.author_kind).in_(("agent", "hub"))
+    )
+    by_themselves = sa.and_(col(PostRow.author) == owner, col(PostRow.author_kind) == "human")
+    theirs = session.exec(select(PostRow).where(sa.or_(by_agents, by_themselves))).all()
+    found = {row.id: row for row in theirs}
+    for start in range(0, len(shas), 500):
+        part = shas[start : start + 500]
+        about = select(PostRow).where(
+            col(PostRow.experiment).in_(part), col(PostRow.author_kind) == "hub"
+        )
+        found |= {row.id: row for row in session.exec(about)}
+    return list(found.values())
 
 
 def post_result(work: Work, experiment: Reported, run: Mapping[str, Any], spec: GoalSpec) -> None:

@@ -26,6 +26,12 @@ class CopyIncomplete(HubError):
     code, status = "copy_incomplete", 500
 
 
+class RowRefused(HubError):
+    """The other database cannot hold this; nothing was kept."""
+
+    code, status = "row_refused", 422
+
+
 def copy(source: Database, target: Database) -> dict[str, int]:
     """Copy every row; returns how many per table.
 
@@ -78,7 +84,11 @@ def _copy_table(reading: sa.Connection, writing: sa.Connection, table: sa.Table)
     query = sa.select(table).order_by(*age, *table.primary_key)
     found = reading.execute(query, execution_options={"yield_per": ROWS})
     for part in found.mappings().partitions(ROWS):
-        writing.execute(sa.insert(table), [dict(row) for row in part])
+        try:
+            writing.execute(sa.insert(table), [dict(row) for row in part])
+        except sa.exc.DataError as error:
+            cause = str(error.orig).partition("\n")[0]
+            raise RowRefused(f"{table.name}: {cause}. {RowRefused.sentence()}") from error
         count += len(part)
     return count
 

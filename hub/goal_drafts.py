@@ -57,27 +57,12 @@ def check(files: Mapping[str, str]) -> GoalCheck:
         return GoalCheck(problems=missing or list(refused.problems))
     wanted = {path: files[path] for path in spec.everything if path in files}
     return GoalCheck(
-        problems=list(_problems(spec, files)),
+        problems=list(goal_files.wrong_with(spec, files)),
         notes=list(_notes(spec, files)),
         spec=spec,
         files=wanted,
         brief_html=render(files.get(spec.brief, "")),
     )
-
-
-def _problems(spec: GoalSpec, files: Mapping[str, str]) -> Iterator[str]:
-    for path in spec.everything:
-        if path not in files:
-            yield f"{path} is named in {GOAL_TOML} but is not here"
-            continue
-        size = len(files[path].encode())
-        if size > spec.limits.file_bytes:
-            yield f"{path} is {size} bytes; the limit is {spec.limits.file_bytes}"
-        if path.endswith(".py"):
-            try:
-                goal_files.must_parse(files[path], path)
-            except GoalInvalid as refused:
-                yield from refused.problems
 
 
 def _notes(spec: GoalSpec, files: Mapping[str, str]) -> Iterator[str]:

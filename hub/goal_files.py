@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hub.errors import HubError
 from hub.goal_lines import line_of
+from hub.statements import UNREADABLE
 from protocol.base import Slug
 from protocol.goals import GoalFile, GoalSpec
 
@@ -83,7 +84,7 @@ def parse(text: str, where: str = GOAL_TOML) -> GoalSpec:
     """Turn goal.toml's text into a GoalSpec; raises GoalInvalid naming file and line."""
     try:
         return GoalSpec.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise GoalInvalid([f"{where}: {error}"]) from error
     except ValidationError as error:
         problems = [_sentence(text, where, dict(one)) for one in error.errors()]
@@ -161,6 +162,8 @@ def _read_one(folder: Path, name: str, limit: int) -> str:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise GoalInvalid([f"{where} is not UTF-8 text (byte {error.start})"]) from error
+    if "\0" in text:
+        raise GoalInvalid([f"{where} holds a NUL character, which no text does"])
     if name.endswith(".py"):
         must_parse(text, where)
     return text
@@ -170,6 +173,25 @@ def must_parse(text: str, where: str) -> None:
     """Refuse Python that does not parse; raises GoalInvalid naming file and line."""
     try:
         compile(text, where, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    except UNREADABLE as error:
         line = getattr(error, "lineno", None) or 1
-        raise GoalInvalid([f"{where}:{line}: does not parse: {error}"]) from error
+        said = str(error) or "it is nested too deeply"
+        raise GoalInvalid([f"{where}:{line}: does not parse: {said}"]) from error
+
+
+def wrong_with(spec: GoalSpec, files: Mapping[str, str]) -> Iterator[str]:
+    """What keeps these texts from being the files of a goal."""
+    for path in spec.everything:
+        if path not in files:
+            yield f"{path} is named in {GOAL_TOML} but is not here"
+            continue
+        size = len(files[path].encode())
+        if size > spec.limits.file_bytes:
+            yield f"{path} is {size} bytes; the limit is {spec.limits.file_bytes}"
+        if "\0" in files[path]:
+            yield f"{path} holds a NUL character, which no text does"
+        elif path.endswith(".py"):
+            try:
+                must_parse(files[path], path)
+            except GoalInvalid as refused:
+                yield from refused.problems

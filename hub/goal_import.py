@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 from hub.errors import HubError
+from hub.goal_files import GoalInvalid, wrong_with
 from protocol.goals import (
     Budget,
     BudgetUnit,
@@ -69,10 +73,30 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def spec(texts: Mapping[str, str], wanted: Wanted) -> GoalSpec:
-    """Say the rules of an imported goal; raises NoMetric when train.py does not print it."""
+    """Say the rules of an imported goal.
+
+    Raises:
+        NoMetric: train.py does not print it.
+        GoalInvalid: no goal is like this, or has such files.
+    """
     if not re.search(rf"\b{re.escape(wanted.metric)}:", texts["train.py"]):
         raise NoMetric(f"train.py prints no {wanted.metric!r}; name what it prints with --metric.")
     seconds = time_budget(texts["prepare.py"])
+    try:
+        found = _spec(texts, wanted, seconds)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)
+        raise GoalInvalid([f"{error.title.lower()}: {_said(each)}" for each in wrong]) from error
+    if problems := list(wrong_with(found, texts)):
+        raise GoalInvalid(problems)
+    return found
+
+
+def _said(wrong: ErrorDetails) -> str:
+    return f"{'.'.join(map(str, wrong['loc']))} {wrong['input']!r}: {wrong['msg']}"
+
+
+def _spec(texts: Mapping[str, str], wanted: Wanted, seconds: float) -> GoalSpec:
     return GoalSpec(
         name=wanted.name,
         title=f"{wanted.name} (imported)",

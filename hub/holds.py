@@ -1,6 +1,6 @@
 """What holds an owner back as things stand, by the operators' log with its undone actions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,35 +45,66 @@ def _after(row: ActionRow, now: Actions, ended: dict[int, Actions]) -> Actions:
     if row.action == "owner.restore":
         return ()
     undone = [each for each in now if each.seq == row.undoes]
-    if undone and undone[0].action in HOLDING_BACK:
+    if undone and undone[0].action != "flag.uphold":
         return ()  # it restores the owner
     rest = tuple(each for each in now if each not in undone)
-    return (*rest, *ended.get(row.undoes or 0, ()))
+    again = ended.get(row.undoes or 0, ())
+    # What came since they had ended is held back by this one.
+    return (*rest, *again, row) if again else rest
 
 
-def taken(session: Session, but: str) -> set[Place]:
-    """What the holds on all other owners took, such as their runs of a banned owner's experiments.
+def taken(session: Session, but: str, undoing: int | None = None) -> set[Place]:
+    """What something else keeps out than the holds on an owner, or than an action that is undone.
 
-    It stays taken until the last of those holds ends.
+    Holds on others do, such as on runs of a banned owner's experiments, until the last of them
+    ends; and so does an operator who set a device aside or hid a post.
     """
     held = select(OwnerRow.name).where(
         col(OwnerRow.state).in_(HELD_BACK), col(OwnerRow.name) != but
     )
-    return {
+    by_holds = {
         (change["table"], change["column"], key)
         for owner in session.exec(held).all()
         for action in standing(session, owner)
         for change in action.changes
         for key in change["keys"]
     }
+    return by_holds | _decided(session, undoing)
+
+
+def _decided(session: Session, undoing: int | None) -> set[Place]:
+    """What operators took out by itself: a device's runs, a post; their last word counts."""
+    ended = select(ActionRow.undoes, ActionRow.seq).where(col(ActionRow.undoes).is_not(None))
+    undone = {undoes: seq for undoes, seq in session.exec(ended) if undoes is not None}
+    log = select(ActionRow).where(
+        col(ActionRow.action).in_(DECIDING), col(ActionRow.seq).is_distinct_from(undoing)
+    )
+    found: set[Place] = set()
+    for action in session.exec(log.order_by(col(ActionRow.seq))):
+        if _holds(action) or not _stands(action.seq, undone):
+            continue
+        for change in action.changes:
+            place = change["table"], change["column"]
+            keys = {(*place, key) for key in change["keys"]}
+            found = found | keys if _takes_out(change) else found - keys
+    return found
+
+
+def _stands(seq: int, undone: Mapping[int, int]) -> bool:
+    """Whether an action was not undone, or that was."""
+    return seq not in undone or not _stands(undone[seq], undone)
+
+
+DECIDING = ("agent.quarantine", "post.hide", "flag.uphold")
+_OUT = {("runs", "counted", False), ("posts", "hidden", True)}
 
 
 def take(
     desk: Desk, rows: Iterable[SQLModel], column: str, value: bool, others: set[Place]
 ) -> None:
-    """Set a mark of rows; what others' holds took already is taken by this one too.
+    """Set a mark of rows; what is taken already by something else is taken by this too.
 
-    Whichever hold ends last then puts it back.
+    Whichever of them ends last then puts it back.
     """
     for row in rows:
         table, key = str(row.__tablename__), sa.inspect(row).identity[0]
@@ -99,7 +130,19 @@ _KEPT = {("agents", "state"), ("runs", "counted")}
 _BANNED = {("experiments", "hidden"), ("experiments", "forbidden"), ("posts", "hidden")}
 
 
+def coming_back(session: Session, action: ActionRow) -> list[dict[str, Any]]:
+    """An action's changes as undoing it puts them back: what something else keeps out stays out."""
+    if not any(_takes_out(each) for each in action.changes):
+        return list(action.changes)
+    others = taken(session, but=action.concerns or "", undoing=action.seq)
+    return [lasting(each, others) if _takes_out(each) else each for each in action.changes]
+
+
+def _takes_out(change: dict[str, Any]) -> bool:
+    return (change["table"], change["column"], change["new"]) in _OUT
+
+
 def lasting(change: dict[str, Any], others: set[Place]) -> dict[str, Any]:
-    """A change without the rows that another hold still keeps."""
+    """A change without the rows that something else still keeps."""
     place = change["table"], change["column"]
     return change | {"keys": [key for key in change["keys"] if (*place, key) not in others]}

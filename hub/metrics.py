@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from sqlmodel import col
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub import agents
 from hub.core import Hub
 from hub.middleware import begun
 from hub.tables import AgentRow, ExperimentRow, OrderRow, RunRow
@@ -57,7 +58,8 @@ class Metrics(Collector):
             yield _gauge(name, f"{name.capitalize()} in the database.", count)
 
     def _counts(self) -> dict[str, int]:
-        leased = sa.select(sa.func.count()).where(col(OrderRow.state) == "leased")
+        held = agents.under_way(self.hub.clock())
+        leased = sa.select(sa.func.count()).select_from(OrderRow).where(*held)
         parked = sa.select(sa.func.count()).where(col(OrderRow.state) == "parked")
         running = sa.select(sa.func.count()).where(col(ExperimentRow.status) == "running")
         queries = {

@@ -1,13 +1,13 @@
 """Moderation: flags, the review queue, and owners held back, banned and restored."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import agents, board, experiments, holds, sessions, voices, work
+from hub import agents, board, experiments, holds, runs, sessions, voices, work
+from hub.board import Author
 from hub.containment import POLICY
 from hub.db import Work
 from hub.desk import Desk, Effect, NoChange, put_back
@@ -49,19 +49,24 @@ def find_owner(session: Session, name: str) -> OwnerRow:
     return owner
 
 
-def raise_flag(unit: Work, identity: UUID, by: str, draft: FlagDraft) -> FlagRow:
-    """Point an operator at something; safe to send again."""
+def raise_flag(unit: Work, identity: UUID, by: Author, draft: FlagDraft) -> FlagRow:
+    """Point an operator at something; safe to send again.
+
+    Raises:
+        NotActive: who flags was set aside, or waits for approval.
+    """
     known = unit.session.get(FlagRow, identity)
     if known is not None:
-        if (known.by, known.kind, known.object) != (by, draft.kind, draft.object):
+        if (known.by, known.kind, known.object) != (by.name, draft.kind, draft.object):
             raise BodyChanged
         return known
+    board.must_be_heard(unit.session, by)
     row = FlagRow(
         id=identity,
         kind=draft.kind,
         object=draft.object,
         concerns=_whose(unit.session, draft.kind, draft.object),
-        by=by,
+        by=by.name,
         reason=draft.reason,
         created_at=unit.now,
     )
@@ -115,7 +120,7 @@ def uphold(desk: Desk, act: acts.UpholdFlag) -> Effect:
         desk.change(row, hidden=True, forbidden=True)
         desk.recounts.add(row.goal)
     elif (owner := find_owner(desk.work.session, flag.concerns or "")).state not in HELD_BACK:
-        _hold_back(desk, owner, "quarantined")
+        _hold_back(desk, owner, "quarantined", holds.taken(desk.work.session, but=owner.name))
         _hear_again(desk)
     sentence = f"Flag on {flag.kind} {flag.object[:12]} upheld."
     return Effect(str(flag.id), sentence, None, flag.concerns)
@@ -188,7 +193,8 @@ def limit_owner(desk: Desk, act: acts.LimitOwner) -> Effect:
 def quarantine_owner(desk: Desk, act: acts.QuarantineOwner) -> Effect:
     """No more work for an owner, and none of their runs counts until they are restored."""
     owner = find_owner(desk.work.session, act.owner)
-    runs = _hold_back(desk, owner, "quarantined")
+    others = holds.taken(desk.work.session, but=owner.name)
+    runs = _hold_back(desk, owner, "quarantined", others)
     _hear_again(desk)
     sentence = f"{owner.name} is quarantined: {counted(runs, 'run')} taken out of the count."
     return Effect(owner.name, sentence, None, owner.name)
@@ -196,26 +202,12 @@ def quarantine_owner(desk: Desk, act: acts.QuarantineOwner) -> Effect:
 
 def ban_owner(desk: Desk, act: acts.BanOwner) -> Effect:
     """End an owner's tokens and recompute the hub as if they had never been here."""
-    session = desk.work.session
-    owner = find_owner(session, act.owner)
-    runs = _hold_back(desk, owner, "banned")
-    names = [agent.name for agent in _agents(session, owner.name)]
-    alive = select(TokenRow).where(
-        col(TokenRow.subject).in_([*names, sessions.OWNERS + owner.name]),
-        col(TokenRow.kind).in_(("agent", "verifier", "session", "signin")),
-        col(TokenRow.revoked_at).is_(None),
-    )
-    desk.change_all(session.exec(alive).all(), revoked_at=desk.work.now)
-    made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
-    desk.change_all(made, hidden=True, forbidden=True)
-    desk.recounts |= {row.goal for row in made}
-    shas = [row.sha for row in made]
-    others = holds.taken(session, but=owner.name)
-    # Others' runs of these experiments say something of their devices, so they go too.
-    holds.take(desk, _runs_on(session, shas), "counted", False, others)
-    holds.take(desk, _posts_of(session, owner.name, names, shas), "hidden", True, others)
+    owner = find_owner(desk.work.session, act.owner)
+    others = holds.taken(desk.work.session, but=owner.name)
+    runs = _hold_back(desk, owner, "banned", others)
+    made = _take_out(desk, owner, others)
     _hear_again(desk)
-    gone = f"{counted(runs, 'run')} and {counted(len(made), 'experiment')}"
+    gone = f"{counted(runs, 'run')} and {counted(made, 'experiment')}"
     sentence = f"{owner.name} is banned: {gone} taken out."
     return Effect(owner.name, sentence, None, owner.name)
 
@@ -229,9 +221,10 @@ def quarantine_agent(desk: Desk, act: acts.QuarantineAgent) -> Effect:
     desk.change(agent, state="quarantined")
     theirs = [row for row in _leases(desk.work.session, agent.owner) if row.agent == agent.name]
     _end_leases(desk, theirs, "Its device is quarantined.")
-    measured = select(RunRow).where(col(RunRow.agent) == agent.name, col(RunRow.counted))
-    runs = desk.work.session.exec(measured).all()
-    desk.change_all(runs, counted=False)
+    measured = desk.work.session.exec(select(RunRow).where(col(RunRow.agent) == agent.name)).all()
+    runs = [run for run in measured if run.counted]
+    others = holds.taken(desk.work.session, but=agent.owner)
+    holds.take(desk, measured, "counted", False, others)
     desk.recounts |= {run.goal for run in runs}
     sentence = f"{agent.name} is set aside: {counted(len(runs), 'run')} taken out of the count."
     return Effect(agent.name, sentence, None, agent.owner)
@@ -260,24 +253,67 @@ def restore_owner(desk: Desk, act: acts.RestoreOwner) -> Effect:
         put_back(desk, [holds.lasting(one, others) for one in lasting], strict=False)
     if owner.state in HELD_BACK:
         desk.change(owner, state="active")
+    ran = select(RunRow.goal).where(col(RunRow.owner) == owner.name).distinct()
+    desk.recounts |= set(desk.work.session.exec(ran))
     sentence = f"{owner.name} is back, and their runs count again."
     return Effect(owner.name, sentence, None, owner.name)
 
 
-def _hold_back(desk: Desk, owner: OwnerRow, state: str) -> int:
-    session = desk.work.session
+def hold_again(desk: Desk, name: str) -> None:
+    """What came while an owner was free goes with them: an undoing holds them back as before."""
+    session, owner = desk.work.session, find_owner(desk.work.session, name)
+    if owner.state == "pending":
+        joined = [agent for agent in _agents(session, name) if agent.state == "active"]
+        desk.change_all(joined, state=owner.state)
+        _end_leases(desk, _leases(session, name), "Its owner waits for approval.")
+    elif owner.state in HELD_BACK:
+        others = holds.taken(session, but=name)
+        _silence(desk, owner, others)
+        if owner.state == "banned":
+            _take_out(desk, owner, others)
+        _hear_again(desk)
+
+
+def _hold_back(desk: Desk, owner: OwnerRow, state: str, others: set[holds.Place]) -> int:
     desk.not_own(owner.name)
     if owner.state == state:
         raise NoChange
     desk.change(owner, state=state)
-    desk.change_all(_agents(session, owner.name), state=state)
-    _end_leases(desk, _leases(session, owner.name), f"Its owner is {state}.")
+    return _silence(desk, owner, others)
+
+
+def _silence(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
+    """Nothing of an owner's works or counts; returns how many runs did."""
+    session = desk.work.session
+    desk.change_all(_agents(session, owner.name), state=owner.state)
+    _end_leases(desk, _leases(session, owner.name), f"Its owner is {owner.state}.")
     desk.change_all(voices.of_owner(session, owner.name), counted=False)
     theirs = session.exec(select(RunRow).where(col(RunRow.owner) == owner.name)).all()
-    counting = [run.goal for run in theirs if run.counted]
-    holds.take(desk, theirs, "counted", False, holds.taken(session, but=owner.name))
-    desk.recounts |= set(counting)
-    return len(counting)
+    counting = sum(run.counted for run in theirs)
+    holds.take(desk, theirs, "counted", False, others)
+    desk.recounts |= {run.goal for run in theirs}  # for their credit, should none of them count
+    return counting
+
+
+def _take_out(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
+    """End an owner's tokens and hide all that they made; returns how many experiments."""
+    session = desk.work.session
+    names = [agent.name for agent in _agents(session, owner.name)]
+    # Of agents by their kind: an operator may be called like one.
+    theirs = sa.or_(
+        sa.and_(col(TokenRow.subject).in_(names), col(TokenRow.kind).in_(("agent", "verifier"))),
+        col(TokenRow.subject) == sessions.OWNERS + owner.name,
+    )
+    alive = session.exec(select(TokenRow).where(theirs, col(TokenRow.revoked_at).is_(None))).all()
+    desk.change_all(alive, revoked_at=desk.work.now)
+    made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
+    desk.change_all(made, hidden=True, forbidden=True)
+    desk.recounts |= {row.goal for row in made}
+    shas = [row.sha for row in made]
+    # Others' runs of these experiments say something of their devices, so they go too.
+    holds.take(desk, runs.on(session, shas), "counted", False, others)
+    holds.take(desk, board.posts_of(session, owner.name, names, shas), "hidden", True, others)
+    return len(made)
 
 
 def _hear_again(desk: Desk) -> None:
@@ -342,28 +378,3 @@ def _agents(session: Session, owner: str) -> Sequence[AgentRow]:
 def _leases(session: Session, owner: str) -> Sequence[OrderRow]:
     query = select(OrderRow).where(col(OrderRow.owner) == owner, col(OrderRow.state) == "leased")
     return session.exec(query.with_for_update()).all()
-
-
-def _runs_on(session: Session, shas: list[str]) -> list[RunRow]:
-    found: list[RunRow] = []
-    for start in range(0, len(shas), 500):
-        part = col(RunRow.experiment).in_(shas[start : start + 500])
-        found += session.exec(select(RunRow).where(part)).all()
-    return found
-
-
-def _posts_of(session: Session, owner: str, names: list[str], shas: list[str]) -> list[Any]:
-    """What they and their agents wrote, and what the hub wrote of their experiments."""
-    by_agents = sa.and_(
-        col(PostRow.author).in_(names), col(PostRow.author_kind).in_(("agent", "hub"))
-    )
-    by_themselves = sa.and_(col(PostRow.author) == owner, col(PostRow.author_kind) == "human")
-    theirs = session.exec(select(PostRow).where(sa.or_(by_agents, by_themselves))).all()
-    found = {row.id: row for row in theirs}
-    for start in range(0, len(shas), 500):
-        part = shas[start : start + 500]
-        about = select(PostRow).where(
-            col(PostRow.experiment).in_(part), col(PostRow.author_kind) == "hub"
-        )
-        found |= {row.id: row for row in session.exec(about)}
-    return list(found.values())

@@ -1,6 +1,6 @@
 """What operators do: one way in for every action, which is logged, previewed and undone alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -140,11 +140,19 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
     if not row.changes:
         raise NotUndoable
     holds.must_be_last(desk.work.session, row)
-    put_back(desk, row.changes, strict=True)
-    for change in row.changes:
-        if (change["table"], change["column"]) == ("goals", "state"):
-            goals.tell(desk.work, goals.find(desk.work.session, change["keys"][0]), said.reason)
+    put_back(desk, holds.coming_back(desk.work.session, row), strict=True)
+    _follow(desk, row.changes, said.reason)
     return Effect(row.object, f"Undone: {row.sentence}"[:400], row.goal, row.concerns)
+
+
+def _follow(desk: Desk, changes: Iterable[dict[str, Any]], reason: str) -> None:
+    """What goes with a state that was put back."""
+    for change in changes:
+        match change["table"], change["column"]:
+            case "goals", "state":
+                goals.tell(desk.work, goals.find(desk.work.session, change["keys"][0]), reason)
+            case "owners", "state":
+                moderation.hold_again(desk, change["keys"][0])
 
 
 def _undo_edit(desk: Desk, row: ActionRow, reason: str) -> Effect:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from hub import agents, invites, sessions, tokens, values
 from hub.desk import Desk, Effect, NoChange
-from hub.errors import Forbidden, HubError
+from hub.errors import Forbidden, HubError, NotFound
 from hub.moderation import find_owner
 from hub.ops_tables import OperatorRow, ValueRow
 from hub.sessions import CONSOLE
@@ -43,7 +43,7 @@ def add_operator(desk: Desk, act: acts.AddOperator) -> Effect:
 def link_operator(desk: Desk, act: acts.LinkOperator) -> Effect:
     """Mint a new sign-in link."""
     _only_self_or_console(desk, act.operator)
-    sessions.active(desk.work.session, sessions.find(desk.work.session, act.operator).name)
+    _at_work(desk, act.operator)
     sentence = f"A link for {act.operator}: it signs in once, within 15 minutes."
     return Effect(act.operator, sentence, secret=_link(desk, act.operator), undoable=False)
 
@@ -55,10 +55,18 @@ def _link(desk: Desk, name: str) -> str:
 def key_operator(desk: Desk, act: acts.KeyOperator) -> Effect:
     """Mint an operator's token for scripts."""
     _only_self_or_console(desk, act.operator)
-    row = sessions.find(desk.work.session, act.operator)
+    row = _at_work(desk, act.operator)
     token = tokens.issue(desk.work, "operator", row.name, timedelta(days=act.days))
     sentence = f"A token for {row.name}, good for {counted(act.days, 'day')}."
     return Effect(row.name, sentence, secret=token, undoable=False)
+
+
+def _at_work(desk: Desk, name: str) -> OperatorRow:
+    """An operator who was not removed: a key minted for one would open the door to who returns."""
+    row = sessions.find(desk.work.session, name)
+    if row.state != "active":
+        raise NotFound(f"{name} is no operator any more; `hub operator add` makes them one again.")
+    return row
 
 
 def _only_self_or_console(desk: Desk, name: str) -> None:

@@ -17,6 +17,7 @@ from hub.db import Database, Rule, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
 from hub.hot import Hot, HotQuery
+from hub.ops_tables import ActionRow
 from hub.tables import HELD_BACK
 from protocol.events import LeaseEnded, RunReported
 from protocol.experiments import Status
@@ -86,6 +87,13 @@ class _Order(NamedTuple):
     experiment: str | None
     nonce: str
     holders: dict[str, str]
+
+
+class _Other(NamedTuple):
+    """Another run of the same lease, such as the crash before its mending."""
+
+    id: UUID
+    experiment: str
 
 
 class _States(NamedTuple):
@@ -198,10 +206,21 @@ def _due(connection: sa.Connection, identity: UUID, by: Speaker, said: RunReport
         raise NotYours
     if said.nonce != order.nonce:
         raise WrongNonce
-    told = {"lease": said.lease, "epoch": said.epoch, "sha": said.experiment, "mine": identity}
-    if _TOLD.value(connection, **told) is not None:
+    others = _OTHERS.all(connection, lease=said.lease, epoch=said.epoch, mine=identity)
+    if any(each.experiment == said.experiment for each in others):
+        raise AlreadyReported
+    if others and _merged_away(connection, said.experiment) & {str(each.id) for each in others}:
         raise AlreadyReported
     return order
+
+
+def _merged_away(connection: sa.Connection, sha: str) -> set[str]:
+    """The runs of an experiment that operators ever counted for another one."""
+    merges = sa.select(_actions.c.changes).where(
+        _actions.c.object == sha, _actions.c.action == "experiment.merge"
+    )
+    changes = (each for merge in connection.execute(merges).scalars() for each in merge)
+    return {key for each in changes if each["table"] == "runs" for key in each["keys"]}
 
 
 def _check(spec: GoalSpec, said: RunReport) -> None:
@@ -307,6 +326,7 @@ def _believe(work: Work, experiment: Reported, run: Mapping[str, Any]) -> None:
 _tables = SQLModel.metadata.tables
 _made, _runs, _orders = _tables["experiments"], _tables["runs"], _tables["orders"]
 _goals, _owners, _agents = _tables["goals"], _tables["owners"], _tables["agents"]
+_actions = ActionRow.metadata.tables["actions"]
 _this_order = _orders.c.id == sa.bindparam("lease")
 _this_made = _made.c.sha == sa.bindparam("made")
 _this_owner = _owners.c.name == sa.bindparam("owner")
@@ -319,13 +339,13 @@ _KNOWN = HotQuery(
 _ORDER = HotQuery(
     sa.select(*(_orders.c[name] for name in _Order._fields)).where(_this_order), _Order
 )
-_TOLD = Hot(
-    sa.select(_runs.c.id).where(
+_OTHERS = HotQuery(
+    sa.select(_runs.c.id, _runs.c.experiment).where(
         _runs.c.lease == sa.bindparam("lease"),
         _runs.c.epoch == sa.bindparam("epoch"),
-        _runs.c.experiment == sa.bindparam("sha"),
         _runs.c.id != sa.bindparam("mine"),
-    )
+    ),
+    _Other,
 )
 _MEASURED = HotQuery(
     sa.select(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import values
-from hub.agents import ONLINE
+from hub.agents import ONLINE, under_way
 from hub.settings import VERSION, Settings
 from hub.tables import AgentRow, EventRow, ExperimentRow, NoticeRow, OrderRow, OwnerRow, RunRow
 from protocol.operators import Health, NoticeInfo, OwnerInfo
@@ -47,7 +47,7 @@ def notices(session: Session) -> list[NoticeInfo]:
 
 def health(session: Session, settings: Settings, now: datetime) -> Health:
     """How the hub is."""
-    states = _orders(session)
+    states, clients = _orders(session), _clients(session, now)
     return Health(
         version=VERSION,
         schema_revision=session.execute(sa.text("select version_num from alembic_version")).scalar()
@@ -57,10 +57,10 @@ def health(session: Session, settings: Settings, now: datetime) -> Health:
         events=session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar() or 0,
         open_orders=states.get("open", 0),
         oldest_order_seconds=_oldest(session, now),
-        leases=states.get("leased", 0),
+        leases=_leases(session, now),
         parked=states.get("parked", 0),
-        agents_online=sum(_clients(session, now).values()),
-        clients=_clients(session, now),
+        agents_online=sum(clients.values()),
+        clients=clients,
         registration=values.registration(session, settings),
         posts_frozen=values.posts_frozen(session),
     )
@@ -69,6 +69,11 @@ def health(session: Session, settings: Settings, now: datetime) -> Health:
 def _orders(session: Session) -> dict[str, int]:
     query = sa.select(col(OrderRow.state), sa.func.count()).group_by(col(OrderRow.state))
     return {str(state): count for state, count in session.execute(query)}
+
+
+def _leases(session: Session, now: datetime) -> int:
+    query = sa.select(sa.func.count()).select_from(OrderRow).where(*under_way(now))
+    return int(session.execute(query).scalar_one())
 
 
 def _oldest(session: Session, now: datetime) -> float:

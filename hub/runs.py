@@ -1,6 +1,7 @@
 """Runs as readers see them: metrics, curve and log."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,6 +25,15 @@ def of(session: Session, sha: str) -> list[RunRow]:
     """An experiment's runs, oldest first."""
     query = select(RunRow).where(col(RunRow.experiment) == sha)
     return list(session.exec(query.order_by(col(RunRow.created_at), col(RunRow.id))).all())
+
+
+def on(session: Session, shas: Sequence[str]) -> list[RunRow]:
+    """The runs of these experiments, however many."""
+    found: list[RunRow] = []
+    for start in range(0, len(shas), 500):
+        part = col(RunRow.experiment).in_(shas[start : start + 500])
+        found += session.exec(select(RunRow).where(part)).all()
+    return found
 
 
 def view(row: RunRow) -> Run:

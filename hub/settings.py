@@ -21,6 +21,11 @@ def is_safe_address(address: str) -> bool:
     )
 
 
+def sqlite_url(file: Path) -> str:
+    """The address of a SQLite file; no sign in its name ends the address, or stands for another."""
+    return f"sqlite:///{file}".replace("%", "%25").replace("?", "%3F")
+
+
 class Settings(BaseSettings):
     """One hub's settings; times are seconds, sizes bytes."""
 
@@ -99,4 +104,4 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """Where the database is: SQLite in the data folder unless told otherwise."""
-        return self.database_url or f"sqlite:///{self.data / 'hub.sqlite3'}"
+        return self.database_url or sqlite_url(self.data / "hub.sqlite3")

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import briefing, experiments, goals, preparing, scheduling
+from hub import agents, briefing, experiments, goals, preparing, scheduling
 from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import NotYours
@@ -315,9 +315,12 @@ def notices(session: Session, goal: str) -> list[Notice]:
     ]
 
 
-def leases(session: Session, goal: str | None = None, state: str = "leased") -> list[Lease]:
-    """The leases that are held now, or those that were parked."""
-    query = select(OrderRow).where(col(OrderRow.state) == state)
+def leases(
+    session: Session, now: datetime, goal: str | None = None, parked: bool = False
+) -> list[Lease]:
+    """The leases that are held now, or the orders that were parked."""
+    wanted = (col(OrderRow.state) == "parked",) if parked else agents.under_way(now)
+    query = select(OrderRow).where(*wanted)
     if goal is not None:
         query = query.where(col(OrderRow.goal) == goal)
     rows = session.exec(query.order_by(col(OrderRow.claimed_at)).limit(1000)).all()

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from protocol.base import AgentName, Count, Line, Page, Positive, Request, Time, Wire
+from protocol.base import AgentName, Count, Line, Page, Positive, Request, Text, Time, Wire
 
 
 class Device(Request):
@@ -13,11 +13,11 @@ class Device(Request):
     device_class: Line
     memory_mb: Count = 0
     count: int = Field(default=1, ge=1, le=64)
-    driver: str = Field(default="", max_length=100)
-    torch: str = Field(default="", max_length=60)
-    fingerprint: str = Field(default="", max_length=64)
+    driver: Text = Field(default="", max_length=100)
+    torch: Text = Field(default="", max_length=60)
+    fingerprint: Text = Field(default="", max_length=64)
     tokens_per_second: Positive | None = None
-    sandbox: str = Field(default="unknown", max_length=40)
+    sandbox: Text = Field(default="unknown", max_length=40)
 
 
 class JoinRequest(Request):
@@ -26,7 +26,7 @@ class JoinRequest(Request):
     name: AgentName
     owner: AgentName
     device: Device
-    client_version: str = Field(max_length=40)
+    client_version: Text = Field(max_length=40)
     invite: str | None = Field(default=None, max_length=100)
 
 

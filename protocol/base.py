@@ -20,7 +20,9 @@ Line = Annotated[
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400, allow_inf_nan=False, strict=True)]
-Count = Annotated[int, Field(ge=0, strict=True)]
+EXACT = 2**53
+"""Whole numbers below this are the same to every reader of JSON."""
+Count = Annotated[int, Field(ge=0, lt=EXACT, strict=True)]
 Time = AwareDatetime
 
 
@@ -78,6 +80,7 @@ class Page(Wire):
 
 
 __all__ = [
+    "EXACT",
     "MAX_CURVE_POINTS",
     "MAX_FILE_BYTES",
     "MAX_LOG_BYTES",

@@ -12,7 +12,7 @@ from protocol.experiments import Standing, Status
 class ChannelDraft(Request):
     """A channel to open."""
 
-    description: str = Field(default="", max_length=200)
+    description: Text = Field(default="", max_length=200)
 
 
 class Channel(Wire):

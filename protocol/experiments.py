@@ -53,10 +53,10 @@ class Proposal(Request):
     title: Line
     hypothesis: Text = Field(max_length=4000)
     operator: Operator = Operator.TWEAK
-    mutator: str = Field(default="", max_length=80)
-    model: str = Field(default="", max_length=80)
+    mutator: Text = Field(default="", max_length=80)
+    model: Text = Field(default="", max_length=80)
     expected_delta: Finite | None = None
-    tokens_used: int = Field(default=0, ge=0)
+    tokens_used: int = Field(default=0, ge=0, lt=2**31)
     dollars: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 

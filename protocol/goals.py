@@ -7,7 +7,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from protocol.base import MAX_FILE_BYTES, Count, Finite, Line, Page, Request, Slug, Text, Time, Wire
+from protocol.base import (
+    EXACT,
+    MAX_FILE_BYTES,
+    Count,
+    Finite,
+    Line,
+    Page,
+    Request,
+    Slug,
+    Text,
+    Time,
+    Wire,
+)
 
 _SHA256 = r"^[0-9a-f]{64}$"
 _BUDGET = re.compile(r"^(tokens|seconds|steps)=([0-9]+(?:\.[0-9]+)?)$")
@@ -23,7 +35,7 @@ def _relative(path: str) -> str:
 
 
 FilePath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_relative)]
-Argv = Annotated[list[Annotated[str, Field(min_length=1, max_length=400)]], Field(max_length=32)]
+Argv = Annotated[list[Annotated[Text, Field(min_length=1, max_length=400)]], Field(max_length=32)]
 Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
 
@@ -64,7 +76,7 @@ class Metric(Request):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     direction: Direction
-    unit: str = Field(default="", max_length=40)
+    unit: Text = Field(default="", max_length=40)
     source: Source = Source.SELF_REPORTED
     minimum: Finite | None = None
     maximum: Finite | None = None
@@ -151,8 +163,8 @@ class DataFile(Request):
     """One file to fetch once, verify and share among workers."""
 
     path: FilePath
-    url: str = Field(pattern=r"^https://[^\s]+$", max_length=500)
-    size: int = Field(gt=0)
+    url: Text = Field(pattern=r"^https://[^\s]+$", max_length=500)
+    size: int = Field(gt=0, lt=EXACT)
     sha256: str = Field(pattern=_SHA256)
     licence: Line
 
@@ -199,8 +211,8 @@ class VerificationPolicy(Request):
 class Limits(Request):
     """What the sandbox allows one run."""
 
-    memory_mb: int = Field(default=4096, ge=64)
-    disk_mb: int = Field(default=1024, ge=16)
+    memory_mb: int = Field(default=4096, ge=64, lt=EXACT)
+    disk_mb: int = Field(default=1024, ge=16, lt=EXACT)
     processes: int = Field(default=64, ge=1, le=4096)
     log_mb: int = Field(default=16, ge=1, le=1024)
     file_bytes: int = Field(default=MAX_FILE_BYTES, ge=1024, le=MAX_FILE_BYTES)

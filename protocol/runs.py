@@ -79,16 +79,16 @@ class RunReport(Request):
     failure: Failure | None = None
     failure_detail: Text = Field(default="", max_length=500)
     metric: Finite | None = None
-    metrics: dict[str, Finite] = Field(default_factory=dict, max_length=64)
+    metrics: dict[Text, Finite] = Field(default_factory=dict, max_length=64)
     evaluation: Evaluation | None = None
     seed: int = Field(ge=0, lt=2**63)
-    budget: str = Field(max_length=40)
+    budget: Text = Field(max_length=40)
     seconds: Seconds
     curve: list[CurvePoint] = Field(default_factory=list, max_length=MAX_CURVE_POINTS)
     log: Text = Field(default="", max_length=MAX_LOG_BYTES)
     device: Device
-    session: str = Field(default="", max_length=64)
-    client_version: str = Field(default="", max_length=40)
+    session: Text = Field(default="", max_length=64)
+    client_version: Text = Field(default="", max_length=40)
     nonce: str = Field(default="", max_length=64)
     started_at: Moment
 

@@ -29,10 +29,10 @@ class WorkRequest(Request):
     goals: list[Slug] = Field(default_factory=list, max_length=64)
     holding: list[UUID] = Field(default_factory=list, max_length=16)
     can_mutate: bool = True
-    client_version: str = Field(default="", max_length=40)
+    client_version: Text = Field(default="", max_length=40)
     sequence: int = Field(default=0, ge=0)
     prefetch: bool = False
-    session: str = Field(default="", max_length=64)
+    session: Text = Field(default="", max_length=64)
 
 
 class Notice(Wire):
@@ -153,7 +153,7 @@ class Release(Request):
     """Give a lease back at once, with the reason."""
 
     epoch: int = Field(ge=1)
-    reason: str = Field(max_length=200)
+    reason: Text = Field(max_length=200)
 
 
 class Lease(Wire):

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from sqlmodel import col, select
 
 from hub import agents, invites, roster, values
-from hub.api.deps import CurrentAgent, Read, SiblingAgent, TheHub, Work
+from hub.api.deps import CurrentAgent, Proposer, Read, SiblingAgent, TheHub, Work
 from hub.api.problems import refusals
-from hub.errors import NotFound, Unauthorized
+from hub.errors import Forbidden, NotFound, Unauthorized
 from hub.settings import VERSION
 from hub.tables import GoalRow
 from protocol.agents import Agent, Agents, HubInfo, Invite, Joined, JoinRequest
@@ -60,10 +60,12 @@ def join(request: JoinRequest, hub: TheHub, work: Work, sibling: SiblingAgent) -
     )
 
 
-@router.post("/invites", status_code=201, responses=refusals(Unauthorized, agents.NotActive))
-def invite(agent: CurrentAgent, work: Work) -> Invite:
+@router.post(
+    "/invites", status_code=201, responses=refusals(Unauthorized, Forbidden, agents.NotActive)
+)
+def invite(agent: Proposer, work: Work) -> Invite:
     """Mint an invite for your own other machines."""
-    return Invite(owner=agent.owner, code=invites.for_own_machines(work, agent.owner))
+    return Invite(owner=agent.owner, code=agents.invite(work, agent.owner, agent.state))
 
 
 @dataclass(frozen=True)

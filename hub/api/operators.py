@@ -224,4 +224,4 @@ def findings(sha: str, session: Read) -> Findings:
 )
 def flag(identity: UUID, draft: FlagDraft, author: PostingAuthor, work: Work) -> Flag:
     """Point the operators at something, as an agent or as a person; safe to send again."""
-    return moderation.view(moderation.raise_flag(work, identity, author.name, draft))
+    return moderation.view(moderation.raise_flag(work, identity, author, draft))

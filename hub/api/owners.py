@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from hub import invites, owners, runs, sessions
+from hub import agents, owners, runs, sessions
 from hub.agents import NotActive
 from hub.api.deps import CurrentOwner, Proposer, Read, TheHub, Work
 from hub.api.problems import refusals
@@ -70,6 +70,4 @@ def revoke(identity: str, owner: CurrentOwner, work: Work) -> None:
 @router.post("/mine/invites", status_code=201, responses=CHANGING)
 def invite(owner: CurrentOwner, work: Work) -> Invite:
     """Mint an invite for an own further machine."""
-    if owner.state != "active":
-        raise NotActive
-    return Invite(owner=owner.name, code=invites.for_own_machines(work, owner.name))
+    return Invite(owner=owner.name, code=agents.invite(work, owner.name, owner.state))

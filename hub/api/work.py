@@ -91,7 +91,7 @@ def release(lease: UUID, said: Release, agent: CurrentAgent, unit: Work) -> None
 
 @router.get("/leases")
 def leases(
-    session: Read, goal: str | None = None, parked: bool = False
+    session: Read, hub: TheHub, goal: str | None = None, parked: bool = False
 ) -> Annotated[list[Lease], "held or parked"]:
     """The leases held now, or with `parked=true` the orders that failed too often."""
-    return work.leases(session, goal, "parked" if parked else "leased")
+    return work.leases(session, hub.clock(), goal, parked)

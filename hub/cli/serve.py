@@ -30,7 +30,9 @@ def serve(
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = 8000,
     log_json: Annotated[
         bool, typer.Option(envvar="AGENTHUB_LOG_JSON", help="Log as JSON lines.")
     ] = False,

@@ -22,7 +22,7 @@ from hub.schema import NewerSchema, alembic_config, migrate
 from hub.search_index import TextWriter
 from hub.search_query import Query
 from hub.settings import Settings
-from hub.tables import ExperimentRow, PostRow
+from hub.tables import ChannelRow, ExperimentRow, PostRow
 from tests.builders import FILES, Clock, a_report, a_spec, an_id
 from tests.hub.volunteer import Volunteer
 
@@ -182,6 +182,22 @@ def test_the_newest_of_a_copy_are_found_first(
         found = session.exec(select(ExperimentRow.number).where(chosen)).all()
     assert sorted(found) == [6, 7, 8]
     there.dispose()
+
+
+@pytest.mark.postgres
+def test_what_postgres_cannot_hold_is_named_and_nothing_is_kept(
+    sqlite_url: str, pg_url: str
+) -> None:
+    source, target = (Database(url, utc_now, pool=1) for url in (sqlite_url, pg_url))
+    with source.work() as work:
+        work.session.add(ChannelRow(name="odd", description="\0", created_at=work.now))
+
+    with pytest.raises(copying.RowRefused, match=r"channels: .*NUL"):
+        copying.copy(source, target)
+
+    assert rows(target)["channels"] == 0
+    for each in (source, target):
+        each.dispose()
 
 
 def test_a_database_with_rows_takes_no_copy(hub: Hub, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -49,6 +50,32 @@ def test_agents_read_a_new_brief_with_their_next_order(
 
     assert goal["version"] == 2
     assert {file["path"]: file["text"] for file in goal["files"]}["program.md"].startswith("# Only")
+
+
+@pytest.mark.parametrize("limit", ["memory_mb", "disk_mb"])
+def test_a_limit_that_no_reader_understands_is_refused(grace: Curator, limit: str) -> None:
+    spec = a_spec().model_dump(mode="json")
+    spec["limits"][limit] = 2**64
+
+    refused = grace.tries("goal.edit", goal="toy", spec=spec, files=FILES)
+
+    assert (refused.status_code, limit in refused.json()["detail"]) == (422, True)
+    better = a_spec(title="Anew").model_dump(mode="json")
+    grace.acts("goal.edit", goal="toy", spec=better, files=FILES)
+
+
+@pytest.mark.parametrize("rule", ["commands", "data"])
+def test_rules_that_postgres_cannot_read_again_are_refused(grace: Curator, rule: str) -> None:
+    """Not even a list of goals could be shown: it looks into the rules of each."""
+    spec = a_spec().model_dump(mode="json")
+    spec["commands"]["train"] += ["\0"] if rule == "commands" else []
+    file = {"path": "x", "url": "https://x/\0", "size": 1, "sha256": "0" * 64, "licence": "MIT"}
+    spec["data"]["files"] = [file] if rule == "data" else []
+
+    refused = grace.tries("goal.edit", goal="toy", spec=spec, files=FILES)
+
+    assert (refused.status_code, "NUL" in refused.json()["detail"]) == (422, True)
+    assert grace.http.get("/v1/overview").status_code == 200
 
 
 def test_a_goals_metric_and_direction_stay(grace: Curator) -> None:
@@ -178,6 +205,25 @@ def test_a_duplicate_gives_its_runs_to_the_original(
     assert http.get("/v1/goals/toy/leaderboard").text.count(str(two)) == 0
     grace.acts("action.undo", seq=done["seq"])
     assert http.get(f"/v1/experiments/{two}").json()["n_runs"] == 1
+
+
+def test_a_run_that_was_given_to_another_experiment_is_not_taken_a_second_time(
+    http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    one = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    order = tesla.exploring()
+    assert tesla.propose(order, learning_rate=0.21).status_code == 200
+    crashed = replace(order)
+    assert tesla.propose(order, learning_rate=0.22).status_code == 200
+    assert tesla.report(crashed, metric=None).status_code == 200
+    before = http.get("/v1/agents/tesla").json()["runs"]
+    grace.acts("experiment.merge", experiment=crashed.experiment, into=one)
+
+    again, mended = tesla.report(crashed, metric=0.82), tesla.report(order, metric=0.83)
+
+    assert (again.status_code, again.json()["code"]) == (409, "already_reported")
+    assert mended.status_code == 200, "the same lease's other experiment was not run yet"
+    assert http.get("/v1/agents/tesla").json()["runs"] == before + 1
 
 
 def test_notices_reach_agents_as_the_operators_words(volta: Volunteer, grace: Curator) -> None:

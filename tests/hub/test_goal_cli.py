@@ -146,6 +146,31 @@ def test_a_metric_that_is_not_printed_is_refused(checkout: Path) -> None:
     assert "no 'accuracy'" in refused("import", checkout, "--metric", "accuracy")
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("train.py", "val_bpb:\n", "train.py:2: does not parse"),
+        ("train.py", "# val_bpb: \0\n", "train.py holds a NUL"),
+        ("program.md", "a\0b", "program.md holds a NUL"),
+        ("program.md", "a" * 300_000, "program.md is 300000 bytes"),
+        ("prepare.py", "TIME_BUDGET = 1000000000", "timeout_seconds 1000000600.0"),
+    ],
+)
+def test_a_checkout_that_no_goal_can_be_is_refused_before_anything_is_opened(
+    checkout: Path, tmp_path: Path, file: str, text: str, told: str
+) -> None:
+    (checkout / file).write_text(f"\n{text}" if file == "train.py" else text)
+
+    assert told in refused("import", checkout, "--data", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_metric_that_cannot_be_called_so_is_no_setting(checkout: Path) -> None:
+    (checkout / "train.py").write_text('print("Val_Loss: 1")\n')
+
+    assert "name 'Val_Loss'" in refused("import", checkout, "--metric", "Val_Loss")
+
+
 def test_an_import_can_be_written_as_a_folder_instead(checkout: Path, tmp_path: Path) -> None:
     hub("import", checkout, "--name", "mine", "--write", tmp_path / "mine")
 

@@ -88,3 +88,14 @@ def test_the_brief_is_shown_as_it_will_read_and_inert(grace: Curator) -> None:
     html = check(grace, files)["brief_html"]
 
     assert "<strong>this</strong>" in html and "<script" not in html
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("goal.toml", "x = " + "[" * 10_000), ("train.py", "x = " + "-" * 100_000)]
+)
+def test_what_is_nested_too_deeply_is_a_mistake_like_any(
+    grace: Curator, file: str, text: str
+) -> None:
+    told = check(grace, folder(grace, "skeleton") | {file: text})
+
+    assert [each.partition(":")[0] for each in told["problems"]] == [file]

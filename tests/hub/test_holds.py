@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import agents, reports
+from hub import agents, counters, reports, tokens
 from hub.core import Hub
 from hub.ops_tables import ValueRow
 from protocol.operators import Waiting
@@ -191,3 +191,104 @@ def test_who_waited_for_approval_waits_again_when_restored(
     assert standing(hub)["newton"] == ("pending", 0)
     grace.acts("owner.approve", owner="isaac")
     assert newton.claim().goal == "toy"
+
+
+@pytest.mark.parametrize("first", ["the device", "the ban"])
+@pytest.mark.parametrize("back", ["the device", "the ban"])
+def test_a_run_that_a_ban_and_its_devices_quarantine_took_counts_when_both_are_over(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator, first: str, back: str
+) -> None:
+    reads(hub, tesla, volta.explore(0.2, metric=0.8).experiment or "", 0.81)
+    before = standing(hub)
+    acts = {
+        "the device": ("agent.quarantine", {"agent": "tesla"}),
+        "the ban": ("owner.ban", {"owner": "ada"}),
+    }
+    done = {}
+    for which in sorted(acts, key=lambda each: each != first):
+        action, whom = acts[which]
+        done[which] = grace.acts(action, **whom)["seq"]
+
+    grace.acts("action.undo", seq=done.pop(back))
+
+    assert standing(hub)["tesla"][1] == 0
+    for seq in done.values():
+        grace.acts("action.undo", seq=seq)
+    assert standing(hub) == before
+
+
+def test_a_post_that_a_ban_and_an_operator_took_is_shown_when_both_are_over(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    reads(hub, tesla, volta.explore(0.2, metric=0.8).experiment or "", 0.81)
+    posts = http.get("/v1/posts").json()["posts"]
+    post = next(each["id"] for each in posts if each["author"] == "tesla")
+    hidden = grace.acts("post.hide", post=post)
+    grace.acts("owner.ban", owner="ada")
+
+    grace.acts("action.undo", seq=hidden["seq"])
+
+    assert post not in http.get("/v1/posts").text
+    grace.acts("owner.restore", owner="ada")
+    assert post in http.get("/v1/posts").text
+    grace.acts("post.hide", post=post)
+    grace.acts("post.hide", post=post, off=True)
+    grace.acts("owner.ban", owner="ada")
+    grace.acts("owner.restore", owner="ada")
+    assert post in http.get("/v1/posts").text, "the last word was to show it"
+
+
+def test_a_device_that_joined_since_waits_with_its_owner_when_their_approval_is_undone(
+    hub: Hub, http: TestClient, grace: Curator
+) -> None:
+    grace.acts("hub.registration", policy="approval")
+    volta = Volunteer.joined(http, "volta", "ada")
+    approved = grace.acts("owner.approve", owner="ada")
+    galvani = volta.brings("galvani", "ada")
+    galvani.claim()
+
+    undone = grace.acts("action.undo", seq=approved["seq"])
+
+    assert standing(hub) == {"volta": ("pending", 0), "galvani": ("pending", 0)}
+    assert http.get("/v1/leases").json() == []
+    grace.acts("action.undo", seq=undone["seq"])
+    assert galvani.claim().goal == "toy"
+
+
+@pytest.mark.parametrize("hold", ["owner.quarantine", "owner.ban"])
+def test_what_came_since_a_restoration_goes_when_that_is_undone_and_comes_back_with_the_rest(
+    hub: Hub, http: TestClient, tesla: Volunteer, grace: Curator, hold: str
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    grace.acts(hold, owner="nikola")
+    restored = grace.acts("owner.restore", owner="nikola")
+    with hub.database.work() as work:
+        tesla.token = tokens.issue(work, "agent", "tesla")
+    edison = tesla.brings("edison", "nikola")
+    edison.explore(0.2, metric=0.8)
+    before = standing(hub)
+    assert before["edison"] == ("active", 1)
+
+    grace.acts("action.undo", seq=restored["seq"])
+
+    banned = hold == "owner.ban"
+    held = ("banned" if banned else "quarantined", 0)
+    assert standing(hub) == {"tesla": held, "edison": held}
+    assert http.get("/v1/goals/toy/tree").json()["number"] == ([0] if banned else [0, 1, 2])
+    assert edison.send("GET", "/v1/me").status_code == (401 if banned else 200)
+    grace.acts("owner.restore", owner="nikola")
+    assert standing(hub) == before
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1, 2]
+
+
+def test_an_owner_of_whom_nothing_counted_loses_and_regains_their_credit(
+    hub: Hub, tesla: Volunteer, grace: Curator
+) -> None:
+    tesla.explore(0.3, metric=0.85)
+    grace.acts("agent.quarantine", agent="tesla")
+
+    for action in ("owner.quarantine", "owner.restore"):
+        grace.acts(action, owner="nikola")
+
+        with hub.database.read() as session:
+            assert list(counters.wrong(session)) == []

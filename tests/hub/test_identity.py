@@ -11,7 +11,7 @@ from sqlmodel import select
 from hub import agents, invites, tokens
 from hub.core import Hub
 from hub.ops_tables import ValueRow
-from hub.tables import TokenRow
+from hub.tables import AgentRow, TokenRow
 from tests.builders import Clock, a_join, a_work_request
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -169,6 +169,18 @@ def test_a_verifiers_token_may_replicate_and_not_propose(hub: Hub, volta: Volunt
 
     assert said(verifier.propose(order)) == (403, "forbidden")
     assert volta.propose(order).status_code == 200
+    # With one it could join under its owner's name, and so come to an agent's token.
+    assert said(verifier.send("POST", "/v1/invites")) == (403, "forbidden")
+
+
+def test_who_waits_or_is_set_aside_invites_nobody(hub: Hub, volta: Volunteer) -> None:
+    assert volta.send("POST", "/v1/invites").status_code == 201
+
+    for state in ("pending", "quarantined"):
+        with hub.database.work() as work:
+            work.session.get_one(AgentRow, "volta").state = state
+
+        assert said(volta.send("POST", "/v1/invites")) == (403, "not_active")
 
 
 def test_names_look_alike_by_shape() -> None:

@@ -133,6 +133,23 @@ def test_an_order_that_fails_three_owners_is_parked_and_listed(
     assert [each["id"] for each in parked] == [identity]
 
 
+def test_a_lease_whose_agent_is_gone_is_no_run_under_way(
+    http: TestClient, hub: Hub, clock: Clock, volta: Volunteer
+) -> None:
+    volta.claim()
+    grace = Curator.of(hub, http)
+
+    def told() -> tuple[int, int, bool]:
+        held, health = http.get("/v1/leases").json(), grace.send("GET", "health").json()
+        return len(held), health["leases"], "agenthub_leases 1.0" in http.get("/metrics").text
+
+    assert told() == (1, 1, True)
+    clock.forward(200)
+    assert told() == (1, 1, True), "it may still come back, and nobody took the work over"
+    clock.forward(24 * 3600)
+    assert told() == (0, 0, False)
+
+
 def test_a_released_lease_is_free_at_once_for_the_next(
     hub: Hub, volta: Volunteer, tesla: Volunteer
 ) -> None:

@@ -1,14 +1,24 @@
 """One migration history serves both databases."""
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.migration import MigrationContext
-from sqlmodel import SQLModel
+from fastapi.testclient import TestClient
+from sqlmodel import SQLModel, select
 
+from hub import check, search
+from hub.agents import looks_like
+from hub.app import create_app
 from hub.clock import utc_now
+from hub.core import Hub, open_hub
 from hub.db import Database
-from hub.schema import NewerSchema, alembic_config, migrate
+from hub.schema import NewerSchema, alembic_config, let_rebuild, migrate
+from hub.tables import OwnerRow
+from tests.builders import Clock
+from tests.hub.volunteer import Volunteer
 
 
 def a_database(url: str) -> Database:
@@ -34,6 +44,45 @@ def test_migrating_twice_is_migrating_once(empty_database_url: str) -> None:
     before, head = migrate(database)
 
     assert (before, migrate(database)) == (None, (head, head))
+    database.dispose()
+
+
+def test_a_hub_of_the_first_schema_is_brought_up_to_date_with_all_that_it_holds(
+    hub: Hub, database_url: str, clock: Clock
+) -> None:
+    with TestClient(create_app(hub)) as http:
+        made = Volunteer.joined(http, "tesla", "nikola").explore(0.2, 0.8).experiment
+        Volunteer.joined(http, "volta", "ada").explore(0.3, 0.7)
+    old = a_database(database_url)
+    with old.writer.connect() as connection:
+        let_rebuild(connection)
+        command.downgrade(alembic_config(connection), "0001")
+        connection.commit()
+    old.dispose()
+
+    again = open_hub(hub.settings, clock)
+
+    with again.database.read() as session:
+        owners = session.exec(select(OwnerRow)).all()
+        found = search.search(session, "learning", clock()).experiments
+    report = check.check(again)
+    assert {each.name: each.look for each in owners} == {"ada": "ada", "nikola": "nlkola"}
+    assert looks_like("nikola") == "nlkola"
+    assert (made in {each.sha for each in found}, report.experiments, report.findings) == (
+        True,
+        3,
+        [],
+    )
+    again.database.dispose()
+
+
+def test_a_migration_may_drop_what_others_refer_to(tmp_path: Path) -> None:
+    database = a_database(f"sqlite:///{tmp_path / 'hub.sqlite3'}")
+
+    with database.writer.connect() as connection:
+        let_rebuild(connection)
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 0
+
     database.dispose()
 
 

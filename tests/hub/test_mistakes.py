@@ -1,15 +1,23 @@
 """What an operator types by mistake is answered with one sentence, and breaks nothing."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
+import signal
+import stat
 import tarfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from hub import backup
-from hub.blobs import StoreAway
+from hub.blobs import Blobs, StoreAway
+from hub.cli.common import opened
 from hub.cli.root import main
 from hub.core import Hub, open_hub
 from hub.settings import Settings
@@ -108,6 +116,70 @@ def test_the_last_backup_may_be_written_over(hub: Hub, tmp_path: Path) -> None:
     first, second = backup.backup(hub, file), backup.backup(hub, file)
 
     assert (first["blobs"], tarfile.is_tarfile(file)) == (second["blobs"], True)
+
+
+@pytest.mark.parametrize("name", ["what?", "50%25", "a=b&c#d", "x@y:z"])
+def test_a_folder_may_be_called_anything(types: Types, tmp_path: Path, name: str) -> None:
+    made = open_hub(Settings(data=tmp_path / name), Clock())
+
+    backup.backup(made, tmp_path / name / "hub.tar")
+
+    made.database.dispose()
+    assert (tmp_path / name / "hub.sqlite3").is_file()
+    assert types("restore", f"{name}/hub.tar", "--data", f"{name}/again") == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+def test_a_port_that_cannot_be_is_refused(types: Types) -> None:
+    code, said = types("serve", "--port", "99999")
+
+    assert (code, "65535" in said) == (2, True)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_backup_that_was_packed_and_damaged_is_refused(
+    hub: Hub, types: Types, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    backup.backup(hub, tmp_path / "hub.tar")
+    packed = bytearray(pack((tmp_path / "hub.tar").read_bytes()))
+    middle = len(packed) // 2
+    packed[middle : middle + 20] = bytes(20)
+    (tmp_path / "packed.tar").write_bytes(packed)
+
+    code, said = types("restore", "packed.tar", "--data", "again")
+
+    assert (code, "bad_backup" in said, (tmp_path / "again").exists()) == (1, True, False)
+
+
+def test_a_backup_is_for_its_owner_alone(hub: Hub, tmp_path: Path) -> None:
+    backup.backup(hub, tmp_path / "hub.tar")
+
+    assert stat.S_IMODE((tmp_path / "hub.tar").stat().st_mode) == 0o600
+
+
+@dataclass
+class Ending:
+    """A store during whose work somebody ends the command."""
+
+    store: Blobs
+
+    def get(self, digest: str) -> bytes:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return self.store.get(digest)
+
+
+def test_a_command_that_is_told_to_end_leaves_nothing_half_done(
+    hub: Hub, volta: Volunteer, tmp_path: Path
+) -> None:
+    volta.explore(0.2, 0.8)
+    data, url = hub.settings.data, hub.settings.database_url
+
+    with pytest.raises(SystemExit) as ended, opened(data, url) as own:
+        backup.backup(replace(own, blobs=cast(Blobs, Ending(own.blobs))), tmp_path / "hub.tar")
+
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == []
+    assert not (tmp_path / "hub.tar").exists()
 
 
 @pytest.mark.parametrize("files", [{"manifest.json": b"[]"}, {"manifest.json": b'{"format": 1}'}])

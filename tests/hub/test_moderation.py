@@ -4,11 +4,16 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from hub import counters
+from hub import counters, operators
 from hub.core import Hub
+from hub.desk import Desk
+from hub.errors import NotFound
 from hub.ops_tables import ValueRow
+from hub.sessions import CONSOLE
+from hub.tables import AgentRow
+from protocol import acts
 from protocol.board import PostDraft
-from protocol.operators import Waiting
+from protocol.operators import FlagDraft, Waiting
 from tests.builders import a_work_request, an_id
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -217,6 +222,45 @@ def test_no_operator_mints_anothers_key(hub: Hub, http: TestClient, grace: Curat
     grace.acts("operator.remove", operator="hopper")
     signing_in = http.post("/v1/session", json={"code": told["secret"].split("code=")[1]})
     assert signing_in.status_code == 401
+
+
+@pytest.mark.parametrize("act", [acts.KeyOperator, acts.LinkOperator])
+def test_nothing_is_minted_for_who_is_no_operator_any_more(
+    hub: Hub, grace: Curator, act: type[acts.KeyOperator | acts.LinkOperator]
+) -> None:
+    grace.acts("operator.add", operator="hopper")
+    grace.acts("operator.remove", operator="hopper")
+
+    with hub.database.work() as work:
+        console = Desk(work, hub.settings, hub.git, CONSOLE)
+        with pytest.raises(NotFound, match="operator add"):
+            operators.act(console, act(operator="hopper", reason="a mistake"))
+
+
+def test_a_ban_leaves_an_operator_signed_in_who_is_called_like_a_device(
+    hub: Hub, http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    volta.brings("hopper", "ada")
+    secret = grace.acts("operator.add", operator="hopper")["secret"]
+    assert http.post("/v1/session", json={"code": secret.split("code=")[1]}).status_code == 200
+
+    grace.acts("owner.ban", owner="ada")
+
+    assert http.get("/v1/session").json()["operator"] == "hopper"
+
+
+@pytest.mark.parametrize("state", ["pending", "quarantined"])
+def test_who_waits_or_is_set_aside_fills_no_queue(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator, state: str
+) -> None:
+    with hub.database.work() as work:
+        work.session.get_one(AgentRow, "tesla").state = state
+
+    said = FlagDraft(kind="owner", object="ada", reason="this looks wrong")
+    refused = tesla.send("PUT", f"/v1/flags/{an_id()}", said)
+
+    assert (refused.status_code, code(refused)) == (403, "not_active")
+    assert [each for each in grace.queue().items if each.waiting is Waiting.FLAG] == []
 
 
 def test_a_post_is_hidden_and_put_back(http: TestClient, volta: Volunteer, grace: Curator) -> None:

@@ -1,6 +1,7 @@
 """Bad input: a stable code, a status, a sentence, and nothing half done."""
 
 import json
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from sqlmodel import SQLModel
 
 from hub import experiments, leaks
 from hub.core import Hub
-from tests.builders import TRAIN, a_report, an_id
+from tests.builders import TRAIN, a_join, a_proposal, a_report, an_id
 from tests.hub.volunteer import Volunteer
 
 
@@ -59,6 +60,46 @@ def test_a_metric_that_is_no_finite_number_is_refused(volta: Volunteer, value: s
         content=body,
         headers={"Authorization": f"Bearer {volta.token}", "Content-Type": "application/json"},
     )
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+@pytest.mark.parametrize("field", ["client_version", "device.driver", "device.torch"])
+def test_no_name_holds_what_only_one_of_the_databases_can(http: TestClient, field: str) -> None:
+    """With one in it a hub on SQLite could never be copied to PostgreSQL."""
+    body = a_join("hertz", "heinrich").model_dump(mode="json")
+    of, _, name = field.rpartition(".")
+    (body[of] if of else body)[name] = "0.1\0"
+
+    answer = http.post("/v1/agents", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert "NUL" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("more", [{"mutator": "a\0"}, {"model": "\0"}, {"tokens_used": 2**31}])
+def test_nothing_that_a_proposal_says_of_itself_is_only_for_sqlite(
+    ready: Volunteer, more: dict[str, Any]
+) -> None:
+    order = ready.exploring()
+    body = a_proposal(order).model_dump(mode="json") | more
+
+    answer = ready.http.put(
+        f"/v1/experiments/{an_id()}", json=body, headers={"Authorization": f"Bearer {ready.token}"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert next(iter(more)) in answer.json()["detail"]
+
+
+def test_a_step_that_no_curve_can_hold_is_refused(volta: Volunteer) -> None:
+    order = volta.claim()
+    body = a_report(order).model_dump(mode="json")
+    body["curve"][0]["step"] = 2**64
+
+    answer = volta.http.put(
+        f"/v1/runs/{an_id()}", json=body, headers={"Authorization": f"Bearer {volta.token}"}
+    )
+
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 

@@ -27,6 +27,12 @@ class Volunteer:
         assert answer.status_code == 201, answer.text
         return cls(http, name, answer.json()["token"])
 
+    def brings(self, name: str, owner: str) -> "Volunteer":
+        """Another machine of the same owner joins, by the token of this one."""
+        answer = self.send("POST", "/v1/agents", a_join(name, owner))
+        assert answer.status_code == 201, answer.text
+        return Volunteer(self.http, name, answer.json()["token"])
+
     def send(self, method: str, path: str, body: Any = None) -> Response:
         """One request with the token."""
         headers = {"Authorization": f"Bearer {self.token}"}

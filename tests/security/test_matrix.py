@@ -14,11 +14,11 @@ from tests.hub.volunteer import Volunteer
 AGENT = {
     ("GET", "/v1/me"), ("POST", "/v1/work"), ("POST", "/v1/leases/{lease}/renew"),
     ("POST", "/v1/leases/{lease}/release"), ("PUT", "/v1/runs/{identity}"),
-    ("POST", "/v1/invites"), ("POST", "/v1/leases/{lease}/output"),
+    ("POST", "/v1/leases/{lease}/output"),
 }  # fmt: skip
 WRITER = {
     ("PUT", "/v1/experiments/{identity}"),
-    ("PUT", "/v1/channels/{name}"), ("POST", "/v1/me/link"),
+    ("PUT", "/v1/channels/{name}"), ("POST", "/v1/me/link"), ("POST", "/v1/invites"),
 }  # fmt: skip
 AUTHOR = {
     ("PUT", "/v1/posts/{identity}"), ("POST", "/v1/posts/preview"),
