@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -15,15 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from pydantic import TypeAdapter, ValidationError
+
 from agent_client import files
 from agent_client.errors import ClientError
 from agent_client.sandbox import wipe
-from protocol.goals import DataFile, GoalSpec
+from protocol.goals import DataFile, FilePath, GoalSpec
 
 KEEP_GOALS = 4
 KEEP_TREES = 500
 KEEP_UNUSED_SECONDS = 24 * 3600.0
 CACHES = ".cache"
+_PLAIN: TypeAdapter[str] = TypeAdapter(FilePath)
 Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
@@ -77,7 +81,12 @@ class Workspace:
         return self.root / "work"
 
     def tree(self, sha: str, fetch: Callable[[str], dict[str, str]]) -> dict[str, str]:
-        """The files of an experiment, from the cache or from the hub."""
+        """The files of an experiment, from the cache or from the hub.
+
+        Raises DataBroken for a sha that is none: it names a file here.
+        """
+        if not sha.isalnum():
+            raise DataBroken(f"{sha[:80]!r} is no experiment's sha")
         path = self.trees / f"{sha}.json"
         try:
             known = json.loads(path.read_text())
@@ -97,7 +106,13 @@ class Workspace:
             path.unlink(missing_ok=True)
 
     def lay_out(self, run: str, contents: Mapping[str, str], goal: str = "") -> Path:
-        """A fresh folder for one run with the goal's files, and a copy of its compile caches."""
+        """A fresh folder for one run with the goal's files, and a copy of its compile caches.
+
+        The walls stand around what runs in it, not around us: raises DataBroken, and writes
+        nothing, where the hub names a file that lies elsewhere.
+        """
+        for name in contents:
+            _must_lie_below(name)
         folder = self.work / run
         remove_tree(folder)
         folder.mkdir(parents=True, mode=0o700)
@@ -203,10 +218,17 @@ class Workspace:
                     target.write(piece)
                     if size > wanted.size:
                         break
-        except OSError as problem:
+        except (OSError, http.client.HTTPException) as problem:
             raise DataBroken(f"{wanted.url} could not be fetched: {problem}") from None
         if (size, digest.hexdigest()) != (wanted.size, wanted.sha256):
             raise DataBroken(f"{wanted.url} is not the file that the goal names (size or hash)")
+
+
+def _must_lie_below(name: str) -> None:
+    try:
+        _PLAIN.validate_python(name)
+    except ValidationError:
+        raise DataBroken(f"{name[:300]!r} is no file of a goal: it would lie elsewhere") from None
 
 
 def _stale(old: Path) -> bool:

@@ -1,6 +1,7 @@
 """The client's folder: data made once and checked, validation hidden, caches nobody can poison."""
 
 import hashlib
+import http.client
 import io
 import os
 import threading
@@ -154,3 +155,37 @@ def test_data_of_a_run_that_trains_is_kept_while_that_of_a_new_version_is_made(
 
     assert (training.training / "train" / "documents").read_text() == "train"
     assert (training.everything / "val" / "documents").read_text() == "val"
+
+
+@pytest.mark.parametrize(
+    "name", ["../beside.py", "{root}/beside.py", "a/../../beside.py", ".x/y.py"]
+)
+def test_a_hub_writes_nothing_outside_of_a_runs_folder(tmp_path: Path, name: str) -> None:
+    workspace = a_workspace(tmp_path / "client")
+    name = name.format(root=tmp_path / "client" / "work")
+
+    with pytest.raises(DataBroken, match=r"beside\.py|y\.py"):
+        workspace.lay_out("run", {"train.py": "", name: "a key"})
+
+    assert list(tmp_path.rglob("*.py")) == []
+
+
+def test_a_hub_does_not_choose_where_a_tree_is_kept(tmp_path: Path) -> None:
+    workspace = a_workspace(tmp_path / "client")
+
+    with pytest.raises(DataBroken, match=r"no experiment's sha"):
+        workspace.tree("../../../settings", lambda _: {"train.py": ""})
+
+    assert not (tmp_path / "settings.json").exists()
+
+
+def test_a_download_that_breaks_off_is_the_datas_fault(tmp_path: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise http.client.IncompleteRead(b"tok", 3)
+
+    workspace = Workspace(tmp_path, download=lambda url: closing(Broken()))
+    workspace.open()
+
+    with pytest.raises(DataBroken, match="could not be fetched"):
+        workspace.data(with_download(), FILES, make)
