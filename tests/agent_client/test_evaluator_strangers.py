@@ -78,6 +78,17 @@ def test_a_bad_answer_is_named(says: bytes, words: str) -> None:
     assert refusal.value.probe == "answers"
 
 
+def test_what_a_model_process_says_of_itself_can_be_reported_and_shown() -> None:
+    """No report may hold a NUL: it could not be made, and that ended the client."""
+    said = "\0\x1b[2Jboom\x9b1m\u202e".encode()
+    answer = b"AHER" + struct.pack("<I", len(said)) + said
+
+    with a_model_that(f"say({answer!r})") as model, pytest.raises(Rejected) as refusal:
+        model.ready()
+
+    assert refusal.value.detail == "the model process failed: boom1m"
+
+
 def test_silence_and_deafness_end_at_the_deadline() -> None:
     with (
         a_model_that("time.sleep(60)", patience=0.3) as model,
