@@ -109,6 +109,9 @@ def bubblewrap_argv(spec: "Spec", where: "dict[str, str]", fds: "tuple[int, int]
     for device in spec["devices"]:
         argv += _bind("--dev-bind-try", device)
     argv += _folders(spec, where)
+    # Or one program inside writes another's memory: a measurement's by what it measures. With GPUs
+    # newer NVIDIA drivers write /proc/self/task/*/comm.
+    argv += [] if spec["devices"] else ["--remount-ro", "/proc"]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", spec["work"], "--"]
     return [*argv, *spec["argv"]]
 
