@@ -159,9 +159,10 @@ class Workspace:
         home = self.goals / spec.name / key
         home.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._preparing, alone(home.with_suffix(".lock")):
-            if (key not in self._checked or not home.exists()) and not self._sound(home):
-                self._make(spec, contents, home, prepare)
-            self._checked.add(key)
+            if key not in self._checked or not home.exists():
+                if not self._sound(home):
+                    self._make(spec, contents, home, prepare)
+                self._checked.add(key)
             os.utime(home)
         return Data(home / "everything", home / "training")
 
@@ -170,6 +171,7 @@ class Workspace:
             said = json.loads((home / "hashes.json").read_text())
         except (OSError, ValueError):
             return False
+        settle(home)
         return bool(said == hash_tree(home / "everything"))
 
     def _make(
@@ -197,6 +199,7 @@ class Workspace:
             remove_tree(scratch)
         view(everything, building / "training", hidden="val" if spec.data.val_hidden else None)
         (building / "hashes.json").write_text(json.dumps(hash_tree(everything)))
+        settle(building)
         remove_tree(home)
         building.rename(home)
         self._trim_data(spec.name, home)
@@ -267,6 +270,25 @@ def view(everything: Path, target: Path, hidden: str | None) -> None:
             os.link(path, target / name)
         except OSError:
             shutil.copyfile(path, target / name)
+
+
+def settle(folder: Path) -> None:
+    """Make prepared data ours, and readable by all, whatever our umask.
+
+    A client that is root prepares as one user and trains as another. It may be the same, and what
+    a run owned it could close to all that come after it.
+    """
+    for _, _, names, fd in os.fwalk(folder):
+        _settle(".", fd, 0o755)
+        for name in names:
+            if stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                _settle(name, fd, 0o644)
+
+
+def _settle(name: str, fd: int, mode: int) -> None:
+    with suppress(PermissionError):  # another owner's, who shares it
+        os.chown(name, os.geteuid(), os.getegid(), dir_fd=fd)
+        os.chmod(name, mode, dir_fd=fd)
 
 
 def hash_tree(folder: Path) -> dict[str, str]:
