@@ -154,7 +154,14 @@ def landlocked(spec: "Spec", uid: "int | None") -> "list[str]":
     linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
     landlock.restrict(_rules(spec, dropped=uid is not None))
     confined = uid is not None or landlock.abi() >= 6
-    seccomp.load(seccomp.program(unix_sockets=False, signals=confined, modes=uid is not None))
+    seccomp.load(
+        seccomp.program(
+            unix_sockets=False,
+            signals=confined,
+            modes=uid is not None,
+            emptying=landlock.abi() >= landlock.KNOWS_TRUNCATE,
+        )
+    )
     return list(spec["argv"])
 
 

@@ -189,8 +189,8 @@ class Scene:
         yield Finding("witness_user", "the attacker was root" if roots else None)
         yield Finding("witness_sockets", "visited" if visited else None)
         changed = self.shard.read_text() != "tokens" or self.secret.read_text() != self.marker
-        found = self.secret.stat()
-        changed |= found.st_mode & 0o777 != 0o666 or found.st_mtime == 1
+        for found in (self.secret.stat(), self.shard.stat()):
+            changed |= found.st_mode & 0o777 != 0o666 or found.st_mtime == 1
         yield Finding("witness_files", "changed" if changed else None)
         left = [str(path) for path in self._left_behind() if path.exists()]
         yield Finding("witness_shared_memory", ", ".join(left) or None)

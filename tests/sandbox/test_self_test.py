@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from agent_client.sandbox import Finding, Report, Sandbox, SandboxLeaks, self_test
+from agent_client.sandbox import spawn as spawning
+from agent_client.sandbox.backends import Landlock
 from agent_client.sandbox.job import Job
 from agent_client.sandbox.running import Running
 from agent_client.sandbox.spawn import spawn
@@ -36,7 +38,23 @@ def test_no_attack_gets_out_of_walls(sandbox: Sandbox) -> None:
     report.insist()
 
 
-@pytest.mark.skipif(not any(one.name == "landlock" for one in walls()), reason="no Landlock")
+LANDLOCKED = any(one.name == "landlock" for one in walls())
+
+
+@pytest.mark.skipif(not LANDLOCKED, reason="no Landlock")
+@pytest.mark.parametrize("abi", [1, 2, 5])
+def test_no_attack_gets_out_of_an_older_kernels_landlock(
+    abi: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor asks for no more rights than that kernel knew; Ubuntu 22.04 has ABI 1."""
+    older = f"from agent_client.jail import landlock; landlock.abi = lambda: {abi}; "
+    program = spawning._PROGRAM.replace("from agent_client", f"{older}from agent_client")
+    monkeypatch.setattr(spawning, "_PROGRAM", program)
+
+    assert self_test(Landlock()).escapes == ()
+
+
+@pytest.mark.skipif(not LANDLOCKED, reason="no Landlock")
 def test_one_hole_is_enough_to_refuse() -> None:
     report = self_test(WithAHole())
 
