@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from agent_client.mutators.base import (
+    Idea,
     Misconfigured,
     NoIdea,
     OverBudget,
@@ -17,8 +20,10 @@ from agent_client.mutators.base import (
     Unavailable,
 )
 from agent_client.mutators.claude import TOOL, Claude, connect
+from agent_client.orders import proposal
 from agent_client.settings import Llm
 from protocol.experiments import Operator, Status
+from protocol.work import Kind, WorkOrder
 from tests.builders import TRAIN, a_spec
 from tests.services import anthropic_wire as wire
 from tests.services.anthropic_server import AnthropicServer
@@ -133,10 +138,13 @@ def test_a_search_that_occurs_twice_is_not_guessed(
         proposing(EDIT | {"replace": "LEARNING_RATE = 0.1"}),
         proposing(EDIT | {"replace": "LEARNING_RATE = ("}),
         proposing(EDIT | {"search": ""}),
+        proposing(EDIT | {"replace": "x = " + "-" * 20_000 + "1"}),
+        proposing(EDIT | {"replace": "x = 1" + "+1" * 40_000}),
     ],
     ids=[
         *("words", "half a call", "wrong types", "another tool", "cut off"),
         *("protected", "no-op", "syntax", "empty search"),
+        *("too deep to parse", "too deep to compile"),
     ],
 )
 def test_a_malformed_reply_costs_its_tokens_and_is_mended(
@@ -261,3 +269,16 @@ def test_what_came_back_is_shown_with_the_reason(
     a_claude().propose(a_task().after(refused))
 
     assert "This change was tried before." in json.dumps(anthropic_api.requests[0]["messages"])
+
+
+def test_words_that_the_hub_cannot_take_are_the_models_fault() -> None:
+    """And another proposal is asked for; they ended the client."""
+    order = WorkOrder(
+        **{"lease": uuid4(), "epoch": 1, "kind": Kind.EXPLORE, "goal": "toy", "goal_version": 1},
+        **{"parent": "a" * 40, "operator": Operator.TWEAK, "why": "", "seed": 1, "nonce": ""},
+        **{"lease_seconds": 60.0, "deadline": datetime.now(UTC)},
+    )
+    idea = Idea({"train.py": TRAIN}, "faster", "It is\0sooner.", Operator.TWEAK)
+
+    with pytest.raises(NoIdea, match="hypothesis"):
+        proposal(order, idea, dict(idea.files), "claude")
