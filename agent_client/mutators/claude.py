@@ -151,9 +151,13 @@ class Claude:
         self._afford(talk)
         try:
             message = llm.ask(self.client, self.settings, talk.request())
-        except Unavailable as problem:
+        except (Unavailable, NoIdea) as problem:
             problem.usage = talk.usage
             raise
+        except llm.BadRequest as problem:
+            if len(talk.messages) == 1:
+                raise
+            raise NoIdea(problem.detail, talk.usage) from None
         talk.usage += llm.cost(self.settings, message)
         return message
 

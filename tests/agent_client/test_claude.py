@@ -181,6 +181,52 @@ def test_a_refusal_is_not_argued_with(
     assert len(anthropic_api.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "sentence"),
+    [
+        (400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum"),
+        (400, "invalid_request_error", "Output blocked by content filtering policy"),
+        (413, "request_too_large", "Request exceeds the maximum size"),
+    ],
+)
+def test_a_parent_that_the_model_cannot_take_is_given_up_and_the_client_is_not(
+    anthropic_api: AnthropicServer,
+    a_claude: Callable[..., Claude],
+    status: int,
+    kind: str,
+    sentence: str,
+) -> None:
+    """A stranger's file of signs that take many tokens ended every client that was handed it."""
+    anthropic_api.then(wire.error(status, kind, sentence))
+
+    with pytest.raises(NoIdea, match=sentence):
+        a_claude().propose(a_task())
+
+    assert len(anthropic_api.requests) == 1
+
+
+def test_a_conversation_that_is_refused_is_not_the_settings_fault(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    """What went out was taken before; what the model said to it was not."""
+    sentence = "messages.1.content.0: text content blocks must be non-empty"
+    anthropic_api.then(wire.text("no"), wire.error(400, "invalid_request_error", sentence))
+
+    with pytest.raises(NoIdea, match="non-empty") as given_up:
+        a_claude().propose(a_task())
+
+    assert given_up.value.usage.tokens == 1350
+
+
+def test_an_empty_account_ends_the_client_with_a_sentence(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    anthropic_api.then(wire.no_credit())
+
+    with pytest.raises(Misconfigured, match="credit balance"):
+        a_claude().propose(a_task())
+
+
 @pytest.mark.parametrize("status", [500, 529])
 def test_an_overload_is_unavailable_and_not_an_error(
     anthropic_api: AnthropicServer, a_claude: Callable[..., Claude], status: int
