@@ -1,5 +1,6 @@
 """Taking the owner's secrets and paths out of what strangers' code said, before it leaves."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class Censor:
         names = (
             (token, "[token]"),
             (str(folder.resolve()), "[folder]"),
-            (str(Path.home()), "[home]"),
+            (os.path.expanduser("~"), "[home]"),  # noqa: PTH111  (Path.home must find one)
             (sys.prefix, "[python]"),
         )
         return cls(tuple((secret, name) for secret, name in names if len(secret) > 3))

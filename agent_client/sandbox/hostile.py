@@ -73,7 +73,8 @@ def list_the_home(facts: Facts) -> str | None:
     home = Path(facts["home"])
     needed = {path.parts[len(home.parts)] for path in _shared(facts) if home in path.parents}
     names = {path.name for path in home.iterdir()} - needed
-    return f"{len(names)} names" if names else None
+    nowhere = home == Path("/")  # as without a home; inside, that is the sandbox's own root
+    return f"{len(names)} names" if names and not nowhere else None
 
 
 def _shared(facts: Facts) -> list[Path]:

@@ -1,5 +1,6 @@
 """The self-test: silent where walls hold, and loud where there are none or one has a hole."""
 
+import pwd
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,23 @@ def test_no_attack_gets_out_of_walls(sandbox: Sandbox) -> None:
     assert report.escapes == ()
     assert len(report.findings) >= 25
     report.insist()
+
+
+@pytest.mark.parametrize("sandbox", walls(), ids=lambda one: one.name)
+def test_a_user_whose_home_is_the_root_or_nowhere_is_as_safe(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container or a service without a home has it: the first was told that it leaks."""
+
+    def nobody(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setenv("HOME", "/")
+    assert self_test(sandbox).escapes == ()
+
+    monkeypatch.delenv("HOME")
+    assert self_test(sandbox).escapes == ()
 
 
 LANDLOCKED = any(one.name == "landlock" for one in walls())
