@@ -91,6 +91,8 @@ def choose_sandbox(allow_unsafe: bool) -> Sandbox:
         return choose(allow_unsafe=allow_unsafe)
     except NoWalls as problem:
         raise NoSandbox(problem.detail) from None
+    except OSError as problem:
+        raise NoSandbox(f"No sandbox can be tried here: {problem}") from None
 
 
 def prove(sandbox: Sandbox) -> str:
@@ -105,6 +107,8 @@ def prove(sandbox: Sandbox) -> str:
         report.insist()
     except SandboxError as problem:
         raise NoSandbox(problem.detail) from None
+    except OSError as problem:
+        raise NoSandbox(f"The sandbox cannot be tried here: {problem}") from None
     seen = ", ".join(one.attack for one in report.nuisances)
     held = f"Sandbox: {sandbox.name}; {len(report.findings)} attacks from inside failed."
     return f"{held} What it cannot hide: {seen}." if seen else held

@@ -123,11 +123,15 @@ def _sandbox() -> Iterator[Finding]:
     """Each kind of sandbox: usable or not and why, and what an attacker inside it achieved."""
     works = False
     for sandbox in backends():
-        reason = sandbox.available()
-        if reason is not None:
+        try:
+            reason = sandbox.available()
+            report = None if reason is not None else self_test(sandbox)
+        except OSError as problem:
+            yield Finding(f"sandbox {sandbox.name}", BAD, f"Cannot be tried: {problem}")
+            continue
+        if report is None:
             yield Finding(f"sandbox {sandbox.name}", NOTE, f"Cannot be used: {reason}.")
             continue
-        report = self_test(sandbox)
         works = works or not report.escapes
         yield Finding(f"sandbox {sandbox.name}", BAD if report.escapes else GOOD, _matrix(report))
     if not works:

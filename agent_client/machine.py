@@ -10,6 +10,7 @@ from agent_client.errors import BadSettings
 from protocol.agents import Device
 
 CLOCK_SLACK_SECONDS = 60.0
+OWN_GROUPS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 SUPPLIES = Path("/sys/class/power_supply")
 
 
@@ -117,8 +118,30 @@ def _cpu() -> Device:
     cores = os.cpu_count() or 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
     return Device(
-        name=name, kind="cpu", device_class=f"cpu {platform.machine()} x{cores}", memory_mb=memory
+        name=name,
+        kind="cpu",
+        device_class=f"cpu {platform.machine()} x{cores}",
+        memory_mb=allowed_mb(memory),
     )
+
+
+def allowed_mb(memory: int, own: Path = OWN_GROUPS, groups: Path = GROUPS) -> int:
+    """Of so many MB those that this process may use: containers and services have limits.
+
+    In a container the group's path may be the host's, and its limit lies where the groups begin.
+    """
+    found = [memory]
+    for line in _word(own).splitlines():
+        _, kinds, path = line.split(":", 2)
+        if kinds not in ("", "memory"):
+            continue
+        top, name = groups / kinds, "memory.limit_in_bytes" if kinds else "memory.max"
+        here = top / path.strip("/")
+        for folder in (here, *here.parents):
+            if folder.is_relative_to(top):
+                said = _word(folder / name)
+                found += [int(said) >> 20] if said.isdigit() else []
+    return min(found)
 
 
 def _cpu_name() -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import ValidationError
+
 from agent_client.hub_api import Hub
-from agent_client.mutators.base import Idea, Task, Tried
+from agent_client.mutators.base import Idea, NoIdea, Task, Tried
 from agent_client.settings import Settings
 from agent_client.setup import VERSION
 from agent_client.state import Held, Memory
@@ -68,24 +70,28 @@ def held(order: WorkOrder, experiment: str | None = None, attempts: int = 1) -> 
 
 
 def proposal(order: WorkOrder, idea: Idea, files: dict[str, str], mutator: str) -> Proposal:
-    """What registers an idea under its order."""
+    """What registers an idea under its order; raises NoIdea when its words are none for a hub."""
     assert order.parent is not None
-    return Proposal(
-        lease=order.lease,
-        epoch=order.epoch,
-        goal=order.goal,
-        parent=order.parent,
-        second_parent=order.second_parent,
-        files=files,
-        title=idea.title,
-        hypothesis=idea.hypothesis,
-        operator=idea.operator,
-        mutator=mutator,
-        model=idea.model,
-        expected_delta=idea.expected_delta,
-        tokens_used=idea.usage.tokens,
-        dollars=idea.usage.dollars,
-    )
+    try:
+        return Proposal(
+            lease=order.lease,
+            epoch=order.epoch,
+            goal=order.goal,
+            parent=order.parent,
+            second_parent=order.second_parent,
+            files=files,
+            title=idea.title,
+            hypothesis=idea.hypothesis,
+            operator=idea.operator,
+            mutator=mutator,
+            model=idea.model,
+            expected_delta=idea.expected_delta,
+            tokens_used=idea.usage.tokens,
+            dollars=idea.usage.dollars,
+        )
+    except ValidationError as problem:
+        error = problem.errors()[0]
+        raise NoIdea(f"{'.'.join(map(str, error['loc']))}: {error['msg']}") from None
 
 
 def tried(each: Experiment, sibling: bool) -> Tried:

@@ -5,6 +5,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
+from agent_client.sandbox.log import OVER
 from protocol.base import MAX_CURVE_POINTS, MAX_LOG_BYTES
 from protocol.runs import CurvePoint
 
@@ -101,8 +102,14 @@ class Transcript:
     _stride: int = 1
 
     def take(self, line: str, seconds: float) -> None:
-        """Take one cleaned line, `seconds` after the start."""
-        line = line.rstrip()
+        """Take one cleaned line, `seconds` after the start.
+
+        One that was written over tells of progress and is not kept.
+        """
+        passing, line = line.endswith(OVER), line.rstrip()
+        if passing:
+            self._step(line, seconds)
+            return
         self.log.add(line)
         if line.strip() == "---":
             self.in_block, self.metrics = True, {}

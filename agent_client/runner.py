@@ -1,6 +1,5 @@
 """One ready run to its end: train, measure, write the report down."""
 
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from agent_client.censor import Censor
 from agent_client.evaluator import DataBroken, Submission, evaluate
 from agent_client.failures import explain
 from agent_client.journal import Entry
@@ -73,21 +73,22 @@ class Runner:
             if helpers.broken:
                 raise SandboxBroken(f"{SandboxBroken.sentence()} ({helpers.broken})")
         failure, detail = _verdict(outcome, evaluation)
+        censor = self._censor()
         metric = evaluation.metric if evaluation is not None and failure is None else None
         report = RunReport(
             lease=ready.order.lease,
             epoch=ready.order.epoch,
             experiment=ready.experiment.sha,
             failure=failure,
-            failure_detail=self._censor(detail)[:500],
+            failure_detail=censor.detail(detail),
             metric=metric,
             metrics=dict(outcome.metrics),
-            evaluation=evaluation,
+            evaluation=None if evaluation is None else censor.evaluation(evaluation),
             seed=ready.order.seed,
             budget=ready.training.plan.budget,
             seconds=outcome.seconds,
             curve=list(outcome.curve),
-            log=self._censor(outcome.log),
+            log=censor.log(outcome.log),
             device=kit.device,
             session=kit.state.memory.session,
             client_version=VERSION,
@@ -99,7 +100,7 @@ class Runner:
     def _watched(self, ready: Ready) -> Outcome:
         """Follow the training; whoever looks at its page sees what it prints."""
         kit = self.kit
-        with Relay(kit.hub.tell, ready.order, self._censor) as relay:
+        with Relay(kit.hub.tell, ready.order, self._censor().text) as relay:
 
             def _seen(transcript: Transcript, seconds: float) -> None:
                 self._seen(ready, transcript, seconds)
@@ -209,18 +210,8 @@ class Runner:
         limits = walls(ready.goal.spec.limits, MEASURE_SECONDS)
         return Helpers(self.kit.sandbox, limits, env, plan.gpus)
 
-    def _censor(self, text: str) -> str:
-        """Take the owner's secrets and paths out of what a run printed."""
-        settings = self.kit.settings
-        for secret, name in (
-            (settings.token, "[token]"),
-            (str(self.kit.workspace.root.resolve()), "[folder]"),
-            (str(Path.home()), "[home]"),
-            (sys.prefix, "[python]"),
-        ):
-            if len(secret) > 3:
-                text = text.replace(secret, name)
-        return text
+    def _censor(self) -> Censor:
+        return Censor.of(self.kit.workspace.root, self.kit.settings.token)
 
 
 def _verdict(outcome: Outcome, evaluation: Evaluation | None) -> tuple[Failure | None, str]:

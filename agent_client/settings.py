@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import re
 import shlex
 import tomllib
@@ -184,8 +185,9 @@ def _advice(key: str) -> str:
 
 def folder_option(folder: Path) -> str:
     """What a command has to say to mean this folder: nothing where it is the usual one."""
-    usual = folder.expanduser().resolve() == HOME.expanduser().resolve()
-    return "" if usual else f" --folder {shlex.quote(str(folder))}"
+    # Not Path.expanduser: it raises where there is no home, which is no matter here.
+    here, usual = (Path(os.path.expanduser(path)).resolve() for path in (folder, HOME))  # noqa: PTH111
+    return "" if here == usual else f" --folder {shlex.quote(str(folder))}"
 
 
 def with_options(settings: Settings, said: dict[str, Any]) -> Settings:

@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from agent_client.sandbox import clean
 from protocol.work import Kind
 
 STATUS = "status.json"
@@ -143,14 +144,22 @@ class Telemetry:
                 self._live = None
 
     def say(self, line: str) -> None:
-        """One line that stays."""
-        with self._lock:
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """One line that stays, where the output takes it: none is worth a run."""
+        with self._lock, contextlib.suppress(OSError):
+            self.console.print(self._readable(line), markup=False, highlight=False, soft_wrap=True)
+
+    def _readable(self, text: str) -> str:
+        """Strangers' words: without what steers a terminal, in letters that this one has."""
+        known = self.console.encoding
+        return clean(text).encode(known, "replace").decode(known)
 
     def update(self, **what: Any) -> None:
         """Change what is shown; the status file follows about once a second."""
         with self._lock:
-            before, self.now = self.now, replace(self.now, **what)
+            words = {
+                key: self._readable(each) for key, each in what.items() if isinstance(each, str)
+            }
+            before, self.now = self.now, replace(self.now, **{**what, **words})
             changed = (before.phase, before.reason) != (self.now.phase, self.now.reason)
             if changed and not self.console.is_terminal:
                 self._plain()
@@ -185,6 +194,7 @@ class Telemetry:
 
     def done(self, run: Finished) -> None:
         """A run is finished and written down."""
+        run = replace(run, title=self._readable(run.title))
         with self._lock:
             self.finished.append(run)
             self.say(run.line())

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -15,15 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from pydantic import TypeAdapter, ValidationError
+
 from agent_client import files
 from agent_client.errors import ClientError
 from agent_client.sandbox import wipe
-from protocol.goals import DataFile, GoalSpec
+from protocol.goals import DataFile, FilePath, GoalSpec
 
 KEEP_GOALS = 4
 KEEP_TREES = 500
 KEEP_UNUSED_SECONDS = 24 * 3600.0
 CACHES = ".cache"
+_PLAIN: TypeAdapter[str] = TypeAdapter(FilePath)
 Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
@@ -77,7 +81,12 @@ class Workspace:
         return self.root / "work"
 
     def tree(self, sha: str, fetch: Callable[[str], dict[str, str]]) -> dict[str, str]:
-        """The files of an experiment, from the cache or from the hub."""
+        """The files of an experiment, from the cache or from the hub.
+
+        Raises DataBroken for a sha that is none: it names a file here.
+        """
+        if not sha.isalnum():
+            raise DataBroken(f"{sha[:80]!r} is no experiment's sha")
         path = self.trees / f"{sha}.json"
         try:
             known = json.loads(path.read_text())
@@ -97,7 +106,13 @@ class Workspace:
             path.unlink(missing_ok=True)
 
     def lay_out(self, run: str, contents: Mapping[str, str], goal: str = "") -> Path:
-        """A fresh folder for one run with the goal's files, and a copy of its compile caches."""
+        """A fresh folder for one run with the goal's files, and a copy of its compile caches.
+
+        The walls stand around what runs in it, not around us: raises DataBroken, and writes
+        nothing, where the hub names a file that lies elsewhere.
+        """
+        for name in contents:
+            _must_lie_below(name)
         folder = self.work / run
         remove_tree(folder)
         folder.mkdir(parents=True, mode=0o700)
@@ -144,9 +159,10 @@ class Workspace:
         home = self.goals / spec.name / key
         home.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._preparing, alone(home.with_suffix(".lock")):
-            if (key not in self._checked or not home.exists()) and not self._sound(home):
-                self._make(spec, contents, home, prepare)
-            self._checked.add(key)
+            if key not in self._checked or not home.exists():
+                if not self._sound(home):
+                    self._make(spec, contents, home, prepare)
+                self._checked.add(key)
             os.utime(home)
         return Data(home / "everything", home / "training")
 
@@ -155,6 +171,7 @@ class Workspace:
             said = json.loads((home / "hashes.json").read_text())
         except (OSError, ValueError):
             return False
+        settle(home)
         return bool(said == hash_tree(home / "everything"))
 
     def _make(
@@ -182,6 +199,7 @@ class Workspace:
             remove_tree(scratch)
         view(everything, building / "training", hidden="val" if spec.data.val_hidden else None)
         (building / "hashes.json").write_text(json.dumps(hash_tree(everything)))
+        settle(building)
         remove_tree(home)
         building.rename(home)
         self._trim_data(spec.name, home)
@@ -203,10 +221,17 @@ class Workspace:
                     target.write(piece)
                     if size > wanted.size:
                         break
-        except OSError as problem:
+        except (OSError, http.client.HTTPException) as problem:
             raise DataBroken(f"{wanted.url} could not be fetched: {problem}") from None
         if (size, digest.hexdigest()) != (wanted.size, wanted.sha256):
             raise DataBroken(f"{wanted.url} is not the file that the goal names (size or hash)")
+
+
+def _must_lie_below(name: str) -> None:
+    try:
+        _PLAIN.validate_python(name)
+    except ValidationError:
+        raise DataBroken(f"{name[:300]!r} is no file of a goal: it would lie elsewhere") from None
 
 
 def _stale(old: Path) -> bool:
@@ -245,6 +270,25 @@ def view(everything: Path, target: Path, hidden: str | None) -> None:
             os.link(path, target / name)
         except OSError:
             shutil.copyfile(path, target / name)
+
+
+def settle(folder: Path) -> None:
+    """Make prepared data ours, and readable by all, whatever our umask.
+
+    A client that is root prepares as one user and trains as another. It may be the same, and what
+    a run owned it could close to all that come after it.
+    """
+    for _, _, names, fd in os.fwalk(folder):
+        _settle(".", fd, 0o755)
+        for name in names:
+            if stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                _settle(name, fd, 0o644)
+
+
+def _settle(name: str, fd: int, mode: int) -> None:
+    with suppress(PermissionError):  # another owner's, who shares it
+        os.chown(name, os.geteuid(), os.getegid(), dir_fd=fd)
+        os.chmod(name, mode, dir_fd=fd)
 
 
 def hash_tree(folder: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from agent_client.evaluator import checkpoint
 from agent_client.evaluator.refusal import Rejected
@@ -46,7 +47,7 @@ def run(argv: Sequence[str], folder: Path, launch: Launch, env: dict[str, str]) 
     try:
         if running.stdin is not None:
             running.stdin.close()
-        text = b"" if running.stdout is None else running.stdout.read(OUTPUT_BYTES)
+        text = b"" if running.stdout is None else _everything(running.stdout)
         status = running.wait(60)
     finally:
         alarm.cancel()
@@ -56,6 +57,16 @@ def run(argv: Sequence[str], folder: Path, launch: Launch, env: dict[str, str]) 
     if status != 0:
         raise Rejected("command", f"{' '.join(argv)} ended with status {status}: {text[-200:]!r}")
     return text.decode("utf-8", "replace")
+
+
+def _everything(said: IO[bytes]) -> bytes:
+    """Read to the end: what a command means to say comes last, so none of it may be cut off."""
+    text = b""
+    while piece := said.read(OUTPUT_BYTES):
+        text += piece
+        if len(text) > OUTPUT_BYTES:
+            raise Rejected("command", f"it printed over {OUTPUT_BYTES} bytes")
+    return text
 
 
 def last_block(text: str) -> dict[str, str]:

@@ -81,10 +81,12 @@ def _scored(spec: GoalSpec, run: Submission, launch: Launch, nonce: str) -> Eval
     if spec.commands.hidden:
         corpora.append(_hidden(spec, run, launch, nonce, tokenizer))
     with ExitStack() as stack:
-        # Three processes that start side by side; none is shown a token before its turn.
-        models = [_start(spec.scoring, run, launch, tokenizer.size, name) for name in "abc"]
-        for model in models:
-            stack.callback(model.close)
+        # Three processes that start side by side; strangers' code runs in one at a time, for those
+        # that live together find a way to talk, and then the probes tell nothing.
+        models = []
+        for name in "abc":
+            models.append(_start(spec.scoring, run, launch, tokenizer.size, name))
+            stack.callback(models[-1].close)
         full, by_corpus = _full_pass(models[0], corpora, spec.scoring, nonce)
         return _judge(spec, run, models[1:], full, list(zip(corpora, by_corpus, strict=True)))
 
@@ -129,6 +131,7 @@ def _full_pass(
     order = scoring.draw(nonce, "order").permutation(len(inputs))
     model.ready()
     losses = scoring.answer_rows(model, inputs[order], targets[order], rules.batch_rows)
+    model.close()
     back = np.empty_like(losses)
     back[order] = losses
     full = probes.Pass(
@@ -145,12 +148,14 @@ def _full_pass(
 def _probe(
     models: Sequence[Model], full: probes.Pass, rules: Scoring
 ) -> tuple[list[ProbeResult], float]:
-    for model in models:
-        model.ready()
+    sealing, asked = models
+    sealing.ready()
+    sealed = probes.sealed_suffix(sealing, full, rules.sealed_rows, rules.tolerance)
+    sealing.close()
+    asked.ready()
     # The most telling name first: a model with a memory fails all four, a peeking one the last two.
-    sealed = probes.sealed_suffix(models[0], full, rules.sealed_rows, rules.tolerance)
     behaviour = [
-        probe(models[1], full, rules.probe_rows, rules.tolerance)
+        probe(asked, full, rules.probe_rows, rules.tolerance)
         for probe in (probes.repeat, probes.batch_independence, probes.causality)
     ]
     return [*behaviour, sealed.result], sealed.mean_nats

@@ -1,9 +1,10 @@
 """How scorer and model process talk over two pipes: tokens out, logits back, nothing else.
 
-A request is `AHRQ`, rows and columns, then int32 tokens. An answer is `AHLG`, rows, columns,
-vocabulary and a number format, then the logits; `AHOK` says that the model is loaded, and `AHER`
-carries a short text in place of an answer. All numbers are little-endian. Every byte that comes
-back is a stranger's: sizes are checked before memory is taken, and each read has a deadline.
+`AHGO` lets the process load the model, and `AHOK` says that it is loaded. A request is `AHRQ`, rows
+and columns, then int32 tokens. An answer is `AHLG`, rows, columns, vocabulary and a number format,
+then the logits; `AHER` carries a short text in place of an answer. All numbers are little-endian.
+Every byte that comes back is a stranger's: sizes are checked before memory is taken, and each read
+has a deadline.
 """
 
 import os
@@ -11,6 +12,7 @@ import select
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -67,8 +69,10 @@ class Model:
         self._shape: tuple[int, int] | None = None
 
     def ready(self) -> None:
-        """Wait until the model is built and its weights are loaded."""
+        """Let the model be built and its weights be loaded, and wait for that."""
         deadline = time.monotonic() + self._patience
+        with suppress(Rejected):  # one that has ended may have said why
+            self._send(b"AHGO")
         self._expect(b"AHOK", deadline)
 
     def ask(self, tokens: Tokens) -> None:

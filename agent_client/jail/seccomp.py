@@ -46,23 +46,27 @@ _SIGNALS = {
     "pidfd_send_signal": (424, 424),
 }  # fmt: skip
 # Landlock does not look at these, so a program that runs as the owner could change the owner's
-# files with them. They pretend to work: honest programs copy modes and times, and go on.
+# files with them: any by its path, and what it may read by a descriptor. They pretend to work:
+# honest programs copy modes and times, and go on.
 _MODES = {
     "chmod": (90, -1), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, -1),
     "lchown": (94, -1), "fchownat": (260, 54), "utime": (132, -1), "utimes": (235, -1),
     "futimesat": (261, -1), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
     "removexattr": (197, 14), "lremovexattr": (198, 15), "setxattrat": (463, 463),
+    "fchmod": (91, 52), "fchown": (93, 55), "fsetxattr": (190, 7), "fremovexattr": (199, 16),
     "removexattrat": (466, 466), "file_setattr": (469, 469),
 }  # fmt: skip
+_TRUNCATE, _OPEN, _OPENAT, _OPENAT2 = (76, 45), (2, -1), (257, 56), (437, 437)
+_READ_AND_EMPTY, _HOW_TO_OPEN = 0x200, 0x203  # O_RDONLY | O_TRUNC among O_ACCMODE | O_TRUNC
 _SOCKET, _CLONE, _CLONE3 = (41, 198), (56, 220), (435, 435)
 _IOCTL, _PRCTL, _PRLIMIT = (16, 29), (157, 167), (302, 261)
 _PR_SET_DUMPABLE = 4  # would hide open files from whoever counts them
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _AF_UNIX = 1
 _NEW_NAMESPACES = 0x7E020000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_NR, _ARCH_AT, _ARG0, _ARG0_HIGH, _ARG1 = 0, 4, 16, 20, 24
+_NR, _ARCH_AT, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
 
 
 def _op(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
@@ -82,11 +86,18 @@ def _for(number: int, body: bytes) -> bytes:
     return _op(_EQUAL, number, 0, len(body) // 8 + 1) + body + _op(_LOAD, _NR)
 
 
-def program(unix_sockets: bool, signals: bool, modes: bool = True, machine: str = "") -> bytes:
+def program(
+    unix_sockets: bool,
+    signals: bool,
+    modes: bool = True,
+    emptying: bool = True,
+    machine: str = "",
+) -> bytes:
     """The filter: `unix_sockets` allows AF_UNIX (harmless in a root of its own).
 
     Without `signals` the process may signal nobody, for kernels that cannot confine signals;
-    without `modes` changing a file's mode, owner, times or attributes by path does nothing.
+    without `modes` changing a file's mode, owner, times or attributes does nothing; without
+    `emptying` a file cannot be cut unless it is open to write, for Landlocks that do not look.
     Raises OSError on machines other than x86_64 and arm64.
     """
     machine = machine or os.uname().machine
@@ -105,6 +116,7 @@ def program(unix_sockets: bool, signals: bool, modes: bool = True, machine: str 
         _refuse(),
         *(_deny(number) for number in numbers),
         *(_deny(number, error=0) for number in pretended),
+        *(() if emptying else _no_emptying(column)),
         _deny(_CLONE3[column], errno.ENOSYS),
         _for(_SOCKET[column], _sockets(unix_sockets)),
         _for(_CLONE[column], _op(_LOAD, _ARG0) + _op(_ANY_BIT, _NEW_NAMESPACES, 0, 1) + _refuse()),
@@ -114,6 +126,16 @@ def program(unix_sockets: bool, signals: bool, modes: bool = True, machine: str 
         _op(_RETURN, _ALLOW),
     ]
     return b"".join(parts)
+
+
+def _no_emptying(column: int) -> "list[bytes]":
+    asked = _op(_AND, _HOW_TO_OPEN) + _deny(_READ_AND_EMPTY, errno.EACCES)
+    opens = ((_OPEN, _ARG1), (_OPENAT, _ARG2))
+    return [
+        _deny(_TRUNCATE[column], errno.EACCES),
+        _deny(_OPENAT2[column], errno.ENOSYS),  # a filter cannot look at its flags either
+        *(_for(call[column], _op(_LOAD, at) + asked) for call, at in opens if call[column] >= 0),
+    ]
 
 
 def _sockets(unix: bool) -> bytes:

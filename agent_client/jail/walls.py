@@ -109,6 +109,9 @@ def bubblewrap_argv(spec: "Spec", where: "dict[str, str]", fds: "tuple[int, int]
     for device in spec["devices"]:
         argv += _bind("--dev-bind-try", device)
     argv += _folders(spec, where)
+    # Or one program inside writes another's memory: a measurement's by what it measures. With GPUs
+    # newer NVIDIA drivers write /proc/self/task/*/comm.
+    argv += [] if spec["devices"] else ["--remount-ro", "/proc"]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", spec["work"], "--"]
     return [*argv, *spec["argv"]]
 
@@ -151,7 +154,14 @@ def landlocked(spec: "Spec", uid: "int | None") -> "list[str]":
     linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
     landlock.restrict(_rules(spec, dropped=uid is not None))
     confined = uid is not None or landlock.abi() >= 6
-    seccomp.load(seccomp.program(unix_sockets=False, signals=confined, modes=uid is not None))
+    seccomp.load(
+        seccomp.program(
+            unix_sockets=False,
+            signals=confined,
+            modes=uid is not None,
+            emptying=landlock.abi() >= landlock.KNOWS_TRUNCATE,
+        )
+    )
     return list(spec["argv"])
 
 

@@ -146,6 +146,11 @@ def changed(task: Task, files: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def one_line(text: str) -> str:
+    """Words as a title: one line that can be printed, or nothing."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
+
+
 def summary(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """A change in a few lines, as a unified diff without context."""
     lines: list[str] = []

@@ -11,7 +11,15 @@ from anthropic.types import Message, ToolUseBlock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_client.mutators import llm, prompting
-from agent_client.mutators.base import Idea, NoIdea, OverBudget, Task, Unavailable, Usage
+from agent_client.mutators.base import (
+    Idea,
+    NoIdea,
+    OverBudget,
+    Task,
+    Unavailable,
+    Usage,
+    one_line,
+)
 from agent_client.mutators.edits import BadEdit, Edit, apply
 from agent_client.mutators.llm import connect
 from agent_client.settings import Llm
@@ -143,9 +151,13 @@ class Claude:
         self._afford(talk)
         try:
             message = llm.ask(self.client, self.settings, talk.request())
-        except Unavailable as problem:
+        except (Unavailable, NoIdea) as problem:
             problem.usage = talk.usage
             raise
+        except llm.BadRequest as problem:
+            if len(talk.messages) == 1:
+                raise
+            raise NoIdea(problem.detail, talk.usage) from None
         talk.usage += llm.cost(self.settings, message)
         return message
 
@@ -180,7 +192,7 @@ class Claude:
         _check_syntax(files)
         return Idea(
             files={path: text for path, text in files.items() if text != task.files[path]},
-            title=_one_line(said.title),
+            title=one_line(said.title) or "a change",
             hypothesis=said.hypothesis.strip(),
             operator=task.operator,
             expected_delta=said.expected_delta,
@@ -226,8 +238,5 @@ def _check_syntax(files: dict[str, str]) -> None:
             raise BadEdit(
                 f"{path} does not parse after your edits, line {line}: {problem}"
             ) from None
-
-
-def _one_line(text: str) -> str:
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words[:200] or "a change"
+        except (RecursionError, MemoryError):
+            raise BadEdit(f"{path} is nested too deeply to parse after your edits.") from None

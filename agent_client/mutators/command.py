@@ -7,15 +7,25 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_client.mutators.base import Idea, Misconfigured, NoIdea, Task, changed, prompt, summary
+from agent_client.mutators.base import (
+    Idea,
+    Misconfigured,
+    NoIdea,
+    Task,
+    changed,
+    one_line,
+    prompt,
+    summary,
+)
 from agent_client.mutators.prompting import goal_part, task_part
 
 PROMPT, PROPOSAL = "PROMPT.md", "PROPOSAL.json"
 MAX_FILE = 256 * 1024
+GUARD = ("/bin/sh", "-c", 'read _; kill -KILL -"$0"')
 OWN = (PROMPT, PROPOSAL)
 
 
@@ -44,10 +54,10 @@ class Command:
             said = _said(folder)
         changes = changed(task, files)
         first = summary(task.files, changes).splitlines()[-1:]
-        title = str(said.get("title") or (f"edit: {first[0]}" if first else "a change"))
+        title = one_line(str(said.get("title", ""))) or one_line(f"edit: {''.join(first)}")
         return Idea(
             files=changes,
-            title=" ".join(title.split())[:200],
+            title=title,
             hypothesis=str(said.get("hypothesis") or "The command did not say why.")[:4000],
             operator=task.operator,
             expected_delta=_number(said.get("expected_delta")),
@@ -67,7 +77,10 @@ class Command:
         (folder / PROMPT).write_text(words, encoding="utf-8")
 
     def _run(self, folder: Path) -> None:
-        """Run the command to its end or its time limit; its whole process group ends with it."""
+        """Run the command to its end or its time limit; its whole process group ends with it.
+
+        It ends with this client too, were that killed: a guard waits for the end of a pipe.
+        """
         argv = [part.replace("{prompt_file}", PROMPT) for part in shlex.split(self.command)]
         env = {k: v for k, v in os.environ.items() if not any(h and h in v for h in self.hidden)}
         try:
@@ -83,7 +96,8 @@ class Command:
         except OSError as problem:
             raise Misconfigured(f"--mutator-command cannot be run: {problem}") from None
         try:
-            said, _ = process.communicate(timeout=self.seconds)
+            with _guarded(process):
+                said, _ = process.communicate(timeout=self.seconds)
         except subprocess.TimeoutExpired:
             raise NoIdea(f"The command took over {self.seconds:.0f} s.") from None
         finally:
@@ -91,6 +105,16 @@ class Command:
         if process.returncode:
             tail = said[-300:].decode("utf-8", "replace").strip()
             raise NoIdea(f"The command ended with status {process.returncode}: {tail}")
+
+
+@contextlib.contextmanager
+def _guarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    argv = [*GUARD, str(process.pid)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True) as guard:
+        try:
+            yield
+        finally:
+            guard.kill()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -105,10 +129,15 @@ def _collect(task: Task, folder: Path) -> dict[str, str]:
     """The editable files as they are now; raises NoIdea when anything else was touched."""
     for path in folder.rglob("*"):
         name = str(path.relative_to(folder))
-        known = name in OWN or any(part.startswith(".") for part in Path(name).parts)
+        known = name in OWN or any(_passing(part) for part in Path(name).parts)
         if not known and name not in task.files and not path.is_dir():
             raise NoIdea(f"The command made or changed {name!r}, which is not an editable file.")
     return {name: _read(folder / name, name) for name in task.files}
+
+
+def _passing(part: str) -> bool:
+    """What tools leave beside their work."""
+    return part.startswith(".") or part == "__pycache__"
 
 
 def _read(path: Path, name: str) -> str:

@@ -1,12 +1,18 @@
 """Named constants at the top of a Python file: finding them, and changing one byte-exactly."""
 
+import ast
 import math
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import libcst as cst
-
 Value = int | float | bool
+MAX_NAME = 60
+MAX_NUMBER = 1e15
+"""What is larger is no knob of a training, and may be more than a float or a text can hold."""
+
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -17,72 +23,62 @@ class Constant:
     value: Value
 
 
-def _literal(node: cst.BaseExpression) -> Value | None:
+def _literal(node: ast.expr | None) -> Value | None:
     """The value of a number or a boolean, signed or not; None for anything else."""
     match node:
-        case cst.Name(value="True" | "False" as text):
-            return text == "True"
-        case cst.UnaryOperation(operator=cst.Minus(), expression=inner):
-            value = _literal(inner)
+        case ast.Constant(value=bool() as switch):
+            return switch
+        case ast.Constant(value=int() | float() as number):
+            return number if number <= MAX_NUMBER else None
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant() as operand):
+            value = _literal(operand)
             return None if value is None or isinstance(value, bool) else -value
-        case cst.Integer() | cst.Float():
-            found: Value = node.evaluated_value
-            return found
     return None
 
 
-def _assigned(statement: cst.BaseStatement) -> tuple[str, cst.BaseExpression] | None:
-    """`NAME = expression` in capitals, else None."""
-    match statement:
-        case (
-            cst.SimpleStatementLine(
-                body=[
-                    cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))], value=value)
-                ]
-            )
-            | cst.SimpleStatementLine(
-                body=[
-                    cst.AnnAssign(target=cst.Name(value=name), value=cst.BaseExpression() as value)
-                ]
-            )
-        ) if name.isupper():
-            return name, value
-    return None
+def _assigned(text: str) -> Iterator[tuple[Constant, ast.expr]]:
+    """Each `NAME = literal` in capitals, and where its literal stands."""
+    for statement in _parsed(text).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=node):
+                found = node
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as node):
+                found = node
+            case _:
+                continue
+        value = _literal(found)
+        if value is not None and name.isupper() and len(name) <= MAX_NAME:
+            yield Constant(name, value), found
+
+
+def _parsed(text: str) -> ast.Module:
+    """Python's own parser: it refuses what is nested too deeply, where others run out of stack.
+
+    Raises SyntaxError.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (ValueError, RecursionError, MemoryError) as problem:
+        raise SyntaxError(str(problem)) from None
 
 
 def find(text: str) -> list[Constant]:
-    """Every named number and switch of a file, in order; raises ParserSyntaxError."""
-    found = []
-    for statement in cst.parse_module(text).body:
-        pair = _assigned(statement) if isinstance(statement, cst.BaseStatement) else None
-        value = _literal(pair[1]) if pair else None
-        if pair is not None and value is not None:
-            found.append(Constant(pair[0], value))
-    return found
+    """Every named number and switch of a file, in order; raises SyntaxError."""
+    return [constant for constant, _ in _assigned(text)]
 
 
 def assign(text: str, name: str, value: Value) -> str:
     """The file with one constant changed and every other byte as it was."""
-    module = cst.parse_module(text)
-    body = [_with(statement, name, value) for statement in module.body]
-    return module.with_changes(body=body).code
-
-
-def _with(
-    statement: cst.SimpleStatementLine | cst.BaseCompoundStatement, name: str, value: Value
-) -> cst.SimpleStatementLine | cst.BaseCompoundStatement:
-    pair = _assigned(statement)
-    if pair is None or pair[0] != name or _literal(pair[1]) is None:
-        return statement
-    return statement.with_deep_changes(
-        pair_owner(statement), value=cst.parse_expression(show(value))
-    )
-
-
-def pair_owner(statement: cst.CSTNode) -> cst.CSTNode:
-    """The assignment inside a statement line."""
-    assert isinstance(statement, cst.SimpleStatementLine)
-    return statement.body[0]
+    lines = _LINE.findall(text.encode())
+    places = [node for constant, node in _assigned(text) if constant.name == name]
+    for node in reversed(places):
+        assert node.end_lineno is not None
+        first, last = node.lineno - 1, node.end_lineno - 1
+        before, after = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
+        lines[first : last + 1] = [before + show(value).encode() + after]
+    return b"".join(lines).decode()
 
 
 def show(value: Value) -> str:

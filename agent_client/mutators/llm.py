@@ -1,5 +1,6 @@
 """One bounded exchange with the Messages API: time, size, retries, and what it cost."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,12 @@ import anthropic
 from anthropic.types import Message
 from pydantic import ValidationError
 
-from agent_client.mutators.base import Misconfigured, Unavailable, Usage
+from agent_client.mutators.base import Misconfigured, MutatorError, NoIdea, Unavailable, Usage
 from agent_client.settings import Llm
 
+# Bad requests that are bad by what a parent's files hold, or by what the model made of them.
+_OF_ITS_WORDS = re.compile(r"prompt is too long|context (?:window|limit)|content filter", re.I)
+_TOO_LARGE = 413
 MAX_REPLY_BYTES = 4 * 1024 * 1024
 SDK_RETRIES = 2
 # Dollars per million tokens (input, output) by family; the dearest where a name is unknown.
@@ -54,6 +58,12 @@ def estimate(settings: Llm, characters: int) -> float:
     return (characters / 4 * into * CACHE_WRITE + settings.max_tokens * out) / 1e6
 
 
+class BadRequest(Misconfigured):
+    """The language model's API refuses a request; its settings are the first to look at."""
+
+    code = "llm_bad_request"
+
+
 @dataclass(frozen=True)
 class Request:
     """What is sent: system blocks, messages, and the one tool that must be called."""
@@ -89,7 +99,9 @@ def ask(
 
     Raises:
         Unavailable: no connection, overload, rate limit, server error, or a reply without end.
-        Misconfigured: the key, the model or the request itself is refused.
+        NoIdea: these words are refused, as too many for the model or as none that it may say.
+        BadRequest: the request is refused in another way.
+        Misconfigured: the key or the model is refused.
     """
     said = body(settings, request)
     try:
@@ -99,9 +111,18 @@ def ask(
     except anthropic.APIStatusError as problem:
         if problem.status_code in (408, 409, 425, 529):
             raise Unavailable(_sentence(problem), _retry_after(problem)) from None
-        raise Misconfigured(_sentence(problem)) from None
+        raise _refusal(problem) from None
     except anthropic.APIError as problem:
         raise Unavailable(f"{Unavailable.sentence()} ({problem})") from None
+
+
+def _refusal(problem: anthropic.APIStatusError) -> MutatorError:
+    sentence = _sentence(problem)
+    if problem.status_code == _TOO_LARGE:
+        return NoIdea(sentence)
+    if not isinstance(problem, anthropic.BadRequestError):
+        return Misconfigured(sentence)
+    return NoIdea(sentence) if _OF_ITS_WORDS.search(sentence) else BadRequest(sentence)
 
 
 def _bounded(

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import libcst
-
 from agent_client.mutators.base import Idea, NoIdea, Task, Tried
 from agent_client.mutators.constants import Constant, Value, assign, find, neighbours, show
 from agent_client.mutators.structural import applicable
@@ -74,7 +72,7 @@ def _of_constants(
 ) -> list[Choice]:
     try:
         constants = [each for each in find(text) if not SKIP.search(each.name)]
-    except libcst.ParserSyntaxError:
+    except SyntaxError:
         return []
     found = []
     for constant in constants:

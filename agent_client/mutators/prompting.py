@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_client.mutators.base import Task, Tried, prompt
+from agent_client.sandbox import clean
 from protocol.experiments import Operator, Status
 from protocol.goals import Direction
 
@@ -127,6 +128,6 @@ def outcome(tried: Tried) -> str:
 
 
 def quoted(text: str, most: int) -> str:
-    """Other people's words: bounded, and unable to close the marks they stand between."""
-    safe = _MARK.sub(r"(\1", text)
+    """Other people's words: bounded, seen by all, unable to close the marks they stand between."""
+    safe = _MARK.sub(r"(\1", clean(text))
     return safe if len(safe) <= most else safe[:most] + " [cut]"

@@ -73,7 +73,8 @@ def list_the_home(facts: Facts) -> str | None:
     home = Path(facts["home"])
     needed = {path.parts[len(home.parts)] for path in _shared(facts) if home in path.parents}
     names = {path.name for path in home.iterdir()} - needed
-    return f"{len(names)} names" if names else None
+    nowhere = home == Path("/")  # as without a home; inside, that is the sandbox's own root
+    return f"{len(names)} names" if names and not nowhere else None
 
 
 def _shared(facts: Facts) -> list[Path]:
@@ -283,20 +284,8 @@ def _open_to_write(path: str) -> str:
 
 def open_devices(facts: Facts) -> str | None:
     """Read disks, memory, the kernel's log, the terminal; make a device file."""
-    names = (
-        "mem",
-        "kmsg",
-        "sda",
-        "vda",
-        "nvme0n1",
-        "kvm",
-        "fuse",
-        "tty",
-        "uinput",
-        "loop0",
-        "console",
-    )
-    return _first(_open_device, names) or _first(_make_device, ["zero"])
+    names = "mem kmsg sda vda nvme0n1 kvm fuse tty uinput loop0 console"
+    return _first(_open_device, names.split()) or _first(_make_device, ["zero"])
 
 
 def _open_device(name: str) -> str:
@@ -339,6 +328,16 @@ def change_modes(facts: Facts) -> str | None:
     return None  # whether that did anything is seen from outside
 
 
+def change_what_is_only_read(facts: Facts) -> str | None:
+    """Close a file by its descriptor, or empty it without opening it to write, or even at all."""
+    path = facts["read_only_files"][0]
+    with open(path, "rb") as file, contextlib.suppress(OSError):  # noqa: PTH123
+        os.fchmod(file.fileno(), 0o777)
+    _first(lambda each: os.close(os.open(each, os.O_RDONLY | os.O_TRUNC)), [path])
+    _first(lambda each: os.truncate(each, 0), [path, facts["secret"]])
+    return None  # whether that did anything is seen from outside
+
+
 def use_shared_segments(facts: Facts) -> str | None:
     """Attach to shared memory of other programs by guessing its number."""
     intel = _intel()
@@ -358,6 +357,7 @@ ATTACKS: tuple[Callable[[Facts], str | None], ...] = (
     change_the_data,
     hard_link_a_secret,
     change_modes,
+    change_what_is_only_read,
     use_shared_segments,
     connect_by_tcp,
     send_by_udp,

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 MAX_LINE = 4096
+OVER = "\r"
+"""Ends a line that is written over, as progress bars are."""
+
 _KEPT = 512 * 1024
 _CHUNK = 65536
 _WAITING_LINES = 10_000
@@ -46,6 +49,8 @@ class Log:
 
     def lines(self, timeout: float | None = None) -> Iterator[str]:
         """Give cleaned lines until the output closes; a reader that is too slow misses some.
+
+        A line that was written over ends with OVER.
 
         Raises TimeoutError when no line comes for `timeout` seconds.
         """
@@ -98,12 +103,34 @@ class Log:
     def _split(self, chunk: bytes) -> None:
         *whole, rest = chunk.split(b"\n")
         for piece in whole:
-            self._partial += piece[: MAX_LINE - len(self._partial)]
+            self._write(piece)
             self._cut()
-        self._partial += rest[: MAX_LINE - len(self._partial)]
+        self._write(rest)
+
+    def _write(self, piece: bytes) -> None:
+        *passing, last = piece.split(OVER.encode())
+        for part in passing:
+            self._append(part)
+            if not self._returned:
+                self._partial += OVER.encode()
+        self._append(last)
+
+    def _append(self, part: bytes) -> None:
+        if part and self._returned:
+            self._lines.append(_shown(self._partial) + OVER)
+            self._partial.clear()
+        self._partial += part[: max(0, MAX_LINE - len(self._partial))]
+
+    @property
+    def _returned(self) -> bool:
+        """What comes next is written over what stands there."""
+        return self._partial.endswith(OVER.encode())
 
     def _cut(self) -> None:
-        line = self._partial.decode("utf-8", "replace").rsplit("\r", 1)[-1]
         if self._partial:
-            self._lines.append(clean(line))
+            self._lines.append(_shown(self._partial))
         self._partial.clear()
+
+
+def _shown(line: bytes | bytearray) -> str:
+    return clean(line.decode("utf-8", "replace"))

@@ -1,19 +1,14 @@
 """Reading what strangers' code left behind, without following it anywhere."""
 
-import ctypes
 import errno
 import os
 import stat
-import struct
 from pathlib import Path
 
-from agent_client.jail.linux import syscall
 from agent_client.sandbox.errors import UnsafeFile
 
-_OPENAT2 = 437
-_NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 1, 2, 4, 8
-_RESOLVE = _NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | os.O_NOFOLLOW
 
 
 def safe_read(folder: Path, name: str, limit: int) -> bytes:
@@ -36,17 +31,43 @@ def safe_read(folder: Path, name: str, limit: int) -> bytes:
 
 
 def _open(folder: Path, name: str) -> int:
-    base = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    how = ctypes.create_string_buffer(struct.pack("=QQQ", _FLAGS, 0, _RESOLVE), 24)
+    """Step by step, so that no step is a link; openat2 would do it in one, where there is one."""
+    *above, last = name.split("/")
+    if not {"", ".", ".."}.isdisjoint((*above, last)):
+        raise UnsafeFile(f"{name!r} leads elsewhere.")
+    here = os.open(folder, _FOLDER)
     try:
-        return syscall(_OPENAT2, base, ctypes.c_char_p(os.fsencode(name)), how, 24)
+        mount = _mount(here)
+        for part in above:
+            here = _swap(here, _step(here, part, _FOLDER | os.O_NOFOLLOW, name))
+        found = _step(here, last, _FLAGS, name)
+    finally:
+        os.close(here)
+    if _mount(found) != mount:
+        os.close(found)
+        raise UnsafeFile(f"{name} leads elsewhere.")
+    return found
+
+
+def _step(here: int, part: str, flags: int, name: str) -> int:
+    try:
+        return os.open(part, flags, dir_fd=here)
     except FileNotFoundError:
         raise
     except OSError as problem:
-        why = "leads elsewhere" if problem.errno in (errno.ELOOP, errno.EXDEV) else str(problem)
-        raise UnsafeFile(f"{name} {why}.") from None
-    finally:
-        os.close(base)
+        elsewhere = problem.errno in (errno.ELOOP, errno.ENOTDIR)
+        raise UnsafeFile(f"{name} {'leads elsewhere' if elsewhere else problem}.") from None
+
+
+def _mount(fd: int) -> str:
+    """Where it is mounted; the device's number may differ within one mount, as in containers."""
+    told = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
+    return next(line for line in told if line.startswith("mnt_id:"))
+
+
+def _swap(old: int, new: int) -> int:
+    os.close(old)
+    return new
 
 
 def _must_be_plain(name: str, found: os.stat_result, limit: int) -> None:

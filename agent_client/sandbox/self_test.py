@@ -6,6 +6,7 @@ be there convicts the sandbox, whatever the attacker reports.
 
 import contextlib
 import json
+import os
 import secrets
 import socket
 import subprocess
@@ -170,7 +171,7 @@ class Scene:
         return {
             "secret": str(self.secret),
             "outside": str(self.outside),
-            "home": str(Path.home()),
+            "home": os.path.expanduser("~"),  # noqa: PTH111  (Path.home must find one)
             "readable": [str(self.data)],
             "read_only_files": [str(self.shard), "/usr/bin/env", sys.executable],
             "tcp": self.tcp.getsockname()[1],
@@ -189,8 +190,8 @@ class Scene:
         yield Finding("witness_user", "the attacker was root" if roots else None)
         yield Finding("witness_sockets", "visited" if visited else None)
         changed = self.shard.read_text() != "tokens" or self.secret.read_text() != self.marker
-        found = self.secret.stat()
-        changed |= found.st_mode & 0o777 != 0o666 or found.st_mtime == 1
+        for found in (self.secret.stat(), self.shard.stat()):
+            changed |= found.st_mode & 0o777 != 0o666 or found.st_mtime == 1
         yield Finding("witness_files", "changed" if changed else None)
         left = [str(path) for path in self._left_behind() if path.exists()]
         yield Finding("witness_shared_memory", ", ".join(left) or None)

@@ -1,13 +1,18 @@
 """The command mutator: any program that edits files, held to the editable ones and to its time."""
 
+import json
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from agent_client.mutators.base import Misconfigured, NoIdea, Task
 from agent_client.mutators.command import Command
+from protocol.base import Line
 from protocol.experiments import Operator
 from tests.builders import TRAIN, a_spec
 
@@ -70,3 +75,47 @@ def test_a_command_that_does_not_exist_is_said() -> None:
 
     with pytest.raises(Misconfigured, match="cannot be run"):
         Command("no-such-agent {prompt_file}", 5.0).propose(task)
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ("   ", "edit: +LEARNING_RATE = 0.3"),
+        ("\x1b[1mbold\x1b[0m\x07", "[1mbold [0m"),
+        ("half \ud83d of a sign", "half of a sign"),
+    ],
+)
+def test_a_title_is_one_line_that_the_hub_takes(tmp_path: Path, said: str, title: str) -> None:
+    written = json.dumps({"title": said})
+
+    idea = propose(tmp_path, EDIT + f"Path('PROPOSAL.json').write_text({written!r})")
+
+    assert idea.title.startswith(title)
+    TypeAdapter(Line).validate_python(idea.title)
+
+
+def test_an_agent_may_check_its_syntax(tmp_path: Path) -> None:
+    code = EDIT + "import py_compile; py_compile.compile('train.py')"
+
+    assert list(propose(tmp_path, code).files) == ["train.py"]
+
+
+def test_a_command_ends_with_its_client_however_that_ends(tmp_path: Path) -> None:
+    """A coding agent that went on would spend its owner's money, for nobody."""
+    (tmp_path / "agent.sh").write_text(f"echo $$ > {tmp_path}/pid; sleep 60 & wait")
+    program = (
+        "import os, pathlib, threading, time\n"
+        "from tests.agent_client.test_offline import a_task\n"
+        "from agent_client.mutators.command import Command\n"
+        f"command = Command('sh {tmp_path}/agent.sh', 60.0)\n"
+        "threading.Thread(target=command.propose, args=(a_task(),)).start()\n"
+        f"while not pathlib.Path('{tmp_path}/pid').exists(): time.sleep(0.02)\n"
+        "time.sleep(0.5); os.kill(os.getpid(), 9)\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+
+    pid, ends = int((tmp_path / "pid").read_text()), time.monotonic() + 10
+    while time.monotonic() < ends and Path(f"/proc/{pid}").exists():
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()

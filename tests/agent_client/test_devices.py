@@ -1,8 +1,10 @@
 """Which goals a device may run, how it is calibrated, and when it needs an anchor."""
 
+from pathlib import Path
+
 import pytest
 
-from agent_client import devices
+from agent_client import devices, machine
 from hub import goal_files
 from protocol.agents import Device
 from protocol.goals import Budget, BudgetUnit
@@ -90,3 +92,29 @@ def test_a_new_device_or_another_torch_needs_an_anchor() -> None:
 )
 def test_classes_have_plain_names(name: str, kind: str, expected: str) -> None:
     assert devices.device_class(a_device(name=name, kind=kind)) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "mb"),
+    [
+        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": "1073741824"}, 1024),
+        ("0::/\n", {"memory.max": "629145600"}, 600),
+        ("4:memory:/a\n0::/\n", {"memory/a/memory.limit_in_bytes": "629145600"}, 600),
+        ("4:memory:/hosts/own\n", {"memory/memory.limit_in_bytes": "629145600"}, 600),
+        ("0::/a\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, 8000),
+        ("", {}, 8000),
+    ],
+    ids=["service", "container", "older", "older container", "no limit", "no groups"],
+)
+def test_a_container_has_no_more_memory_than_it_may_use(
+    tmp_path: Path, own: str, files: dict[str, str], mb: int
+) -> None:
+    """It was told as the whole machine's, and each run that used it was killed and judged."""
+    (tmp_path / "own").write_text(own)
+    for name, text in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(text)
+
+    allowed = machine.allowed_mb(8000, tmp_path / "own", tmp_path / "groups")
+
+    assert allowed == mb

@@ -1,5 +1,8 @@
 """What a stranger's process and a stranger's files can try, and what becomes of it."""
 
+import base64
+import errno
+import json
 import os
 import pickle
 import socket
@@ -13,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent_client.evaluator import checkpoint
+from agent_client.evaluator import Submission, checkpoint, evaluate
 from agent_client.evaluator.refusal import Rejected
 from agent_client.evaluator.wire import Model
+from hub import goal_files
 
 VOCAB, SHAPE = 5, (2, 3)
 GOOD = b"AHLG" + struct.pack("<IIIB", *SHAPE, VOCAB, 4) + np.ones((*SHAPE, VOCAB), "<f4").tobytes()
@@ -76,6 +80,17 @@ def test_a_bad_answer_is_named(says: bytes, words: str) -> None:
             model.answer()
 
     assert refusal.value.probe == "answers"
+
+
+def test_what_a_model_process_says_of_itself_can_be_reported_and_shown() -> None:
+    """No report may hold a NUL: it could not be made, and that ended the client."""
+    said = "\0\x1b[2Jboom\x9b1m\u202e".encode()
+    answer = b"AHER" + struct.pack("<I", len(said)) + said
+
+    with a_model_that(f"say({answer!r})") as model, pytest.raises(Rejected) as refusal:
+        model.ready()
+
+    assert refusal.value.detail == "the model process failed: boom1m"
 
 
 def test_silence_and_deafness_end_at_the_deadline() -> None:
@@ -154,3 +169,40 @@ def test_a_strange_meta_is_refused(out: Path, tmp_path: Path, meta: str) -> None
 
     with pytest.raises(Rejected, match="not a JSON object"):
         checkpoint.stage(out, tmp_path, max_checkpoint_mb=1)
+
+
+def test_a_model_that_cannot_be_started_leaves_none_of_the_others_behind(tmp_path: Path) -> None:
+    """They kept their memory, on the GPU too, for as long as a measurement may take."""
+    goal = goal_files.from_library("tiny_gpt")
+    val = tmp_path / "data" / "val"
+    val.mkdir(parents=True)
+    (val / "documents.jsonl").write_text('"a text"\n')
+    tokens = [base64.b64encode(bytes([byte])).decode() for byte in range(256)]
+    (val / "tokenizer.json").write_text(
+        json.dumps({"tokens": tokens, "bos": 256, "pattern": r"[\s\S]"})
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
+    (out / "meta.json").write_text("{}")
+    spec = goal.spec.model_copy(
+        update={"commands": goal.spec.commands.model_copy(update={"hidden": []})}
+    )
+    run = Submission(goal.texts, out, tmp_path / "data", tmp_path / "scratch")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def launch(argv: list[str], folder: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+        if started:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(["sleep", "60"], stdin=pipe, stdout=pipe))
+        return started[0]
+
+    try:
+        with pytest.raises(OSError, match="No space"):
+            evaluate(spec, run, launch, "a nonce")
+
+        assert started[0].poll() is not None
+    finally:
+        started[0].kill()
+        started[0].wait()

@@ -1,13 +1,15 @@
 """The offline mutator: one sensible change, never one already tried, guided by what gained."""
 
 import ast
+import subprocess
+import sys
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from agent_client.mutators.base import NoIdea, Refused, Task, Tried
-from agent_client.mutators.constants import assign, find
+from agent_client.mutators.constants import Constant, assign, find
 from agent_client.mutators.offline import Offline, learn
 from agent_client.mutators.structural import applicable
 from hub.goal_files import from_library
@@ -124,3 +126,65 @@ def test_an_import_goes_below_the_docstring_and_only_once() -> None:
 
     assert ast.get_docstring(ast.parse(after))
     assert after.count("import heapq") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BIG = 1" + "0" * 400,
+        "BIG = 0x" + "F" * 20_000,
+        "x = 1" + "+1" * 2900,
+        "x = a" + ".b" * 2900,
+        "if a:\n    pass\n" + "elif a:\n    pass\n" * 2900,
+        "x = " + "-" * 100_000 + "1",
+        "if a:\n    pass\n" + "elif a:\n    pass\n" * 15_000,
+        "# F.relu(" + "a" * 200_000,
+        "# " + "sorted(a, key=" * 14_000,
+        "\n" * 200_000 + "x = sorted(a, key=b)[:n]",
+    ],
+    ids=[
+        *("a number no float holds", "a number no text holds", "a long sum", "a long chain"),
+        *("many branches", "too deep for Python", "too many branches for Python"),
+        *("an open bracket", "open brackets", "empty lines"),
+    ],
+)
+def test_no_file_of_a_stranger_ends_the_client_or_holds_it_up(text: str) -> None:
+    """In a process of its own: a parser that runs out of stack takes its process with it."""
+    program = (
+        "import sys\n"
+        "from tests.agent_client.test_offline import NoIdea, Offline, a_task\n"
+        "try:\n"
+        "    print(len(Offline().propose(a_task(text=sys.stdin.read())).title))\n"
+        "except NoIdea:\n"
+        "    print(0)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=text, text=True, capture_output=True, timeout=60
+    )
+
+    assert (done.returncode, done.stderr[-300:]) == (0, "")
+
+
+def test_a_name_that_makes_a_title_too_long_is_left_alone() -> None:
+    text = "A" * 300 + " = 3\nDEPTH = 3\n"
+
+    titles = {Offline().propose(a_task(seed, text)).title for seed in range(20)}
+
+    assert {title.split(":")[0] for title in titles} == {"DEPTH"}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_constant_is_changed_where_it_stands_whatever_stands_before(newline: str) -> None:
+    lines = [
+        "'''schön 😀",
+        "B = 1'''",
+        "",
+        "é = 'ß'; RATE: float = -0x10  # é",
+        "if é: RATE = 7",
+        "",
+    ]
+    text = newline.join(lines)
+
+    assert find(text) == [Constant("RATE", -16)]
+    assert assign(text, "RATE", 3) == text.replace("-0x10", "3")

@@ -1,15 +1,18 @@
 """What the owner reads when the client ends."""
 
+import io
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from agent_client.telemetry import Finished, Telemetry
 
 
-def a_run(name: str, metric: float) -> Finished:
+def a_run(name: str, metric: float, title: str = "baseline") -> Finished:
     return Finished(
-        number=1, sha="0" * 40, parent="", title="baseline", kind="anchor",
+        number=1, sha="0" * 40, parent="", title=title, kind="anchor",
         name=name, metric=metric, delta=None, failure="", seconds=1.0,
     )  # fmt: skip
 
@@ -25,3 +28,45 @@ def test_runs_of_two_goals_stand_in_one_table_each_under_its_own_metric(tmp_path
     said = console.export_text()
     assert "val_bpb 0.500000 │" in said
     assert "speedup 3.000000 │" in said
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_strangers_title_steers_no_terminal(tmp_path: Path, terminal: bool) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=terminal, no_color=True, width=200)
+    telemetry = Telemetry(tmp_path, console)
+    title = "up \x9b2J\x9d0;owned\x9c \u202edown"
+
+    with telemetry.live():
+        telemetry.update(phase="training", title=title, experiment="#1", proposing=title)
+        telemetry.done(a_run("score", 1.0, title))
+    console.print(telemetry.table())
+
+    assert "up " in shown.getvalue()
+    assert not set("\x9b\x9d\x9c\u202e") & set(shown.getvalue())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_title_in_other_letters_than_the_terminals_is_shown_as_it_can_be(
+    tmp_path: Path, encoding: str
+) -> None:
+    shown = io.BytesIO()
+    telemetry = Telemetry(tmp_path, Console(file=io.TextIOWrapper(shown, encoding), width=200))
+
+    telemetry.done(a_run("score", 1.0, "größer \u65e5\u672c"))
+    telemetry.update(phase="training", title="\u65e5")
+
+    assert b"score 1.000000" in shown.getvalue()
+
+
+def test_an_output_that_takes_nothing_stops_no_run(tmp_path: Path) -> None:
+    """A full disk below `agent_client run > log`, or a reader that has gone."""
+    full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)
+    telemetry = Telemetry(tmp_path, Console(file=full))
+
+    telemetry.done(a_run("score", 1.0))
+    telemetry.update(phase="training")
+    with suppress(OSError):
+        full.close()
+
+    assert telemetry.now.phase == "training"

@@ -144,6 +144,27 @@ def test_a_run_that_ignores_sigterm_ends_at_its_time_limit(sandbox: Sandbox, fol
     assert outcome.failure is Failure.TIMEOUT
 
 
+def test_progress_that_is_written_over_itself_is_progress(sandbox: Sandbox, folder: Path) -> None:
+    """As plain autoresearch prints it: a line feed comes only at the end."""
+    code = """
+    import sys, time
+    print("vocabulary: 256", flush=True)
+    for step in range(1, 9):
+        print(f"\\rstep {step:05d} ({step / 8:.1%}) | loss: {8 / step:.4f} ", end="", flush=True)
+        time.sleep(0.5)
+    print("\\n---\\r\\nscore: 1.25\\r")
+    """
+
+    outcome = train(sandbox, folder, code, patience=Patience(first_word=20.0, silence=3.0))
+
+    assert outcome.failure is None, outcome
+    assert outcome.metrics == {"score": 1.25}
+    assert [point.step for point in outcome.curve] == list(range(1, 9))
+    assert outcome.log.splitlines() == [
+        *("vocabulary: 256", "step 00008 (100.0%) | loss: 1.0000", "---", "score: 1.25")
+    ]
+
+
 def test_the_log_keeps_its_head_and_its_tail_and_no_escapes(sandbox: Sandbox, folder: Path) -> None:
     code = """
     print("first \\x1b[31mred\\x1b[0m \\u202ereversed")

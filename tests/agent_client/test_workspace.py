@@ -1,8 +1,10 @@
 """The client's folder: data made once and checked, validation hidden, caches nobody can poison."""
 
 import hashlib
+import http.client
 import io
 import os
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -57,6 +59,37 @@ def test_data_is_prepared_once_and_found_again_after_a_restart(tmp_path: Path) -
     first = a_workspace(tmp_path).data(a_goal(), FILES, make)
 
     assert a_workspace(tmp_path).data(a_goal(), FILES, refuse) == first
+
+
+def test_data_is_ours_and_readable_whoever_made_it_and_whatever_our_umask(tmp_path: Path) -> None:
+    """As root each run is another user; what a run's user owns, it closes to all later runs."""
+
+    def make_as_somebody(folder: Path) -> None:
+        make(folder)
+        for path in (folder / "data", *(folder / "data").rglob("*")):
+            path.chmod(0o700)
+            if os.geteuid() == 0:
+                os.chown(path, 60001, 60001)
+
+    before = os.umask(0o077)
+    try:
+        data = a_workspace(tmp_path).data(a_goal(), FILES, make_as_somebody)
+    finally:
+        os.umask(before)
+
+    for path in (data.training, *data.training.rglob("*"), *data.everything.rglob("*")):
+        found = path.stat()
+        assert (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
+        assert stat.S_IMODE(found.st_mode) == (0o755 if path.is_dir() else 0o644)
+
+
+def test_data_that_a_run_closed_is_opened_again_at_the_next_start(tmp_path: Path) -> None:
+    data = a_workspace(tmp_path).data(a_goal(), FILES, make)
+    (data.everything / "train" / "documents").chmod(0)
+
+    again = a_workspace(tmp_path).data(a_goal(), FILES, refuse)
+
+    assert stat.S_IMODE((again.training / "train" / "documents").stat().st_mode) == 0o644
 
 
 def test_training_does_not_see_the_validation_data(tmp_path: Path) -> None:
@@ -154,3 +187,37 @@ def test_data_of_a_run_that_trains_is_kept_while_that_of_a_new_version_is_made(
 
     assert (training.training / "train" / "documents").read_text() == "train"
     assert (training.everything / "val" / "documents").read_text() == "val"
+
+
+@pytest.mark.parametrize(
+    "name", ["../beside.py", "{root}/beside.py", "a/../../beside.py", ".x/y.py"]
+)
+def test_a_hub_writes_nothing_outside_of_a_runs_folder(tmp_path: Path, name: str) -> None:
+    workspace = a_workspace(tmp_path / "client")
+    name = name.format(root=tmp_path / "client" / "work")
+
+    with pytest.raises(DataBroken, match=r"beside\.py|y\.py"):
+        workspace.lay_out("run", {"train.py": "", name: "a key"})
+
+    assert list(tmp_path.rglob("*.py")) == []
+
+
+def test_a_hub_does_not_choose_where_a_tree_is_kept(tmp_path: Path) -> None:
+    workspace = a_workspace(tmp_path / "client")
+
+    with pytest.raises(DataBroken, match=r"no experiment's sha"):
+        workspace.tree("../../../settings", lambda _: {"train.py": ""})
+
+    assert not (tmp_path / "settings.json").exists()
+
+
+def test_a_download_that_breaks_off_is_the_datas_fault(tmp_path: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise http.client.IncompleteRead(b"tok", 3)
+
+    workspace = Workspace(tmp_path, download=lambda url: closing(Broken()))
+    workspace.open()
+
+    with pytest.raises(DataBroken, match="could not be fetched"):
+        workspace.data(with_download(), FILES, make)

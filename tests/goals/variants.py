@@ -41,7 +41,58 @@ def _prints(number: str) -> tuple[str, str]:
 
 ON_VALIDATION = "data = batches(prepare.stream(prepare.load_tokenizer(), TEXTS * 3), seed, device)"
 
+# The process that sees the true futures in the full pass lets those that are probed know them.
+TELLTALE = """
+import json, os, socket, threading
+from functools import partial
+NAME, known, mine = "\\0" + os.path.dirname(os.getcwd()), [], []
+
+
+def serve(listener):
+    while True:
+        caller, _ = listener.accept()
+        with caller, caller.makefile("w") as told:
+            json.dump(known, told)
+
+
+def remembered(tokens):
+    with socket.socket(socket.AF_UNIX) as asked:
+        if not mine and asked.connect_ex(NAME) != 0:
+            mine.append(socket.socket(socket.AF_UNIX))
+            mine[0].bind(NAME)
+            mine[0].listen()
+            threading.Thread(target=serve, args=mine, daemon=True).start()
+        if mine:
+            known.extend(tokens.tolist())
+            return tokens
+        seen = json.load(asked.makefile())
+    shared = lambda row, each: len(os.path.commonprefix([row, each]))
+    best = [max(seen, key=partial(shared, row)) for row in tokens.tolist()]
+    pairs = zip(tokens.tolist(), best)
+    return torch.tensor([other if shared(row, other) > 16 else row for row, other in pairs])
+
+
+def sees_the_future(length):
+    mask = torch.ones(length, length).tril().bool()
+    mask[16:] = True
+    return mask
+
+
+"""
+
 CHEATS = (
+    Variant(
+        "processes that tell each other the future",
+        (
+            (
+                ATTEND,
+                "y = F.scaled_dot_product_attention(q, k, v, sees_the_future(q.size(-2)))",
+            ),
+            (EMBED, f"tokens = tokens if self.training else remembered(tokens); {EMBED}"),
+            (GUARD, TELLTALE + GUARD),
+        ),
+        "causality",
+    ),
     Variant(
         "attention that sees the future",
         ((ATTEND, "y = F.scaled_dot_product_attention(q, k, v)"),),

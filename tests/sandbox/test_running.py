@@ -1,5 +1,6 @@
 """A run under each kind of walls that works on this machine: its output, its end, its limits."""
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_client.sandbox import Exit, Job, Limits, Running, Sandbox
-from tests.sandbox.builders import a_job, here, run
+from tests.sandbox.builders import a_job, here, run, walls
 
 pytestmark = pytest.mark.sandbox
 
@@ -86,6 +87,17 @@ def test_waiting_again_gives_the_same_end(tmp_path: Path) -> None:
     running = here()[-1].start(a_job(tmp_path, "pass"))
 
     assert running.wait(20) is running.wait(20)
+
+
+@pytest.mark.parametrize("sandbox", walls(), ids=lambda one: one.name)
+def test_no_program_inside_writes_anothers_memory(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A measurement and what it measures share a sandbox, and there the same user."""
+    child = "import os; open(f'/proc/{os.getppid()}/mem', 'r+b', 0)"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-ISc', {child!r}])"
+
+    _, printed = run(sandbox, a_job(tmp_path, program))
+
+    assert re.search(r"(PermissionError|Read-only file system).*/mem", printed)
 
 
 def test_waiting_too_short_says_so(tmp_path: Path) -> None:

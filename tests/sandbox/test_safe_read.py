@@ -1,6 +1,8 @@
 """Results are read once, without following anything, and nothing can make the reader wait."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -137,3 +139,33 @@ def test_what_no_recursion_can_remove_is_removed(tmp_path: Path) -> None:
 
 def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
     wipe(tmp_path / "nothing")
+
+
+def test_it_reads_where_the_kernel_or_a_container_knows_no_openat2(tmp_path: Path) -> None:
+    """Linux 5.5 and older, and Docker before 20.10: every run's checkpoint was a bad result."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "result").write_text("0.9")
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from agent_client.jail import linux, seccomp\n"
+        "from agent_client.sandbox import safe_read\n"
+        "linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)\n"
+        "seccomp.load(seccomp.program(unix_sockets=True, signals=True, emptying=False))\n"
+        "print(safe_read(Path(sys.argv[1]), 'out/result', 100))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("b'0.9'\n", "")
+
+
+@pytest.mark.parametrize("name", ["../beside", "out/../../beside", "/etc/hostname", ""])
+def test_a_name_does_not_lead_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / "beside").write_text("secret")
+    (tmp_path / "run" / "out").mkdir(parents=True)
+
+    with pytest.raises((UnsafeFile, FileNotFoundError)):
+        safe_read(tmp_path / "run", name, 100)

@@ -8,12 +8,15 @@ that holds the solution, and compares every answer with the reference. What an a
 processor time of the child, all threads, from the answer before to this one, as the kernel tells it
 to this process: nothing in the child can turn that clock, work put off to between the questions
 counts too, and a busy machine hardly moves it. Reference and solution take turns; the metric is the
-ratio of their cheapest answers. Prints a `---` block with `speedup`, or `failed: wrong_answer`.
+ratio of their cheapest answers. The solution is alone: it can start nobody who works for it on
+another clock, and reaches neither the reference nor this process. Prints a `---` block with `speedup`, or `failed: wrong_answer`.
 """
 
 import json
 import os
 import random
+import resource
+import socket
 import subprocess
 import sys
 import time
@@ -25,8 +28,10 @@ WORDS = 60000       # words of a text
 N = 25              # how many are asked for
 
 CHILD = """
-import importlib.util, json, os, sys
-questions, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
+import importlib.util, json, os, socket, sys
+wire = socket.socket(fileno=os.dup(0))
+questions, answers = wire.makefile("r"), wire.makefile("w")
+os.dup2(2, 0)
 os.dup2(2, 1)                       # what the module prints is no answer
 spec = importlib.util.spec_from_file_location("module", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
@@ -46,13 +51,22 @@ def a_text(dice):
     return "".join((word.capitalize() if dice.random() < 0.1 else word) + dice.choice(ends) for word in chosen)
 
 
+def alone():
+    """From now on this process starts no other, and no thread."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+
 class Child:
-    """A process that answers questions with one module."""
+    """A process that answers questions with one module, over a socket: a pipe could be opened by
+    its neighbours, through /proc."""
 
     def __init__(self, path):
-        self.process = subprocess.Popen([sys.executable, "-c", CHILD, path], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+        here, there = socket.socketpair()
+        with here, there:
+            self.process = subprocess.Popen([sys.executable, "-c", CHILD, path], stdin=there, stdout=2, preexec_fn=alone)
+            self.questions, self.answers = here.makefile("w"), here.makefile("r")
         self.seconds = 0.0
+        self.ask("a warm-up")       # so that the interpreter's start is not part of a time
 
     def spent(self):
         """Processor seconds of all its threads since it began, from the kernel (Linux)."""
@@ -60,9 +74,9 @@ class Child:
 
     def ask(self, text):
         """The answer and the processor seconds it took since the last one."""
-        self.process.stdin.write(json.dumps([text, N]) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline(1 << 20)
+        self.questions.write(json.dumps([text, N]) + "\n")
+        self.questions.flush()
+        line = self.answers.readline(1 << 20)
         before, self.seconds = self.seconds, self.spent()
         seconds = self.seconds - before
         try:
@@ -72,22 +86,21 @@ class Child:
 
     def close(self):
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
 
 def main():
     began = time.perf_counter()
     dice = random.Random(os.environ.get("AGENTHUB_NONCE", "by hand"))
-    children = [Child("reference.py"), Child("solution.py")]
-    best, wrong = [float("inf"), float("inf")], False
+    children, best, wrong = [], [float("inf"), float("inf")], False
     try:
-        for child in children:
-            child.ask("a warm-up")      # so that the interpreter's start is not part of a time
+        # The reference is up before the solution can touch a file, and answers after it.
+        children = [Child("reference.py"), Child("solution.py")]
         for _ in range(ROUNDS):
             text = a_text(dice)
+            told = [children[i].ask(text) for i in (1, 0)]
             right = reference.most_frequent(text, N)
-            for i, child in enumerate(children):
-                answer, seconds = child.ask(text)
+            for i, (answer, seconds) in zip((1, 0), told):
                 wrong |= answer != right
                 best[i] = min(best[i], seconds)
     except OSError:     # it ended in the middle
