@@ -50,6 +50,6 @@ def test_a_key_copies_the_sha_and_says_so(
 
     page.keyboard.press("y")
 
-    expect(page.get_by_role("status").get_by_text("Copied")).to_be_visible()
+    expect(page.get_by_text("Copied: the sha")).to_be_visible()
     assert pasted(page).startswith(best)
     assert watched.errors == []
