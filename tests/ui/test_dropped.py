@@ -102,6 +102,18 @@ def test_words_outlive_a_sign_in_that_ends_and_are_sent_after_the_next(
     expect(nikola.locator("article").get_by_text("Depth three was worse.")).to_be_visible()
 
 
+def test_a_new_topic_keeps_its_name_over_a_reload(nikola: Page, club: Club) -> None:
+    nikola.goto(f"{club.hub.url}/m/discussion")
+    nikola.get_by_role("button", name="New topic").click()
+    name = nikola.get_by_role("textbox", name="Topic")
+    name.fill("What a wider head costs")
+
+    nikola.reload()
+    nikola.get_by_role("button", name="New topic").click()
+
+    expect(name).to_have_value("What a wider head costs")
+
+
 def test_who_signs_out_in_one_tab_is_out_in_the_other(nikola: Page, club: Club) -> None:
     other = again(nikola.context, club, "/words")
     expect(other.get_by_role("banner").get_by_role("link", name="nikola")).to_be_visible()

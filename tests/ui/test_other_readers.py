@@ -59,3 +59,13 @@ def test_an_outline_on_a_phone_names_deep_experiments_too(
         }"""
     )
     assert room >= 70
+
+
+def test_a_printed_goal_has_all_its_parts(open_page: Callable[..., Page]) -> None:
+    page = open_page(GOAL)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4
+
+    for part in ("progress", "tree", "leaderboard", "brief"):
+        expect(page.locator(f"#{part}")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
