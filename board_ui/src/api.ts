@@ -44,6 +44,7 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Refused(OFFLINE, "offline", 0);
   });
+  if (response.status === 401) unknown();
   if (!response.ok) throw await refusal(response);
   return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
 }
@@ -61,6 +62,13 @@ async function refusal(response: Response): Promise<Refused> {
     (body.data as Record<string, unknown> | undefined) ?? {},
     Number(response.headers.get("retry-after") ?? 0) || 0,
   );
+}
+
+let unknown = (): void => undefined;
+
+/** Hear that the hub did not know who asked. */
+export function whenUnknown(run: () => void): void {
+  unknown = run;
 }
 
 let csrf = "";

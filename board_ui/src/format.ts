@@ -8,11 +8,17 @@ const UNITS: [seconds: number, word: string][] = [
   [1, "s"],
 ];
 
-/** A metric with 5 decimals, or 3 digits where they would say little; what is missing says so. */
+/** A metric with 5 decimals, or fewer digits where those would say little; what is missing says so. */
 export function metric(value: number | null | undefined): string {
   if (value === null || value === undefined) return "not reported";
   if (!Number.isFinite(value)) return "NaN";
-  return value !== 0 && Math.abs(value) < 0.0001 ? value.toPrecision(3) : value.toFixed(5);
+  return value !== 0 && Math.abs(value) < 0.0001 ? value.toPrecision(3) : fixed(value, 5);
+}
+
+/** Tokens in a second need no hundred-thousandths, and a long number needs its thousands apart. */
+function fixed(value: number, digits: number): string {
+  if (Math.abs(value) >= 1e15) return value.toExponential(5);
+  return Math.abs(value) < 1e5 ? value.toFixed(digits) : value.toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 }
 
 /** What an experiment came to, or why there is no number. */
@@ -29,7 +35,7 @@ export const unrun = (one: { status: string; operator?: string | undefined }): b
 
 /** A signed difference with a true minus sign. */
 export function signed(value: number, digits = 5): string {
-  const text = Math.abs(value).toFixed(digits);
+  const text = fixed(Math.abs(value), digits);
   return Number(text) === 0 ? text : (value > 0 ? "+" : MINUS) + text;
 }
 

@@ -30,7 +30,7 @@ export const sheet = (): Group[] => known;
 
 /** Handle one key: the newest group that knows it wins, `g` waits for its second key. */
 export function press(event: KeyboardEvent): void {
-  if (!prefs.shortcuts || event.metaKey || event.ctrlKey || event.altKey || typing(event)) return;
+  if (!prefs.shortcuts || event.metaKey || event.ctrlKey || event.altKey || typing(event) || covered(event)) return;
   if (event.key.length > 1 && event.key !== "Escape") return;
   const name = event.key === "Escape" ? "Esc" : event.key;
   const found = find(pending ? `${pending} ${name}` : name);
@@ -62,4 +62,9 @@ function typing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   if (event.key === "Escape") return false;
   return !!target?.closest?.("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+}
+
+/** A page that lies under a dialog is out of reach; the sheet of keys closes by its own. */
+function covered(event: KeyboardEvent): boolean {
+  return event.key !== "?" && document.querySelector("dialog:modal") !== null;
 }

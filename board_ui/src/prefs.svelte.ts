@@ -71,6 +71,10 @@ export function colour(token: string): string {
   if (!probe) {
     probe = document.createElement("span");
     probe.hidden = true;
+    // Where a user forces colours, text has one: what is drawn would be a black plot on black. The
+    // palette stays, the one for the background that the user chose.
+    probe.style.forcedColorAdjust = "none";
+    if (matchMedia("(forced-colors: active)").matches) probe.style.colorScheme = "light dark";
     document.body.append(probe);
   }
   probe.style.color = `var(--${token})`;

@@ -1,5 +1,6 @@
 /** History-API router: every link is a plain `<a href>`, so middle-click and copy just work. */
 import { match } from "./routes.ts";
+import { came, entered, named, startScrolling } from "./scroll.ts";
 import { readView, writeView, type View } from "./url.ts";
 
 export const place = $state({ path: location.pathname, search: location.search, visit: 0 });
@@ -13,11 +14,12 @@ export const route = (): ReturnType<typeof match> => current;
 export function go(href: string, replace = false): void {
   const url = new URL(href, location.href);
   const moved = url.pathname !== place.path;
-  history[replace ? "replaceState" : "pushState"](null, "", url.pathname + url.search + url.hash);
+  history[replace ? "replaceState" : "pushState"](entered(replace), "", url.pathname + url.search + url.hash);
   sync();
   if (moved) {
     place.visit += 1;
     scrollTo(0, 0);
+    named();
   }
 }
 
@@ -52,6 +54,10 @@ function mine(event: MouseEvent, anchor: HTMLAnchorElement): boolean {
 
 /** Listen to clicks and to the browser's back and forward. */
 export function startRouter(): void {
-  addEventListener("popstate", sync);
+  startScrolling();
+  addEventListener("popstate", () => {
+    sync();
+    came();
+  });
   document.addEventListener("click", follow);
 }

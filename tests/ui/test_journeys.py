@@ -107,7 +107,7 @@ def test_what_a_search_finds_is_ringed_in_the_tree_and_zoomed_to(
     box = page.get_by_label("Highlight experiments by words or filters")
     box.fill("learning")
     box.press("Enter")
-    page.wait_for_url("**/g/tiny_gpt?q=learning")
+    page.wait_for_url("**/g/tiny_gpt?tab=tree&q=learning")
     page.get_by_role("button", name=re.compile(r"Zoom to \d+ hits?")).click()
 
     page.reload()
