@@ -27,6 +27,8 @@ Ints = NDArray[np.intp]
 Rows = Any
 """A dense or a sparse matrix of floats; scipy has no types to tell them apart by."""
 
+STEADY = 1e-10
+"""Share by which offsets are known better than they are, lest rounding leave them not known."""
 DENSE = 8_000_000
 """Largest nodes x offsets that is solved densely: 64 MB of doubles."""
 
@@ -250,7 +252,8 @@ def _dense(
 ) -> _Offsets:
     load = tree.solve(couple.toarray())
     own = _shared(problem, spreads, carried).toarray()
-    np.fill_diagonal(own, own.diagonal() + _own(problem, spreads, tree))
+    alone = own.diagonal() + _own(problem, spreads, tree)
+    np.fill_diagonal(own, alone * (1 + STEADY))
     covariance: Floats = np.asarray(np.linalg.inv(own - couple.T @ load), dtype=np.float64)
     pushed = _pushed(problem, spreads, tree, carried)
     return _Offsets(covariance @ (pushed - load.T @ right), covariance, load)
@@ -304,16 +307,16 @@ def _posterior(
     gain = (own - shared) / left  # taking one reading out again: Rue & Held 2005, 2.3.3
     return Posterior(
         mean=mean,
-        sd=np.sqrt(tree.variance + nodes),
+        sd=np.sqrt(np.maximum(tree.variance + nodes, 0.0)),
         step_sd=np.sqrt(np.maximum(steps, 0.0)),
         drift=float(offsets.mean[-1]),
         surprise_sd=np.sqrt(np.maximum(surprise, 0.0)),
         offset=offsets.mean[:-1],
-        offset_sd=np.sqrt(offsets.variance[:-1]),
+        offset_sd=np.sqrt(np.maximum(offsets.variance[:-1], 0.0)),
         fitted=guess,
         fitted_sd=np.sqrt(fitted),
         rest=summed - gain * (problem.value - guess),
-        rest_sd=np.sqrt(own + gain * (own - shared)),
+        rest_sd=np.sqrt(np.maximum(own + gain * (own - shared), 0.0)),
     )
 
 

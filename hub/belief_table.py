@@ -19,6 +19,8 @@ NOISE_OF_LEVEL = 2e-4
 """Noise as a share of the metric's level, until the goal says otherwise (search.md 7: 1.6e-4)."""
 PERIOD_OF_NOISE, DEVICE_OF_NOISE, STEP_OF_NOISE, CLASS_OF_NOISE = 2.5, 1.5, 5.0, 60.0
 """The other spreads in units of the noise; periods: 5.6e-4, steps: 1e-3 (search.md 7)."""
+FARTHEST = 1e8
+"""Guessed noises from the usual reading beyond which one tells no more: squares have 16 digits."""
 APART = float(np.sqrt(1 + PERIOD_OF_NOISE**2 + DEVICE_OF_NOISE**2))
 """How far repeats by different devices lie apart, in units of the noise."""
 
@@ -51,7 +53,7 @@ class Table:
     def of(cls, snapshot: Snapshot) -> "Table":
         """Number the devices and periods, turn the metric so that smaller is better."""
         sign = snapshot.sign
-        value = sign * np.array([one.value for one in snapshot.readings])
+        value = _within_reach(sign * np.array([one.value for one in snapshot.readings]))
         node = np.array([one.node for one in snapshot.readings], dtype=np.intp)
         up = [-1 if one.parent is None else one.parent for one in snapshot.nodes]
         names, columns, kind = _columns(snapshot)
@@ -65,7 +67,7 @@ class Table:
         return cls(
             parent=np.array(up, dtype=np.intp),
             node=node,
-            value=(value - level) / unit,
+            value=np.clip((value - level) / unit, -FARTHEST, FARTHEST),
             columns=columns,
             kind=kind,
             n=np.bincount(node, minlength=len(up)),
@@ -131,6 +133,13 @@ def _columns(
     order = {"class": 0, "device": 1, "period": 2}
     kind = np.array([order[name[0]] for name in place], dtype=np.intp)
     return tuple(place), columns, kind
+
+
+def _within_reach(value: Floats) -> Floats:
+    """Readings without the part that lies too far from the usual one to be calculated with."""
+    level, reach = float(np.median(value)), FARTHEST * _guess(value)
+    near: Floats = np.clip(value, level - reach, level + reach)
+    return near
 
 
 def _guess(value: Floats) -> float:

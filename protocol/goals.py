@@ -11,7 +11,6 @@ from protocol.base import (
     EXACT,
     MAX_FILE_BYTES,
     Count,
-    Finite,
     Line,
     Page,
     Request,
@@ -71,6 +70,10 @@ class GoalState(StrEnum):
     CLOSED = "closed"
 
 
+LARGEST = 1e100
+Bound = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False, strict=True)]
+
+
 class Metric(Request):
     """The number that the swarm moves: `name` is its key in the block that a run ends with."""
 
@@ -78,8 +81,8 @@ class Metric(Request):
     direction: Direction
     unit: Text = Field(default="", max_length=40)
     source: Source = Source.SELF_REPORTED
-    minimum: Finite | None = None
-    maximum: Finite | None = None
+    minimum: Bound | None = None
+    maximum: Bound | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -91,10 +94,19 @@ class Metric(Request):
         """Say whether `reading` beats `than` in this metric's direction."""
         return reading < than if self.direction is Direction.MIN else reading > than
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest reading that the goal's author thinks possible.
+
+        Beyond `LARGEST` a number is no measurement, and no model of the goal can hold it.
+        """
+        low = -LARGEST if self.minimum is None else self.minimum
+        high = LARGEST if self.maximum is None else self.maximum
+        return low, high
+
     def plausible(self, reading: float) -> bool:
-        """Say whether a reading lies between the bounds that the goal's author thinks possible."""
-        low = float("-inf") if self.minimum is None else self.minimum
-        high = float("inf") if self.maximum is None else self.maximum
+        """Say whether a reading lies between the bounds."""
+        low, high = self.bounds
         return low <= reading <= high
 
 

@@ -209,7 +209,8 @@ def _hidden(
 
 
 def _plausible(spec: GoalSpec, metric: float) -> ProbeResult:
-    detail = f"{metric:.6g} against bounds {spec.metric.minimum} to {spec.metric.maximum}"
+    low, high = spec.metric.bounds
+    detail = f"{metric:.6g} against bounds {low:g} to {high:g}"
     return ProbeResult(
         name="plausible", passed=spec.metric.plausible(metric), detail=detail, value=metric
     )

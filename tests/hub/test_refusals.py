@@ -91,6 +91,21 @@ def test_nothing_that_a_proposal_says_of_itself_is_only_for_sqlite(
     assert next(iter(more)) in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("metric", [1e12, -1e99])
+def test_metrics_out_of_all_reason_break_nothing(ready: Volunteer, metric: float) -> None:
+    for turn in range(3):
+        order = ready.exploring()
+        ready.propose(order, learning_rate=0.2 + turn / 10)
+        answer = ready.report(order, metric=metric / (turn + 1) * (-1) ** turn)
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_metric_that_no_model_can_hold_is_refused(volta: Volunteer) -> None:
+    answer = volta.report(volta.claim(), metric=1.7e308)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "implausible_metric")
+
+
 def test_a_step_that_no_curve_can_hold_is_refused(volta: Volunteer) -> None:
     order = volta.claim()
     body = a_report(order).model_dump(mode="json")

@@ -79,3 +79,4 @@ def test_a_reading_beyond_the_bounds_is_not_plausible() -> None:
     assert metric.plausible(1.0)
     assert not metric.plausible(0.1)
     assert not metric.plausible(float("nan"))
+    assert not Metric(name="m", direction=Direction.MIN).plausible(-1e101)

@@ -8,7 +8,7 @@ import pytest
 
 from hub import belief, frontier, trust, verification
 from hub.frontier import Asker
-from hub.snapshot import Node, Pending, Reading, Snapshot
+from hub.snapshot import Node, Pending, Reading, Rules, Snapshot
 from hub.titles import Referee
 from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading
 
@@ -84,6 +84,37 @@ def test_there_is_always_something_to_do_and_a_sentence_for_it(
     measured = believed.n > 0
     assert np.isfinite(believed.score[measured]).all() and np.isfinite(believed.sd[measured]).all()
     assert np.isnan(believed.score[~measured]).all()
+
+
+def a_wild_goal(seed: int) -> Snapshot:
+    """A small tree of which a third of all readings lie anywhere that the hub takes."""
+    random = np.random.default_rng(seed)
+    size = int(random.integers(2, 15))
+    nodes = [Node("root", 0)]
+    nodes += [Node(f"n{n}", n, int(random.integers(n)), owner=f"o{n % 4}") for n in range(1, size)]
+    usual = float(random.choice([0.8, 0.0, 1e-9, 1e5, -3.0, 1e40]))
+    readings = []
+    for turn in range(int(random.integers(1, 25))):
+        value = usual * (1 + 1e-3 * random.normal())
+        if random.random() < 0.3:
+            value = float(random.choice([1e3, 1e9, 1e12, 1e20, 1e50, 1e99])) * random.normal()
+        who = f"o{random.integers(4)}"
+        node = int(random.integers(size))
+        readings.append(Reading(node, value, who, f"{who}-gpu", f"p{turn % 3}", f"C{turn % 2}"))
+    noise = random.choice([0.0, 1e-12, 5e-4, 10.0])
+    rules = Rules(direction=str(random.choice(["min", "max"])), noise_sd=float(noise) or None)
+    return Snapshot(rules=rules, nodes=tuple(nodes), readings=tuple(readings))
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_reading_however_wild_keeps_the_others_from_being_believed() -> None:
+    for seed in range(100):
+        snapshot = a_wild_goal(seed)
+        believed = belief.fit(snapshot)
+        verification.judge(snapshot, believed)
+        measured = believed.n > 0
+        assert np.isfinite(believed.score[measured]).all(), seed
+        assert np.isfinite(believed.sd[measured]).all(), seed
 
 
 @pytest.mark.parametrize("direction", ["min", "max"])
