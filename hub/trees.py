@@ -172,7 +172,7 @@ def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> Co
         "number": list(number),
         "parent": [0 if above is None else own - above for own, above in pairs],
         "second_parent": [own - merges[sha] if sha else 0 for own, sha in merged],
-        "score": [None if value is None else round(value * 1e6) for value in score],
+        "score": [None if value is None else _millionths(value) for value in score],
         "status": [_STATUS[value] for value in status],
         "standing": [_STANDING[value] for value in standing],
         "kept": [int(value) for value in kept],
@@ -180,3 +180,8 @@ def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> Co
         "seconds": [int((at - start).total_seconds()) for at in created],
         "agents": [name or "hub" for name in agents],
     }
+
+
+def _millionths(value: float) -> float:
+    """Whole ones, but for a score that they would say little of, or that has too many of them."""
+    return round(value * 1e6) if 1e-3 <= abs(value) < 1e9 else float(f"{value * 1e6:.6g}")

@@ -209,8 +209,9 @@ class Tree(Wire):
     """A goal's tree as columns, so that 100,000 experiments travel in well under a megabyte.
 
     `parent` holds distances back (number minus the parent's number, 0 for a root); `score` is in
-    millionths (null: none); `seconds` counts from `epoch`; `seq` of the whole is the cursor for
-    `after=`; rows in a delta are those that changed since.
+    millionths (null: none), whole ones but for the tiny and the huge; `seconds` counts from
+    `epoch`; `seq` of the whole is the cursor for `after=`; rows in a delta are those that changed
+    since.
     """
 
     goal: str
@@ -221,7 +222,7 @@ class Tree(Wire):
     number: list[int]
     parent: list[int]
     second_parent: list[int]
-    score: list[int | None]
+    score: list[float | None]
     status: list[int]
     standing: list[int]
     kept: list[int]

@@ -35,7 +35,7 @@ export const unrun = (one: { status: string; operator?: string | undefined }): b
 
 /** A signed difference with a true minus sign. */
 export function signed(value: number, digits = 5): string {
-  const text = fixed(Math.abs(value), digits);
+  const text = digits === 5 ? metric(Math.abs(value)) : fixed(Math.abs(value), digits);
   return Number(text) === 0 ? text : (value > 0 ? "+" : MINUS) + text;
 }
 

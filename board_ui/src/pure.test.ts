@@ -47,7 +47,7 @@ describe("numbers and words", () => {
   it("say what is missing", () => expect([metric(null), metric(NaN), metric(0.97712)]).toEqual(["not reported", "NaN", "0.97712"]));
   it("keep digits of what is small", () => expect([metric(0.000007), metric(-0.00004321), metric(0), metric(0.00096)]).toEqual(["0.00000700", "-0.0000432", "0.00000", "0.00096"]));
   it("can be read when they are large", () => expect([metric(99999.5), metric(1279542.21641), metric(-1279542), metric(1.0046617945831455e22), signed(-1279542.21641)]).toEqual(["99999.50000", "1,279,542.2", "-1,279,542.0", "1.00466e+22", "−1,279,542.2"]));
-  it("carry their sign", () => expect([signed(-0.0008), signed(0.1), signed(-0.000001)]).toEqual(["−0.00080", "+0.10000", "0.00000"]));
+  it("carry their sign", () => expect([signed(-0.0008), signed(0.1), signed(-1.25e-6), signed(0)]).toEqual(["−0.00080", "+0.10000", "−0.00000125", "0.00000"]));
   it("tell a gain from noise, in the goal's direction", () => {
     expect(judge(-0.001, 0.0001, "min")).toBe("better");
     expect(judge(-0.001, 0.0001, "max")).toBe("worse");

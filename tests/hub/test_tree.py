@@ -147,3 +147,20 @@ def test_a_tree_is_packed_for_who_can_unpack(http: TestClient, volta: Volunteer)
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.json() == plain.json()
+
+
+@pytest.mark.parametrize(
+    ("score", "told"), [(0.99790012, 997900), (1.25e-7, 0.125), (-4.2e-12, -4.2e-6), (0.0, 0.0)]
+)
+def test_a_tree_tells_scores_of_any_size(
+    http: TestClient, volta: Volunteer, score: float, told: float
+) -> None:
+    volta.report(volta.claim(), metric=score)
+
+    assert http.get("/v1/goals/toy/tree").json()["score"] == [pytest.approx(told, rel=1e-5)]
+
+
+def test_a_score_beyond_64_bits_breaks_no_tree(http: TestClient, volta: Volunteer) -> None:
+    volta.report(volta.claim(), metric=-1e30)
+
+    assert http.get("/v1/goals/toy/tree").json()["score"] == [pytest.approx(-1e36)]
