@@ -1,5 +1,6 @@
 """Waiting politely: full jitter with a cap, a floor from Retry-After, and a wait one can wake."""
 
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from agent_client.errors import HubBusy, HubUnreachable
 T = TypeVar("T")
 CAP_SECONDS = 60.0
 TOO_MANY_FLOOR = 60.0
+LONGEST_SECONDS = 3600.0
 
 
 def full_jitter(attempt: int, floor: float, draw: Callable[[], float]) -> float:
@@ -21,6 +23,20 @@ def full_jitter(attempt: int, floor: float, draw: Callable[[], float]) -> float:
     """
     spread = min(CAP_SECONDS, 2.0 * 2.0 ** min(attempt, 10))
     return max(floor, draw() * spread)
+
+
+def number(text: str) -> float | None:
+    """What a header says, if that is a number and none below zero."""
+    try:
+        said = float(text)
+    except ValueError:
+        return None
+    return said if math.isfinite(said) and said >= 0 else None
+
+
+def asked_for(retry_after: str) -> float:
+    """The seconds of a Retry-After header, an hour at most; none where it holds no number."""
+    return min(number(retry_after) or 0.0, LONGEST_SECONDS)
 
 
 @dataclass

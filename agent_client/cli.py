@@ -70,7 +70,7 @@ def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     unsafe_no_sandbox: Annotated[bool, typer.Option(help=UNSAFE)] = False,
 ) -> None:
     """Join a hub: check everything, get a token, write the settings."""
-    folder = folder.expanduser().resolve()
+    folder = folder.resolve()
     wish = joining.Wish(
         url, name, owner, invite, tuple(goal or ()), gpus, insecure_http, unsafe_no_sandbox
     )
@@ -114,7 +114,7 @@ def run(  # noqa: PLR0917 - each is an option of the command
     unsafe_no_sandbox: Annotated[bool, typer.Option(help=UNSAFE)] = False,
 ) -> None:
     """Work until stopped. Ctrl-C finishes the run and submits it; a second one stops at once."""
-    folder = folder.expanduser().resolve()
+    folder = folder.resolve()
     if fleet.workers(folder):
         raise typer.Exit(fleet.Fleet(fleet.workers(folder), _options(), typer.echo).run())
     said: dict[str, Any] = {

@@ -84,8 +84,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what the client does now, why it waits, and what it has done."""
-    workers = fleet.workers(folder.expanduser())
-    found = [read_status(each) for each in workers or [folder.expanduser()]]
+    workers = fleet.workers(folder)
+    found = [read_status(each) for each in workers or [folder]]
     if as_json:
         typer.echo(json.dumps(found if workers else found[0]))
         return
@@ -126,7 +126,7 @@ def _line(said: dict[str, Any]) -> str:
 
 def pause(folder: Folder = HOME) -> None:
     """Begin nothing new after the present run, until `resume`."""
-    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+    for each in fleet.workers(folder) or [folder]:
         settings.load(each)
         (each / PAUSE).touch()
     typer.echo("Paused: nothing new begins. `agent_client resume` goes on.")
@@ -134,7 +134,7 @@ def pause(folder: Folder = HOME) -> None:
 
 def resume(folder: Folder = HOME) -> None:
     """Go on after `pause`."""
-    found = fleet.workers(folder.expanduser()) or [folder.expanduser()]
+    found = fleet.workers(folder) or [folder]
     for each in found:
         (each / PAUSE).unlink(missing_ok=True)
     runs = any(holder(each) is not None for each in found)
@@ -146,7 +146,7 @@ def stop(
     finish: Annotated[bool, typer.Option(help="Finish the run and submit it first.")] = False,
 ) -> None:
     """Stop the client of this folder: at once, or with --finish after its run."""
-    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+    for each in fleet.workers(folder) or [folder]:
         _stop_one(each, finish)
 
 
@@ -169,7 +169,7 @@ def logs(
     follow: Annotated[bool, typer.Option(help="Go on showing new lines.")] = False,
 ) -> None:
     """Show the client's log: one JSON object a line."""
-    path = folder.expanduser() / LOG
+    path = folder / LOG
     if not path.exists():
         raise BadSettings(f"There is no log yet at {path}; `agent_client run` writes it.")
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -182,10 +182,10 @@ def logs(
 
 def service(folder: Folder = HOME) -> None:
     """Print a systemd unit that runs this client."""
-    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+    for each in fleet.workers(folder) or [folder]:
         settings.load(each)
     program = Path(sys.executable).with_name("agent_client")
-    words = {"program": program, "folder": folder.expanduser().resolve()}
+    words = {"program": program, "folder": folder.resolve()}
     typer.echo(UNIT.format(**{name: _unit_word(path) for name, path in words.items()}), nl=False)
 
 

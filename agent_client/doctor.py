@@ -157,7 +157,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say plainly what works on this machine; exit 1 when something must be mended."""
-    found = list(examine(folder.expanduser(), os.environ.get("ANTHROPIC_API_KEY")))
+    found = list(examine(folder, os.environ.get("ANTHROPIC_API_KEY")))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found]))
     else:

@@ -88,6 +88,25 @@ def _ours(pid: int) -> bool:
     return False
 
 
+def as_cuda_names(index: str) -> str:
+    """A GPU as `CUDA_VISIBLE_DEVICES` takes it, which must not be the number that NVML gives it.
+
+    CUDA counts the fastest first, and only those whose device files it sees: behind walls a second
+    GPU would be none, or another one. Alone it has one number, and its UUID is the same to all.
+    From NVIDIA's manual, not tried: no machine here had two.
+    """
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        if pynvml.nvmlDeviceGetCount() < 2:
+            return index
+        said = pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(int(index)))
+    except Exception:  # no library or no driver: then CUDA finds nothing either
+        return index
+    return said.decode() if isinstance(said, bytes) else str(said)
+
+
 def gauge(index: int = 0) -> Gauge:
     """A gauge for one GPU, or one that reads nothing where there is no driver."""
     try:

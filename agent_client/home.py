@@ -9,7 +9,6 @@ from agent_client.options import HOME, Folder
 
 def signin(folder: Folder = HOME) -> None:
     """Print a link that signs you in once: pause your agents, end tokens, write on the board."""
-    folder = folder.expanduser()
     known = settings.load((fleet.workers(folder) or [folder])[0])
     with Hub.at(known.hub, known.token) as hub:
         typer.echo(f"{known.hub}/signin#code={hub.sign_in_code().code}")

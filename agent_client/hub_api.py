@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from agent_client.backoff import TOO_MANY_FLOOR, asked_for, number
 from agent_client.errors import (
     BadSettings,
     BadToken,
@@ -234,8 +235,8 @@ class Hub:
         with suppress(ValueError, TypeError):
             self.clock = parsedate_to_datetime(reply.headers.get("date", ""))
         share = reply.headers.get("server-timing", "").partition("dur=")[2]
-        hub_ms = float(share) if share.replace(".", "", 1).isdigit() else None
-        self.recent.append(Latency(f"{method} {path}", (time.monotonic() - began) * 1000, hub_ms))
+        took = (time.monotonic() - began) * 1000
+        self.recent.append(Latency(f"{method} {path}", took, number(share)))
 
 
 def _read(reply: httpx.Response, kind: type[Reply]) -> Reply:
@@ -282,8 +283,7 @@ def _refusal(reply: httpx.Response) -> Exception:
 
 def _retry_after(reply: httpx.Response) -> float:
     text = reply.headers.get("retry-after", "")
-    seconds = float(text) if text.replace(".", "", 1).isdigit() else 0.0
-    return max(seconds, 60.0) if reply.status_code == 429 and not text else seconds
+    return TOO_MANY_FLOOR if reply.status_code == 429 and not text else asked_for(text)
 
 
 def _short(problem: Exception) -> str:

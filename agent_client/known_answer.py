@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent_client.errors import ClientError
+from agent_client.gpu import as_cuda_names
 from agent_client.sandbox import Job, Limits, Sandbox
 from protocol.agents import Device
 from protocol.goals import GoalSpec, Source
@@ -77,7 +78,7 @@ def ask(sandbox: Sandbox, device: Device, gpu: str = "0") -> str:
             env={
                 "AGENTHUB_DEVICE": device.kind,
                 "OMP_NUM_THREADS": "1",
-                "CUDA_VISIBLE_DEVICES": gpu if cuda else "",
+                "CUDA_VISIBLE_DEVICES": as_cuda_names(gpu) if cuda else "",
             },
             limits=Limits(SECONDS),
             gpus=(gpu,) if cuda else (),

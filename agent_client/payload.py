@@ -77,7 +77,7 @@ def _fields(kind: type[BaseModel]) -> dict[str, str]:
 
 def show_payload(folder: Folder = HOME) -> None:
     """Show what is sent to the hub and to the language model; sends none of it."""
-    for each in fleet.workers(folder.expanduser()) or [folder.expanduser()]:
+    for each in fleet.workers(folder) or [folder]:
         chosen = settings.load(each)
         with Hub.at(chosen.hub, chosen.token) as hub:
             for address, said in parts(each, chosen, hub):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent_client.errors import ClientError
 from agent_client.failures import by_log, explain
+from agent_client.gpu import as_cuda_names
 from agent_client.progress import Transcript
 from agent_client.sandbox import Exit, Job, Running, Sandbox
 from agent_client.walls import interpreter, walls
@@ -125,7 +126,7 @@ def environment(plan: Plan) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
     }
     if plan.device == "cuda":
-        found["CUDA_VISIBLE_DEVICES"] = plan.gpu
+        found["CUDA_VISIBLE_DEVICES"] = as_cuda_names(plan.gpu)
         found["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
     if plan.vram_mb is not None and plan.device == "cuda":
         found["AGENTHUB_VRAM_MB"] = str(plan.vram_mb)

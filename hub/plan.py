@@ -31,8 +31,8 @@ def next_orders(unit: Work, settings: Settings, count: int = ORDERS) -> list[Pla
 
 def _askers(unit: Work) -> list[AgentRow]:
     query = select(AgentRow).where(col(AgentRow.state) == "active", col(AgentRow.wish) == "")
-    recent = query.order_by(col(AgentRow.last_seen_at).desc(), col(AgentRow.name)).limit(AGENTS)
-    return list(unit.session.exec(recent).all()) or [_stand_in(unit)]
+    recent = (col(AgentRow.last_seen_at).desc().nulls_last(), col(AgentRow.name))
+    return list(unit.session.exec(query.order_by(*recent).limit(AGENTS)).all()) or [_stand_in(unit)]
 
 
 def _stand_in(unit: Work) -> AgentRow:

@@ -10,6 +10,7 @@ import anthropic
 from anthropic.types import Message
 from pydantic import ValidationError
 
+from agent_client.backoff import asked_for
 from agent_client.mutators.base import Misconfigured, MutatorError, NoIdea, Unavailable, Usage
 from agent_client.settings import Llm
 
@@ -156,5 +157,4 @@ def _sentence(problem: anthropic.APIStatusError) -> str:
 
 
 def _retry_after(problem: anthropic.APIStatusError) -> float:
-    text = problem.response.headers.get("retry-after", "")
-    return min(float(text), 3600.0) if text.replace(".", "", 1).isdigit() else 0.0
+    return asked_for(problem.response.headers.get("retry-after", ""))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_client.backoff import Backoff, Stopping, until_answered
+from agent_client.backoff import Backoff, Stopping, asked_for, until_answered
 from agent_client.errors import HubBusy, HubRefused, HubUnreachable
 
 
@@ -44,3 +44,11 @@ def test_what_waiting_does_not_mend_is_said_at_once() -> None:
 
     with pytest.raises(HubRefused):
         until_answered(Script(refused), Stopping(), lambda _: None, Backoff())
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("7", 7.0), ("1.5", 1.5), ("", 0.0), ("²", 0.0), ("nan", 0.0), ("-3", 0.0), ("1e9", 3600.0)],
+)
+def test_what_a_server_asks_to_wait_is_a_number_of_reason(said: str, seconds: float) -> None:
+    assert asked_for(said) == seconds

@@ -4,8 +4,11 @@ import pwd
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from agent_client.censor import Censor
+from agent_client.cli import app
+from agent_client.errors import BadSettings
 from agent_client.settings import folder_option
 from protocol.base import MAX_LOG_BYTES
 from protocol.runs import Evaluation, ProbeResult
@@ -42,3 +45,16 @@ def test_a_user_without_a_home_has_a_client_too(
 
     assert Censor.of(tmp_path, "ah_agent_token").log(f"{tmp_path} ~") == "[folder] ~"
     assert folder_option(tmp_path) == f" --folder {tmp_path}"
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_number: int) -> pwd.struct_passwd:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+
+    done = CliRunner().invoke(app, ["status"])
+
+    assert isinstance(done.exception, BadSettings)
+    assert "--folder" in done.exception.detail
