@@ -32,6 +32,16 @@ def expect_at(page: Page, y: float) -> None:
     raise AssertionError(f"at {page.evaluate('scrollY')}, not at {y}")
 
 
+def turn_the_wheel(page: Page, y: float) -> None:
+    """Scroll by hand, once the page is long enough for it."""
+    for _ in range(40):
+        if page.evaluate("document.body.scrollHeight - innerHeight") >= y:
+            break
+        page.wait_for_timeout(250)
+    page.mouse.move(600, 200)
+    page.mouse.wheel(0, y)
+
+
 def slowly(route: Route) -> None:
     """Answer as a hub that is far away: what is searched comes after the page."""
     answer = route.fetch()
@@ -64,8 +74,7 @@ def test_a_page_begins_at_its_top(open_page: Callable[..., Page]) -> None:
     page.wait_for_url("**/e/*")
     settle(page)
     expect_at(page, 0)
-    page.mouse.move(600, 200)
-    page.mouse.wheel(0, 500)
+    turn_the_wheel(page, 500)
     expect_at(page, 500)
     page.go_back()
     settle(page)
@@ -85,8 +94,7 @@ def test_who_scrolls_while_a_page_still_grows_is_not_pulled_back(
     page.wait_for_url("**/e/*")
     page.go_back()
     settle(page)
-    page.mouse.move(600, 200)
-    page.mouse.wheel(0, -5000)
+    turn_the_wheel(page, -5000)
     expect_at(page, 0)
     page.evaluate("document.querySelector('main').style.paddingBottom = '900px'")
     page.wait_for_timeout(500)
