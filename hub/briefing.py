@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import digest, experiments, goals, prior, voices
@@ -53,14 +54,21 @@ def _lineage(session: Session, row: ExperimentRow) -> list[Line]:
 
 def _siblings(session: Session, parent: ExperimentRow) -> list[Line]:
     """Those being tried now first, then the newest; failed ones say how."""
-    query = select(ExperimentRow).where(
-        col(ExperimentRow.goal) == parent.goal,
-        col(ExperimentRow.parent) == parent.sha,
-        ~col(ExperimentRow.hidden),
+    made = _made.c
+    query = sa.select(*(made[name] for name in _TOLD)).where(
+        made.goal == parent.goal, made.parent == parent.sha, ~made.hidden
     )
-    running_first = (col(ExperimentRow.status) != "running", col(ExperimentRow.number).desc())
-    rows = session.exec(query.order_by(*running_first).limit(SIBLINGS)).all()
-    return [_line(row, why=row.hypothesis) for row in rows]
+    running_first = (made.status != "running", made.number.desc())
+    rows = session.execute(query.order_by(*running_first).limit(SIBLINGS))
+    return [Line(*row) for row in rows]
+
+
+_made = sa.inspect(ExperimentRow).local_table
+_TOLD = (
+    *("number", "title", "status", "operator", "score", "delta", "delta_sd", "n_runs", "failure"),
+    "hypothesis",
+)
+"""The columns that a `Line` is made of, in its order; whole rows hold a patch and a message too."""
 
 
 def _insights(session: Session, goal: GoalRow) -> list[Insight]:
@@ -105,7 +113,7 @@ def _insight(row: PostRow) -> Insight:
     )
 
 
-def _line(row: ExperimentRow | Step, why: str = "") -> Line:
+def _line(row: Step) -> Line:
     return Line(
         number=row.number,
         title=row.title,
@@ -116,5 +124,4 @@ def _line(row: ExperimentRow | Step, why: str = "") -> Line:
         delta_sd=row.delta_sd,
         n=row.n_runs,
         failure=row.failure,
-        why=why,
     )

@@ -144,7 +144,7 @@ def outcome(source: str, like: str | None) -> object:
         return type(error), str(error)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(*[some.lists(piece, max_size=3)] * 4)
 def test_what_lies_between_gives_what_the_whole_gives(
     head: list[str], old: list[str], new: list[str], tail: list[str]
@@ -170,7 +170,7 @@ def judged(before: str, after: str, like: str | None) -> tuple[object, ...]:
     return (novelty.canonical_tree(new), *keys, seen, preflight._lines(after, before))
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(*[some.lists(code, max_size=3)] * 4)
 def test_what_a_change_comes_down_to_is_the_same_however_it_was_split(
     head: list[str], old: list[str], new: list[str], tail: list[str]

@@ -166,7 +166,7 @@ def a_contested_goal(seed: int, many: int) -> Snapshot:
     return Snapshot(nodes=tuple(nodes), readings=tuple(readings))
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10_000), many=st.integers(2, 25))
 def test_a_referee_who_watched_all_along_says_what_a_fresh_one_says(seed: int, many: int) -> None:
     known, watching = a_contested_goal(seed, many), Referee()
@@ -177,7 +177,7 @@ def test_a_referee_who_watched_all_along_says_what_a_fresh_one_says(seed: int, m
     assert watched == [champion_of(each) for each in told]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), many=st.integers(2, 25), gone=st.integers(0, 4))
 def test_a_purge_leaves_the_title_where_a_hub_has_it_that_never_heard_of_them(
     seed: int, many: int, gone: int
