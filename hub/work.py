@@ -23,6 +23,7 @@ from protocol.work import (
     Kind,
     Lease,
     Notice,
+    Prepared,
     Release,
     Renewal,
     WorkOrder,
@@ -276,10 +277,11 @@ def release(work: Work, lease: UUID, by: AgentRow, said: Release) -> None:
         order.tries -= 1
 
 
-def tell(session: Session, settings: Settings, git: GitStore, order: OrderRow) -> WorkOrder:
+def tell(
+    session: Session, settings: Settings, order: OrderRow, prepared: Prepared | None
+) -> WorkOrder:
     """An order as the agent reads it."""
     goal = goals.find(session, order.goal)
-    prepared = preparing.prepare(session, git, order)
     return WorkOrder(
         lease=order.id,
         epoch=order.epoch,
@@ -327,21 +329,36 @@ def leases(
     return [Lease.model_validate(row.model_dump()) for row in rows]
 
 
+@dataclass(frozen=True)
+class Given:
+    """A lease that an ask for work got, and the proposal that the hub wrote for it itself."""
+
+    lease: UUID
+    prepared: Prepared | None
+
+
 def give(
-    work: Work, settings: Settings, mind: Mind, agent: AgentRow, request: WorkRequest
-) -> UUID | Idle:
-    """The lease that an ask for work got, or why it got none."""
+    work: Work,
+    settings: Settings,
+    mind: Mind,
+    git: GitStore,
+    agent: AgentRow,
+    request: WorkRequest,
+) -> Given | Idle:
+    """Answer an ask for work; to prepare it may leave out of the order what does not fit."""
     mine = work.session.get_one(AgentRow, agent.name)
     given = claim(work, settings, mind, mine, request)
-    return given if isinstance(given, Idle) else given.id
+    if isinstance(given, Idle):
+        return given
+    return Given(given.id, preparing.prepare(work.session, git, given))
 
 
-def reply(session: Session, settings: Settings, git: GitStore, given: UUID | Idle) -> WorkReply:
-    """The answer to an ask for work: an order with its digest, or why there is none."""
+def reply(session: Session, settings: Settings, given: Given | Idle) -> WorkReply:
+    """The answer as it is told: an order with its digest, or why there is none; only reads."""
     versions = {"minimum_client": settings.minimum_client, "latest_client": VERSION}
     if isinstance(given, Idle):
         return WorkReply(
             code=given.code, reason=given.reason, retry_after=given.retry_after, **versions
         )
-    order = session.get_one(OrderRow, given)
-    return WorkReply(order=tell(session, settings, git, order), **versions)
+    order = session.get_one(OrderRow, given.lease)
+    return WorkReply(order=tell(session, settings, order, given.prepared), **versions)

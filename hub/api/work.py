@@ -72,9 +72,11 @@ def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, session: Read)
     """Ask for work; the reply is an order, or the reason why there is none."""
     # Whoever writes keeps results waiting: what takes long is thought before, and read after.
     scheduling.ponder(session, hub.mind, request)
-    given = hub.database.apply(lambda unit: work.give(unit, hub.settings, hub.mind, agent, request))
+    given = hub.database.apply(
+        lambda unit: work.give(unit, hub.settings, hub.mind, hub.git, agent, request)
+    )
     with hub.database.read() as fresh:
-        return work.reply(fresh, hub.settings, hub.git, given)
+        return work.reply(fresh, hub.settings, given)
 
 
 @router.get("/leases/{lease}/output")

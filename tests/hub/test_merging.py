@@ -112,6 +112,20 @@ def test_a_merge_remembers_all_that_it_brought(
     assert [state.sha(side) for side in sides] == [made["depth"], made["end"]]
 
 
+def test_a_merge_of_which_something_was_left_out_is_taken_as_it_was_told(
+    hub: Hub, made: dict[str, str], tesla: Volunteer
+) -> None:
+    a_merge(hub, made["rate"], [made["other rate"], made["depth"]])
+    order = tesla.ask().order
+    assert order is not None and order.prepared is not None
+    assert order.second_parent == made["depth"]
+
+    claimed = tesla.claim()
+    answer = tesla.propose(claimed, files=order.prepared.files)
+
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_merge_that_was_nothing_new_is_not_asked_for_again(
     hub: Hub, made: dict[str, str], tesla: Volunteer
 ) -> None:
