@@ -151,11 +151,9 @@ class State:
 
         It first hands out again what we hold and do not name: so they ran out, unrenewed.
         """
-        kept = self.memory.held
-        if all(each.lease in in_care for each in kept):
-            return
-        if given is None or given not in {each.lease for each in kept} - set(in_care):
-            self.change(lambda now: {"held": [h for h in now.held if h.lease in in_care]})
+        lost = {each.lease for each in self.memory.held}.difference(in_care)
+        if lost and given not in lost:
+            self.change(lambda now: {"held": [h for h in now.held if h.lease not in lost]})
 
     def adopt(self, pid: int) -> None:
         """Remember a child process, so that the next start can end it if we are killed."""
