@@ -53,19 +53,16 @@ def version(session: Session, slug: str, number: int) -> GoalVersionRow:
 
 def spec(session: Session, goal: GoalRow) -> GoalSpec:
     """The goal's rules as they stand now; the goal's files, which are large, stay unread."""
-    kept = GoalVersionRow
-    query = sa.select(col(kept.spec)).where(
-        col(kept.goal) == goal.slug, col(kept.version) == goal.version
-    )
-    said = session.execute(query).scalar()
+    session.flush()
+    said = _SPEC.value(session.connection(), goal=goal.slug, version=goal.version)
     if said is None:
         raise NotFound(f"Goal {goal.slug!r} has no version {goal.version}.")
-    return understood(said)
+    return _understood(said)
 
 
 def understood(rules: object) -> GoalSpec:
-    """What the rules that a goal's version holds mean."""
-    return _understood(orjson.dumps(rules))
+    """What the rules that a goal's version holds mean, as a column's value or as its text."""
+    return _understood(rules if isinstance(rules, str) else orjson.dumps(rules))
 
 
 def rules(connection: sa.Connection, slug: str) -> GoalSpec:
@@ -81,6 +78,11 @@ def rules(connection: sa.Connection, slug: str) -> GoalSpec:
 
 
 _kept, _goals = SQLModel.metadata.tables["goal_versions"].c, SQLModel.metadata.tables["goals"].c
+_SPEC = Hot(
+    sa.select(sa.cast(_kept.spec, sa.Text)).where(
+        _kept.goal == sa.bindparam("goal"), _kept.version == sa.bindparam("version")
+    )
+)
 _RULES = Hot(
     sa.select(sa.cast(_kept.spec, sa.Text)).where(
         _goals.slug == sa.bindparam("goal"),

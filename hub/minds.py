@@ -64,17 +64,19 @@ class Mind:
     def ponder(self, session: Session, goal: GoalRow) -> None:
         """Think now what would take long, before a transaction that keeps others waiting."""
         kept = self._kept.get(goal.slug)
-        if kept is None or kept.long:
+        if kept is None or (kept.long and not self._lasts(session, goal, kept)):
             self.of(session, goal)
 
     def _known(self, session: Session, goal: GoalRow) -> Thoughts | None:
         kept = self._kept.get(goal.slug)
-        if kept is None:
-            return None
-        lasts = kept.long and time.monotonic() < kept.at + PATIENCE * kept.took
-        if not lasts and kept.seq != trees.newest(session, goal.slug):
+        if kept is None or not self._lasts(session, goal, kept):
             return None
         return _with_leases(session, goal, kept.thoughts)
+
+    def _lasts(self, session: Session, goal: GoalRow, kept: _Kept) -> bool:
+        if kept.long and time.monotonic() < kept.at + PATIENCE * kept.took:
+            return True
+        return kept.seq == trees.newest(session, goal.slug)
 
     def _think(self, session: Session, goal: GoalRow) -> Thoughts:
         seq, started = trees.newest(session, goal.slug), time.monotonic()

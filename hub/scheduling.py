@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from hub import frontier, goals
 from hub.db import Work
 from hub.frontier import Asker
+from hub.hot import Hot, HotQuery
 from hub.minds import Mind, Thoughts
-from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow
+from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, OrderRow
 from protocol.experiments import Operator
 from protocol.goals import GoalSpec
 from protocol.work import Kind, WorkRequest
@@ -29,25 +30,21 @@ GIVEN_UP = 2
 
 def open_goals(session: Session, request: WorkRequest) -> list[GoalRow]:
     """The open goals that this device can serve, the one with the least work per weight first."""
-    query = select(GoalRow).where(col(GoalRow.state) == "open", col(GoalRow.weight) > 0)
-    if request.goals:
-        query = query.where(col(GoalRow.slug).in_(request.goals))
-    rows = [row for row in session.exec(query).all() if _serves(request, goals.spec(session, row))]
-    held = _held(session)
-    return sorted(rows, key=lambda row: ((held.get(row.slug, 0) + 1) / row.weight, row.slug))
+    open_now = _open(session)
+    rows = [row for row, spec, _ in open_now if _asks(request, row) and _serves(request, spec)]
+    held = {row.slug: leases for row, _, leases in open_now}
+    return sorted(rows, key=lambda row: ((held[row.slug] + 1) / row.weight, row.slug))
 
 
 def why_none(session: Session, request: WorkRequest) -> tuple[str, str]:
     """Code and sentence for an agent that no open goal can use, with what each goal asks for."""
-    query = select(GoalRow).where(col(GoalRow.state) == "open", col(GoalRow.weight) > 0)
-    rows = session.exec(query).all()
-    if not rows:
+    open_now = _open(session)
+    if not open_now:
         return "no_goal", NO_GOAL
-    mine = [row for row in rows if not request.goals or row.slug in request.goals]
-    if not mine:
-        wanted, there = ", ".join(request.goals), ", ".join(row.slug for row in rows)
+    needs = [_needs(row.slug, spec) for row, spec, _ in open_now if _asks(request, row)]
+    if not needs:
+        wanted, there = ", ".join(request.goals), ", ".join(row.slug for row, *_ in open_now)
         return "no_goal", f"None of your goals ({wanted}) is open here; open are: {there}."
-    needs = [_needs(row.slug, goals.spec(session, row)) for row in mine]
     there = f"{request.device.kind} with {request.device.memory_mb} MB"
     return "device", f"No open goal can use your device ({there}): {'; '.join(needs)}."
 
@@ -56,15 +53,33 @@ def _needs(slug: str, spec: GoalSpec) -> str:
     return f"{slug} needs {' or '.join(spec.device.kinds)} with {spec.device.memory_mb} MB"
 
 
+def _open(session: Session) -> list[tuple[GoalRow, GoalSpec, int]]:
+    """The goals that hand out work, their rules, and how many leases are held of each."""
+    rows = session.execute(_OPEN).all()
+    return [(row, goals.understood(rules), leases) for row, rules, leases in rows]
+
+
+_leased = (
+    sa.select(sa.func.count())
+    .where(col(OrderRow.goal) == GoalRow.slug, col(OrderRow.state) == "leased")
+    .correlate(GoalRow)
+)
+_version = GoalVersionRow
+_OPEN = (
+    sa.select(GoalRow, sa.cast(col(_version.spec), sa.Text), _leased.scalar_subquery())
+    .where(col(_version.goal) == GoalRow.slug, col(_version.version) == GoalRow.version)
+    .where(col(GoalRow.state) == "open", col(GoalRow.weight) > 0)
+)
+
+
+def _asks(request: WorkRequest, goal: GoalRow) -> bool:
+    return not request.goals or goal.slug in request.goals
+
+
 def _serves(request: WorkRequest, spec: GoalSpec) -> bool:
     device, rules = request.device, spec.device
     enough = not device.memory_mb or device.memory_mb >= rules.memory_mb
     return device.kind in rules.kinds and enough
-
-
-def _held(session: Session) -> dict[str, int]:
-    query = sa.select(col(OrderRow.goal), sa.func.count()).where(col(OrderRow.state) == "leased")
-    return dict(session.execute(query.group_by(col(OrderRow.goal))).all())
 
 
 def ponder(session: Session, mind: Mind, request: WorkRequest) -> None:
@@ -133,12 +148,9 @@ def _ask(thoughts: Thoughts, goal: GoalRow, asker: Asker, seed: int) -> frontier
 
 
 def _asker(session: Session, goal: GoalRow, agent: AgentRow, request: WorkRequest) -> Asker:
-    made = select(ExperimentRow.sha).where(
-        col(ExperimentRow.goal) == goal.slug, col(ExperimentRow.agent) == agent.name
-    )
-    warm = session.exec(made.order_by(col(ExperimentRow.number).desc()).limit(WARM)).all()
-    last = select(OrderRow.refused).where(col(OrderRow.agent) == agent.name)
-    refused = session.exec(last.order_by(col(OrderRow.claimed_at).desc()).limit(1)).first()
+    connection = session.connection()
+    warm = _WARM.all(connection, goal=goal.slug, agent=agent.name)
+    refused = _REFUSED.value(connection, agent=agent.name)
     return Asker(
         owner=agent.owner,
         agent=agent.name,
@@ -153,18 +165,35 @@ def _asker(session: Session, goal: GoalRow, agent: AgentRow, request: WorkReques
 
 def barred(session: Session, goal: GoalRow, place: Mapping[str, int]) -> frozenset[tuple[int, int]]:
     """Merges that turned out to be nothing new, or that two agents gave up."""
-    order = OrderRow
-    query = sa.select(col(order.parent), col(order.second_parent), col(order.refused)).where(
-        col(order.goal) == goal.slug,
-        col(order.kind) == Kind.MERGE.value,
-        col(order.experiment).is_(None),
-        sa.or_(col(order.refused) > 0, col(order.ended_at).is_not(None)),
-    )
     given_up = Counter[tuple[int, int]]()
-    for parent, second, refused in session.execute(query):
-        if parent in place and second in place:
-            given_up[place[parent], place[second]] += GIVEN_UP if refused else 1
+    for tried in _UNMERGED.all(session.connection(), goal=goal.slug):
+        if tried.parent in place and tried.second in place:
+            given_up[place[tried.parent], place[tried.second]] += GIVEN_UP if tried.refused else 1
     return frozenset(pair for pair, count in given_up.items() if count >= GIVEN_UP)
+
+
+class _Unmerged(NamedTuple):
+    parent: str
+    second: str
+    refused: int
+
+
+_made, _orders = (sa.inspect(each).local_table.c for each in (ExperimentRow, OrderRow))
+_mine = sa.select(_made.sha).where(
+    _made.goal == sa.bindparam("goal"), _made.agent == sa.bindparam("agent")
+)
+_WARM = HotQuery(_mine.order_by(_made.number.desc()).limit(WARM), str)
+_last = sa.select(_orders.refused).where(_orders.agent == sa.bindparam("agent"))
+_REFUSED = Hot(_last.order_by(_orders.claimed_at.desc()).limit(1))
+_UNMERGED = HotQuery(
+    sa.select(_orders.parent, _orders.second_parent, _orders.refused).where(
+        _orders.goal == sa.bindparam("goal"),
+        _orders.kind == Kind.MERGE.value,
+        _orders.experiment.is_(None),
+        sa.or_(_orders.refused > 0, _orders.ended_at.is_not(None)),
+    ),
+    _Unmerged,
+)
 
 
 @dataclass(frozen=True)

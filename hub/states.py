@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from sqlmodel import Session, col
 
 from hub import eras, goals
 from hub.eras import Eras
+from hub.hot import HotQuery
 from hub.snapshot import Failure, Node, Pending, Reading, Rules, Snapshot
 from hub.tables import ExperimentRow, GoalRow, OrderRow, RunRow
 from protocol.goals import GoalSpec
@@ -127,11 +129,7 @@ def _failures(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tupl
 
 def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:
     """The goal's open orders and leases, as positions of a snapshot."""
-    # Ten thousand agents hold as many orders: as rows, not as entities.
-    names = ("kind", "owner", "operator", "agent", "parent", "second_parent", "experiment")
-    query = sa.select(*(col(getattr(OrderRow, name)) for name in (*names, "brought"))).where(
-        col(OrderRow.goal) == goal.slug, col(OrderRow.state).in_(("open", "leased"))
-    )
+    session.flush()
     return tuple(
         Pending(
             kind=order.kind,
@@ -143,5 +141,29 @@ def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[
             agent=order.agent or "",
             brought=tuple(place[each] for each in order.brought if each in place),
         )
-        for order in session.execute(query)
+        for order in _PENDING.all(session.connection(), goal=goal.slug)
     )
+
+
+class _Open(NamedTuple):
+    """The columns of an order that a `Pending` is made of."""
+
+    kind: str
+    owner: str | None
+    operator: str
+    agent: str | None
+    parent: str | None
+    second_parent: str | None
+    experiment: str | None
+    brought: list[str]
+
+
+_orders = sa.inspect(OrderRow).local_table.c
+# Ten thousand agents hold as many orders: as rows, not as entities.
+_PENDING = HotQuery(
+    sa.select(*(_orders[name] for name in _Open._fields)).where(
+        _orders.goal == sa.bindparam("goal"),
+        sa.or_(_orders.state == "open", _orders.state == "leased"),
+    ),
+    _Open,
+)

@@ -58,20 +58,20 @@ def set_aside(session: Session) -> list[UUID]:
 
     It is so for as long as the flags are open: whoever dismisses them puts the post back.
     """
-    flags = select(FlagRow.object, FlagRow.by).where(
-        col(FlagRow.kind) == "post", col(FlagRow.state) == "open"
-    )
-    often = sa.select(col(FlagRow.object)).where(
-        col(FlagRow.kind) == "post", col(FlagRow.state) == "open"
-    )
-    often = often.group_by(col(FlagRow.object)).having(sa.func.count() >= FLAGS)
-    raised = session.exec(flags.where(col(FlagRow.object).in_(often))).all()
+    raised = session.execute(_OFTEN).all()
     accounts = _trusted(session, {by for _, by in raised})
     against: dict[str, set[str]] = {}
     for post, by in raised:
         if by in accounts:
             against.setdefault(post, set()).add(accounts[by])
     return [UUID(post) for post, whose in against.items() if len(whose) >= FLAGS]
+
+
+_open = (col(FlagRow.kind) == "post", col(FlagRow.state) == "open")
+_flagged = sa.select(col(FlagRow.object)).where(*_open).group_by(col(FlagRow.object))
+_OFTEN = sa.select(col(FlagRow.object), col(FlagRow.by)).where(
+    *_open, col(FlagRow.object).in_(_flagged.having(sa.func.count() >= FLAGS))
+)
 
 
 def _trusted(session: Session, names: set[str]) -> dict[str, str]:

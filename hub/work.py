@@ -83,10 +83,15 @@ def claim(
 
 
 def _held_by(session: Session, agent: AgentRow) -> list[OrderRow]:
-    query = select(OrderRow).where(
-        col(OrderRow.agent) == agent.name, col(OrderRow.state) == "leased"
-    )
-    return list(session.exec(query.order_by(col(OrderRow.claimed_at)).with_for_update()).all())
+    return list(session.exec(_HELD, params={"agent": agent.name}).all())
+
+
+_HELD = (
+    select(OrderRow)
+    .where(col(OrderRow.agent) == sa.bindparam("agent"), col(OrderRow.state) == "leased")
+    .order_by(col(OrderRow.claimed_at))
+    .with_for_update()
+)
 
 
 def _silent(work: Work, order: OrderRow) -> bool:
@@ -97,17 +102,8 @@ def _waiting(
     work: Work, settings: Settings, agent: AgentRow, open_goals: list[GoalRow]
 ) -> OrderRow | None:
     """An order that waits, or whose holder vanished: expiry is decided here, on the hub's clock."""
-    free = sa.or_(
-        col(OrderRow.state) == "open",
-        sa.and_(col(OrderRow.state) == "leased", col(OrderRow.deadline) < work.now - GRACE),
-    )
-    query = (
-        select(OrderRow)
-        .where(free, col(OrderRow.goal).in_([goal.slug for goal in open_goals]))
-        .order_by(col(OrderRow.created_at))
-        .with_for_update(skip_locked=True)
-    )
-    for order in work.session.exec(query).all():
+    said = {"goals": [goal.slug for goal in open_goals], "overdue": work.now - GRACE}
+    for order in work.session.exec(_FREE, params=said).all():
         if order.state == "leased":
             _expire(work, settings, order)
         if order.state != "open" or _is_for_others(work, order, agent.owner):
@@ -115,6 +111,18 @@ def _waiting(
         if _runnable(work.session, order.experiment, agent.owner):
             return order
     return None
+
+
+_overdue = col(OrderRow.deadline) < sa.bindparam("overdue")
+_FREE = (
+    select(OrderRow)
+    .where(
+        col(OrderRow.goal).in_(sa.bindparam("goals", expanding=True)),
+        sa.or_(col(OrderRow.state) == "open", sa.and_(col(OrderRow.state) == "leased", _overdue)),
+    )
+    .order_by(col(OrderRow.created_at))
+    .with_for_update(skip_locked=True)
+)
 
 
 def _is_for_others(work: Work, order: OrderRow, owner: str) -> bool:
@@ -307,14 +315,19 @@ def tell(
 
 def notices(session: Session, goal: str) -> list[Notice]:
     """What operators want agents to know now."""
-    row = NoticeRow
-    query = select(row).where(
-        col(row.withdrawn_at).is_(None), sa.or_(col(row.goal).is_(None), col(row.goal) == goal)
+    rows = session.execute(_NOTICES, {"goal": goal})
+    return [Notice(id=number, text=text, created_at=at) for number, text, at in rows]
+
+
+_told = sa.inspect(NoticeRow).local_table.c
+_NOTICES = (
+    sa.select(_told.id, _told.text, _told.created_at)
+    .where(
+        _told.withdrawn_at.is_(None),
+        sa.or_(_told.goal.is_(None), _told.goal == sa.bindparam("goal")),
     )
-    return [
-        Notice(id=each.id or 0, text=each.text, created_at=each.created_at)
-        for each in session.exec(query.order_by(col(row.id)))
-    ]
+    .order_by(_told.id)
+)
 
 
 def leases(
