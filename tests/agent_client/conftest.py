@@ -12,6 +12,7 @@ from agent_client import settings
 from agent_client.hub_api import Hub
 from protocol.experiments import Experiment
 from tests.agent_client.hub_process import HubProcess, a_hub, client, environment
+from tests.services import cradle
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,8 @@ class Volunteer:
         self, *arguments: str, seconds: float = 120, **env: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        argv = client(*arguments, "--folder", str(self.folder))
-        return subprocess.run(
-            argv,
-            env=environment(**env),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        argv = ("agent_client", *arguments, "--folder", str(self.folder))
+        return cradle.run(argv, environment(**env), seconds)
 
     def begin(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""

@@ -4,12 +4,14 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
+
+from tests.services import cradle
 
 PATIENCE = 240.0
 LOOK = 0.01
@@ -32,7 +34,7 @@ class ClientProcess:
     environment: dict[str, str] = field(default_factory=dict)
     program: tuple[str, ...] = ()
     output: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | cradle.Born | None = None
     _life: int = 0
     """Where in its log its present life begins."""
     _over: threading.Event = field(default_factory=threading.Event)
@@ -50,31 +52,33 @@ class ClientProcess:
     def join(self) -> "ClientProcess":
         """Get a token, and begin to watch the journal."""
         argv = ("join", self.url, "--folder", str(self.folder))
-        done = subprocess.run(
-            self._argv(*argv, "--name", self.name, "--owner", self.owner, "--gpus", "cpu"),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
+        who = ("--name", self.name, "--owner", self.owner, "--gpus", "cpu")
+        done = cradle.run(("agent_client", *argv, *who), os.environ, PATIENCE)
         assert done.returncode == 0, done.stdout + done.stderr
         threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def start(self) -> None:
         """Begin to work; left alone, with the mutator that needs no key."""
-        argv = self.program or self._argv("run", "--folder", str(self.folder), *self.options)
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with self.log.open("ab") as output:
             self._life = output.tell()
-            self.process = subprocess.Popen(
-                argv,
-                env=kept | self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            self.process = self._born(kept | self.environment, output)
+
+    def _born(
+        self, env: dict[str, str], output: IO[bytes]
+    ) -> subprocess.Popen[bytes] | cradle.Born:
+        if not self.program:
+            argv = ("agent_client", "run", "--folder", str(self.folder), *self.options)
+            return cradle.bear(argv, env, output, session=True)
+        return subprocess.Popen(
+            self.program,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
 
     @property
     def running(self) -> bool:
@@ -119,9 +123,6 @@ class ClientProcess:
     def _watch(self) -> None:
         while not self._over.wait(LOOK):
             self.finished |= self.unsent()
-
-    def _argv(self, *arguments: str) -> list[str]:
-        return [str(Path(sys.executable).parent / "agent_client"), *arguments]
 
 
 def eventually(holds: Callable[[], object], patience: float = PATIENCE) -> None:

@@ -1,9 +1,10 @@
-"""Hubs born with everything imported: to import it costs a hub more than most tests ask of it.
+"""Hubs and clients born with everything imported: that costs them more than most tests ask of them.
 
-One process for each worker imports what a hub imports and forks for each command. What is born has
+One process for each worker imports what they import and forks for each command. What is born has
 a pid, an environment, a session and an end of its own, as `python -m` would give it, and runs the
-same module. Python itself starts a hub from another checkout, and the hubs of `scripts.demo` and of
-`tests/hub/test_server.py`, so that how a hub starts is tested as well.
+same module. Python itself starts what is of another checkout, what `scripts.demo` starts, the hubs
+of `tests/hub/test_server.py` and the clients that a test leaves running, so that how they start is
+tested as well.
 """
 
 import atexit
@@ -17,6 +18,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-IMPORTED = ("hub.cli.root", "hub.app", "tests.builders", "agent_client.hub_api", "httpx")
+IMPORTED = ("hub.cli.root", "hub.app", "tests.builders", "agent_client.cli", "agent_client.loop")
 ROOT = Path(__file__).parents[2]
 WORD = struct.Struct("i")
 
@@ -88,6 +90,24 @@ def bear(
     with theirs:
         socket.send_fds(_cradle(), [json.dumps(said).encode()], [theirs.fileno(), *files])
     return Born(_word(ours), ours)
+
+
+def run(
+    argv: Sequence[str], env: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """The same to its end, as `subprocess.run` would, with what it said as text."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        born = bear(argv, env, said, complained)
+        try:
+            born.wait(seconds)
+        except BaseException:
+            born.kill()
+            raise
+        texts = []
+        for each in (said, complained):
+            each.seek(0)
+            texts.append(each.read().decode())
+    return subprocess.CompletedProcess(list(argv), born.wait(), *texts)
 
 
 @cache
