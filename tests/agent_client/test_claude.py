@@ -1,6 +1,8 @@
 """The claude mutator against a local server that speaks the Messages format and misbehaves."""
 
 import json
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from agent_client.mutators.base import (
     Unavailable,
 )
 from agent_client.mutators.claude import TOOL, Claude, connect
+from agent_client.mutators.edits import nearest
 from agent_client.mutators.prompting import task_part
 from agent_client.orders import proposal
 from agent_client.settings import Llm
@@ -113,6 +116,19 @@ def test_a_search_that_does_not_occur_comes_back_with_the_nearest_block(
     assert "nearest text begins at line 1" in told["content"]
     assert "LEARNING_RATE = 0.1\n" not in told["content"].splitlines()[0]
     assert idea.usage.tokens == 2 * 1350
+
+
+def test_the_nearest_block_of_a_file_of_many_short_lines_is_found_at_once() -> None:
+    draw = random.Random(1)
+    lines = [f"x{draw.randint(0, 99)} = {draw.randint(0, 9)}" for _ in range(26_000)]
+    search = [*lines[20_000:20_300]]
+    search[3] += "5"
+    began = time.process_time()
+
+    found = nearest("\n".join(lines), "\n".join(search))
+
+    assert found == (20_001, lines[20_000:20_020])
+    assert time.process_time() - began < 5
 
 
 def test_a_search_that_occurs_twice_is_not_guessed(
