@@ -132,6 +132,18 @@ def test_the_nearest_block_of_a_file_of_many_short_lines_is_found_at_once() -> N
     assert time.process_time() - began < 5
 
 
+def test_a_longer_reply_is_paid_for_before_it_is_asked_for(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    """A reply that was cut off is asked for again at twice the length, which costs twice."""
+    anthropic_api.otherwise = lambda _: wire.message(stop_reason="max_tokens")
+
+    with pytest.raises(NoIdea, match=r"over \$0\.50 a run"):
+        a_claude(max_tokens=12_000).propose(a_task())
+
+    assert [request["max_tokens"] for request in anthropic_api.requests] == [12_000, 24_000]
+
+
 def test_a_search_that_occurs_twice_is_not_guessed(
     anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
 ) -> None:
