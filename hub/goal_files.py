@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
+from hub import preflight
 from hub.errors import HubError
 from hub.goal_lines import line_of
 from hub.statements import UNREADABLE
@@ -147,6 +148,8 @@ def _read_all(folder: Path, spec: GoalSpec) -> tuple[dict[str, str], list[str]]:
     for name in spec.everything:
         try:
             texts[name] = _read_one(folder, name, spec.limits.file_bytes)
+            if name in spec.files.editable:
+                problems += preflight.unfit(f"{folder.name}/{name}", texts[name])
         except GoalInvalid as error:
             problems += error.problems
     return texts, problems
@@ -190,7 +193,10 @@ def wrong_with(spec: GoalSpec, files: Mapping[str, str]) -> Iterator[str]:
             yield f"{path} is {size} bytes; the limit is {spec.limits.file_bytes}"
         if "\0" in files[path]:
             yield f"{path} holds a NUL character, which no text does"
-        elif path.endswith(".py"):
+            continue
+        if path in spec.files.editable:
+            yield from preflight.unfit(path, files[path])
+        if path.endswith(".py"):
             try:
                 must_parse(files[path], path)
             except GoalInvalid as refused:
