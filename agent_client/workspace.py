@@ -251,7 +251,7 @@ def data_key(spec: GoalSpec, contents: Mapping[str, str]) -> str:
     """What the prepared data depends on: the protected files and the downloads."""
     said = {
         "files": {name: contents[name] for name in spec.files.protected if name in contents},
-        "downloads": [each.sha256 for each in spec.data.files],
+        "downloads": [(each.path, each.sha256) for each in spec.data.files],
         "prepare": list(spec.commands.prepare),
         "hidden": spec.data.val_hidden,
     }

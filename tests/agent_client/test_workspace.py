@@ -117,6 +117,17 @@ def test_a_download_is_checked_by_size_and_hash(tmp_path: Path) -> None:
     assert (data.training / "train" / "shard.bin").read_bytes() == SHARD
 
 
+def test_a_download_that_is_to_lie_elsewhere_makes_other_data(tmp_path: Path) -> None:
+    workspace, before = a_workspace(tmp_path), with_download()
+    workspace.data(before, FILES, make)
+    moved = before.data.files[0].model_copy(update={"path": "train/tokens.bin"})
+    after = a_goal(data={"files": [moved.model_dump()]})
+
+    data = workspace.data(after, FILES, make)
+
+    assert (data.training / "train" / "tokens.bin").read_bytes() == SHARD
+
+
 def test_each_run_gets_a_copy_of_the_baselines_caches(tmp_path: Path) -> None:
     workspace, baseline, other = a_workspace(tmp_path), "baseline", "other"
     (workspace.goals / "toy").mkdir()
