@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import io
+import itertools
 import os
 import stat
 import threading
@@ -224,7 +225,7 @@ def test_a_hub_does_not_choose_where_a_tree_is_kept(tmp_path: Path) -> None:
 
 def test_a_download_that_breaks_off_is_the_datas_fault(tmp_path: Path) -> None:
     class Broken(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
+        def read1(self, size: int | None = -1, /) -> bytes:
             raise http.client.IncompleteRead(b"tok", 3)
 
     workspace = Workspace(tmp_path, download=lambda url: closing(Broken()))
@@ -232,3 +233,22 @@ def test_a_download_that_breaks_off_is_the_datas_fault(tmp_path: Path) -> None:
 
     with pytest.raises(DataBroken, match="could not be fetched"):
         workspace.data(with_download(), FILES, make)
+
+
+def test_a_download_that_drips_is_given_up(tmp_path: Path) -> None:
+    """No wait for the next byte is long, and the whole would take years."""
+    clock = itertools.count(step=59.0)
+
+    class Dripping(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            return b"x" if next(clock) < 10_000 else b""
+
+    dripping = Workspace(
+        tmp_path, download=lambda url: closing(Dripping()), clock=lambda: next(clock)
+    )
+    dripping.open()
+    file = with_download().data.files[0].model_copy(update={"size": 10**9})
+
+    with pytest.raises(DataBroken, match="too slowly"):
+        dripping.data(a_goal(data={"files": [file.model_dump()]}), FILES, make)
+    assert next(clock) < 1000
