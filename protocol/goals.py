@@ -20,6 +20,10 @@ from protocol.base import (
     Wire,
 )
 
+MAX_EDITABLE, MAX_PROTECTED = 16, 64
+MAX_FILES = MAX_EDITABLE + MAX_PROTECTED + 16
+"""Of a folder: the brief, goal.toml and what stays behind come to those that rules name."""
+
 _SHA256 = r"^[0-9a-f]{64}$"
 _BUDGET = re.compile(r"^(tokens|seconds|steps)=([0-9]+(?:\.[0-9]+)?)$")
 
@@ -113,8 +117,8 @@ class Metric(Request):
 class Files(Request):
     """Which files an experiment may change, and which no proposal may touch."""
 
-    editable: list[FilePath] = Field(min_length=1, max_length=16)
-    protected: list[FilePath] = Field(default_factory=list, max_length=64)
+    editable: list[FilePath] = Field(min_length=1, max_length=MAX_EDITABLE)
+    protected: list[FilePath] = Field(default_factory=list, max_length=MAX_PROTECTED)
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from protocol.goals import Budget, BudgetUnit, Direction, GoalSpec, Metric, Source
+from protocol.acts import CreateGoal
+from protocol.goals import Budget, BudgetUnit, Direction, Files, GoalSpec, Metric, Source
+from protocol.operators import GoalDraft
 
 
 def a_spec(**changes: object) -> dict[str, object]:
@@ -80,3 +82,14 @@ def test_a_reading_beyond_the_bounds_is_not_plausible() -> None:
     assert not metric.plausible(0.1)
     assert not metric.plausible(float("nan"))
     assert not Metric(name="m", direction=Direction.MIN).plausible(-1e101)
+
+
+def test_a_goal_with_as_many_files_as_it_may_name_can_be_opened() -> None:
+    files = Files(
+        editable=[f"a{n}.py" for n in range(16)], protected=[f"b{n}.py" for n in range(64)]
+    )
+    spec = GoalSpec.model_validate(a_spec(files=files))
+    texts = dict.fromkeys(spec.everything, "")
+
+    assert len(CreateGoal(spec=spec, files=texts, reason="many").files) == 81
+    assert GoalDraft(files={**texts, "goal.toml": ""}).files
