@@ -5,9 +5,26 @@ import re
 from typing import Any
 
 from agent_client import settings
+from agent_client.orders import task_on
+from agent_client.setup import KnownGoal
+from protocol.goals import Goal, GoalFile, GoalState
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.test_llm_loop import better, run
+from tests.builders import FILES, NOON, a_device, a_spec
 from tests.services.anthropic_server import AnthropicServer
+
+
+def test_the_brief_is_the_goals_as_it_is_now_and_not_that_of_the_parents_day() -> None:
+    file = GoalFile(path="program.md", sha256="0", size=3, editable=False, text="New words.")
+    goal = Goal(
+        name="toy", version=2, state=GoalState.OPEN, spec=a_spec(), files=[file],
+        created_at=NOON, updated_at=NOON,
+    )  # fmt: skip
+
+    task = task_on(KnownGoal.of(goal), FILES, a_device(), ())
+
+    assert task.brief == "New words."
+    assert task.files == {"train.py": FILES["train.py"]}
 
 
 def shown(volunteer: Volunteer, **env: Any) -> dict[str, Any]:
