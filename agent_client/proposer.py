@@ -182,7 +182,7 @@ class Proposer:
             spec=goal.spec,
             folder=folder,
             data=data.training,
-            seed=order.seed,
+            seed=goal.spec.seeds.chosen(order.seed),
             budget=kit.budget or goal.spec.budget.text(),
             device=kit.device.kind,
             gpu=kit.gpu,

@@ -84,7 +84,7 @@ class Runner:
             metric=metric,
             metrics=dict(outcome.metrics),
             evaluation=None if evaluation is None else censor.evaluation(evaluation),
-            seed=ready.order.seed,
+            seed=ready.training.plan.seed,
             budget=ready.training.plan.budget,
             seconds=outcome.seconds,
             curve=list(outcome.curve),

@@ -212,6 +212,10 @@ class Seeds(Request):
     policy: Literal["per-run", "fixed"] = "per-run"
     fixed: int = Field(default=0, ge=0, lt=2**31)
 
+    def chosen(self, drawn: int) -> int:
+        """The seed of a run that the hub drew `drawn` for."""
+        return self.fixed if self.policy == "fixed" else drawn
+
 
 class VerificationPolicy(Request):
     """When a claim counts: owners that must agree, error rates, and the least gain worth having."""
