@@ -41,13 +41,15 @@ def task_on(
 
 
 def history(hub: Hub, goal: str, parent: str) -> list[Tried]:
-    """What was tried on a parent, then what is newest elsewhere in the goal."""
+    """What was tried on a parent, then what is newest elsewhere in the goal; the newest last."""
     siblings = hub.children(parent)
     known = {each.sha for each in siblings}
     others = [each for each in hub.newest(goal) if each.sha not in known]
     found = [tried(each, sibling=True) for each in siblings]
     return found + [
-        tried(each, sibling=False) for each in others if each.operator is not Operator.BASELINE
+        tried(each, sibling=False)
+        for each in reversed(others)
+        if each.operator is not Operator.BASELINE
     ]
 
 
