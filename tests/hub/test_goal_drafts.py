@@ -5,9 +5,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import goal_files
+from hub import goal_files, goal_new, goal_toml
 from hub.core import Hub
 from tests.hub.operating import Curator
+
+MISPELLED = goal_toml.dumps(goal_new.skeleton("my_goal")[0]).replace(
+    '"python", "train.py"', '"python", "trian.py"'
+)
 
 
 @pytest.fixture
@@ -62,6 +66,7 @@ def test_a_checked_folder_is_opened_as_it_is(http: TestClient, grace: Curator) -
         ({"goal.toml": "= ="}, "goal.toml: "),
         ({"train.py": "x = '" + "a" * 300_000 + "'"}, "the limit is"),
         ({"train.py": "x = 1\r\n"}, "train.py holds U+000D"),
+        ({"goal.toml": MISPELLED}, "commands.train runs trian.py, which is no file of this goal"),
         ({"train.py": "x = 1\n" * 5001}, "train.py is over 5000 lines"),
     ],
 )
