@@ -108,6 +108,14 @@ class Metric(Request):
         high = LARGEST if self.maximum is None else self.maximum
         return low, high
 
+    @property
+    def bounds_said(self) -> str:
+        """The bounds as a sentence says them; one that nobody gave is not said."""
+        low, high = self.bounds
+        if (self.minimum is None) == (self.maximum is None):
+            return f"{low:g} to {high:g}"
+        return f"{low:g} and more" if self.maximum is None else f"{high:g} and less"
+
     def plausible(self, reading: float) -> bool:
         """Say whether a reading lies between the bounds."""
         low, high = self.bounds

@@ -75,6 +75,19 @@ def test_better_follows_the_direction(direction: Direction, wins: bool) -> None:
     assert not metric.better(0.5, than=0.5)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({"minimum": 0.0, "maximum": 1.0}, "0 to 1"),
+        ({"minimum": 0.5}, "0.5 and more"),
+        ({"maximum": 0.05}, "0.05 and less"),
+        ({}, "-1e+100 to 1e+100"),
+    ],
+)
+def test_a_bound_that_nobody_gave_is_not_said(bounds: dict[str, float], said: str) -> None:
+    assert Metric.model_validate({"name": "m", "direction": "min"} | bounds).bounds_said == said
+
+
 def test_a_reading_beyond_the_bounds_is_not_plausible() -> None:
     metric = Metric(name="m", direction=Direction.MIN, minimum=0.2, maximum=20.0)
 
