@@ -1,13 +1,14 @@
 """Trying the goals' own baselines before joining: does it run here, and is it fast enough?"""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from agent_client import known_answer
+from agent_client import known_answer, machine
 from agent_client.data_maker import prepare
 from agent_client.devices import (
     Calibration,
@@ -16,6 +17,7 @@ from agent_client.devices import (
     TooSlow,
     calibrate,
     check,
+    check_machine,
     device_class,
     fingerprint,
 )
@@ -91,6 +93,9 @@ def _one(trial: "_Trial", device: Device, goal: Goal) -> tuple[Device, str]:
     A machine that does other work at this moment looks slow; that is said, but not held against it.
     """
     check(goal.spec, device)
+    capability = machine.capability(trial.gpu) if device.kind == "cuda" else None
+    free = shutil.disk_usage(trial.workspace.goals).free >> 20
+    check_machine(goal.spec, capability, free)
     busy = os.getloadavg()[0] > (os.cpu_count() or 1) + 1
     found = trial.measure(device, goal)
     if found is None:

@@ -104,6 +104,23 @@ def check(spec: GoalSpec, device: Device, found: Calibration | None = None) -> N
         )
 
 
+def check_machine(spec: GoalSpec, capability: float | None, free_mb: int) -> None:
+    """Raise DeviceRefused where the goal wants a newer GPU, or more disk than is free.
+
+    `capability` is the GPU's, such as 8.0; None is a processor, or a driver that does not say.
+    """
+    rules = spec.device
+    if capability is not None and capability < rules.compute_capability:
+        raise DeviceRefused(
+            f"{spec.name} needs a GPU of compute capability {rules.compute_capability:g}; "
+            f"this one has {capability:g}."
+        )
+    if free_mb < rules.disk_mb:
+        raise DeviceRefused(
+            f"{spec.name} needs {rules.disk_mb:,} MB of disk; {free_mb:,} MB are free."
+        )
+
+
 def fitting(
     specs: Iterable[GoalSpec], device: Device, found: Mapping[str, Calibration]
 ) -> tuple[list[str], dict[str, str]]:

@@ -38,7 +38,7 @@ SENTENCES = {
     Failure.PROCESSES: "It started more processes than this goal allows.",
     Failure.KILLED: "It was killed.",
     Failure.CRASH: "It crashed.",
-    Failure.BAD_RESULT: "Its result cannot be read.",
+    Failure.BAD_RESULT: "Its result cannot be used.",
     Failure.CHEAT: "It failed a probe of the trusted evaluation.",
 }
 
@@ -60,6 +60,12 @@ def last_error(transcript: Transcript) -> str:
     lines = [line for line in transcript.log.last(60) if line.strip()]
     errors = [line for line in lines if _ERROR.match(line)]
     return (errors or lines or [""])[-1].strip()
+
+
+def without_metric(name: str, log: str) -> str:
+    """What a run printed in its metric's place, where it did; nothing else says what to mend."""
+    lines = [line.strip() for line in log.splitlines() if line.strip().startswith(f"{name}:")]
+    return f"{lines[-1]!r} is no plain number below a last line of three dashes." if lines else ""
 
 
 def explain(failure: Failure, fact: str = "") -> str:

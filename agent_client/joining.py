@@ -112,7 +112,7 @@ def _ask(
         "agent": joined.name,
         "owner": joined.owner,
         "token": joined.token,
-        "goals": list(wish.goals) or _only(found.fit, info.goals),
+        "goals": served(wish, found.fit, info.goals),
         "gpus": wish.gpus,
         "insecure_http": wish.insecure_http,
         "unsafe_no_sandbox": wish.unsafe_no_sandbox,
@@ -177,9 +177,9 @@ def _again(folder: Path, url: str) -> JoinedHub | None:
     return JoinedHub(moved, info, "", me.state, again=True)
 
 
-def _only(fit: Sequence[str], there: Sequence[str]) -> list[str]:
-    """Nothing, which means every goal, unless some of them do not fit this machine."""
-    return [] if set(fit) == set(there) else list(fit)
+def served(wish: Wish, fit: Sequence[str], there: Sequence[str]) -> list[str]:
+    """Those that fit this machine; nothing, which means every goal, where all may be had."""
+    return [] if not wish.goals and set(fit) == set(there) else list(fit)
 
 
 def _check_goals(wish: Wish, info: HubInfo) -> None:

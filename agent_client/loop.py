@@ -23,6 +23,7 @@ from agent_client.sandbox import sweep
 from agent_client.setup import Kit
 from agent_client.state import start_ticks
 from agent_client.trainer import SandboxBroken
+from protocol.base import figure
 from protocol.board import PostDraft
 from protocol.runs import RunReport
 
@@ -154,8 +155,8 @@ class Loop:
         """Tell the board what was expected and what came; the hub posts the bare numbers itself."""
         if ready.order.parent is None:
             return
-        name = ready.goal.spec.metric.name
-        came = f"{name} {report.metric:.6f}" if report.metric is not None else report.failure_detail
+        name, metric = ready.goal.spec.metric.name, report.metric
+        came = report.failure_detail if metric is None else f"{name} {figure(metric)}"
         body = f"#{ready.experiment.sha[:10]} {ready.experiment.title}: {came}\n\n"
         body += f"Expected: {ready.experiment.hypothesis[:1000]}"
         draft = PostDraft(channel="discussion", topic=ready.order.goal, body=body)

@@ -76,6 +76,19 @@ def gpu_count() -> int:
         return 0
 
 
+def capability(gpu: str) -> float | None:
+    """A GPU's compute capability, such as 9.0; None where its driver does not say."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(int(gpu))
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    except Exception:  # no library, no driver, or one that is too old to tell
+        return None
+    return float(f"{major}.{minor}")
+
+
 def check_gpus(gpus: str) -> None:
     """Raise BadSettings for a GPU that is not there."""
     count = gpu_count() if gpus[:1].isdigit() else 0

@@ -7,11 +7,10 @@ from pydantic import ValidationError
 from agent_client.hub_api import Hub
 from agent_client.mutators.base import Idea, NoIdea, Task, Tried
 from agent_client.settings import Settings
-from agent_client.setup import VERSION
+from agent_client.setup import VERSION, KnownGoal
 from agent_client.state import Held, Memory
 from protocol.agents import Device
 from protocol.experiments import Experiment, Operator, Proposal
-from protocol.goals import GoalSpec
 from protocol.work import WorkOrder, WorkRequest
 
 
@@ -27,13 +26,13 @@ def work_request(settings: Settings, device: Device, memory: Memory) -> WorkRequ
 
 
 def task_on(
-    spec: GoalSpec, contents: Mapping[str, str], device: Device, known: Sequence[Tried]
+    goal: KnownGoal, contents: Mapping[str, str], device: Device, known: Sequence[Tried]
 ) -> Task:
     """What a mutator is asked to change; the order adds which kind of change."""
     return Task(
-        spec=spec,
-        brief=contents.get(spec.brief, ""),
-        files={path: contents[path] for path in spec.files.editable if path in contents},
+        spec=goal.spec,
+        brief=goal.brief,
+        files={path: contents[path] for path in goal.spec.files.editable if path in contents},
         operator=Operator.TWEAK,
         seed=0,
         device=f"{device.name} ({device.kind})",
@@ -42,13 +41,15 @@ def task_on(
 
 
 def history(hub: Hub, goal: str, parent: str) -> list[Tried]:
-    """What was tried on a parent, then what is newest elsewhere in the goal."""
+    """What was tried on a parent, then what is newest elsewhere in the goal; the newest last."""
     siblings = hub.children(parent)
     known = {each.sha for each in siblings}
     others = [each for each in hub.newest(goal) if each.sha not in known]
     found = [tried(each, sibling=True) for each in siblings]
     return found + [
-        tried(each, sibling=False) for each in others if each.operator is not Operator.BASELINE
+        tried(each, sibling=False)
+        for each in reversed(others)
+        if each.operator is not Operator.BASELINE
     ]
 
 

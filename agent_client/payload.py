@@ -15,7 +15,7 @@ from agent_client.journal import Journal
 from agent_client.options import HOME, Folder
 from agent_client.orders import history, task_on, work_request
 from agent_client.settings import Settings
-from agent_client.setup import VERSION
+from agent_client.setup import VERSION, KnownGoal
 from agent_client.state import State
 from protocol.agents import Device, JoinRequest
 from protocol.experiments import Proposal
@@ -57,7 +57,7 @@ def _to_the_model(chosen: Settings, hub: Hub, device: Device) -> Iterator[tuple[
         if goal.baseline is None:
             continue
         contents = hub.files(goal.baseline)
-        task = task_on(goal.spec, contents, device, history(hub, name, goal.baseline))
+        task = task_on(KnownGoal.of(goal), contents, device, history(hub, name, goal.baseline))
         where = chosen.llm.base_url or "https://api.anthropic.com"
         said = llm.body(chosen.llm, claude.begin(task, chosen.llm).request())
         yield f"POST {where}/v1/messages (each proposal; here on the baseline of {name})", said

@@ -113,15 +113,15 @@ class Transcript:
         self.log.add(line)
         if line.strip() == "---":
             self.in_block, self.metrics = True, {}
-        elif self.in_block:
-            self._pair(line)
-        else:
+        elif not self.in_block or not self._pair(line):
             self._step(line, seconds)
 
-    def _pair(self, line: str) -> None:
+    def _pair(self, line: str) -> bool:
+        """Take a line of the block; any other tells that the block was not the last."""
         pair = parse_pair(line)
         if pair is not None and (len(self.metrics) < MAX_METRICS or pair[0] in self.metrics):
             self.metrics[pair[0]] = pair[1]
+        return pair is not None
 
     def _step(self, line: str, seconds: float) -> None:
         step = parse_step(line)

@@ -182,7 +182,7 @@ class Proposer:
             spec=goal.spec,
             folder=folder,
             data=data.training,
-            seed=order.seed,
+            seed=goal.spec.seeds.chosen(order.seed),
             budget=kit.budget or goal.spec.budget.text(),
             device=kit.device.kind,
             gpu=kit.gpu,
@@ -254,8 +254,7 @@ class Proposer:
     def _goal(self, order: WorkOrder) -> KnownGoal:
         key = (order.goal, order.goal_version)
         if key not in self._goals:
-            said = self.kit.hub.goal(order.goal)
-            self._goals[key] = KnownGoal(said.spec, said.version, said.baseline)
+            self._goals[key] = KnownGoal.of(self.kit.hub.goal(order.goal))
         return self._goals[key]
 
     def _propose(
@@ -354,7 +353,7 @@ class Proposer:
         assert order.parent is not None
         known = history(kit.hub, order.goal, order.parent)
         return replace(
-            task_on(goal.spec, contents, kit.device, known),
+            task_on(goal, contents, kit.device, known),
             operator=order.operator,
             seed=order.seed,
             digest=order.digest,

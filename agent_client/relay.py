@@ -56,11 +56,11 @@ class Relay:
         """Note what is new in a transcript that another thread will go on writing."""
         with self._lock:
             new = transcript.log.count - self._taken
-            if new <= 0:
-                return
-            self._taken = transcript.log.count
-            self._came += new
-            self._lines.extend(transcript.log.last(min(new, MOST)))
+            if new > 0:
+                self._taken = transcript.log.count
+                self._came += new
+                self._lines.extend(transcript.log.last(min(new, MOST)))
+            # A progress bar writes over its own line: points may come without any.
             fresh = [point for point in transcript.curve[-MOST:] if point.step > self._step]
             if fresh:
                 self._step = fresh[-1].step
@@ -85,7 +85,7 @@ class Relay:
             lines, points, came = list(self._lines), self._points, self._came
             self._lines.clear()
             self._points, self._came = [], 0
-        if not lines:
+        if not lines and not points:
             return None
         shown = [self.censor(line)[:LONGEST] for line in lines]
         return Output(epoch=self.order.epoch, lines=shown, skipped=came - len(lines), points=points)

@@ -10,7 +10,7 @@ import structlog
 
 from agent_client.censor import Censor
 from agent_client.evaluator import DataBroken, Submission, evaluate
-from agent_client.failures import explain
+from agent_client.failures import explain, without_metric
 from agent_client.journal import Entry
 from agent_client.mending import MAKES_EXPERIMENTS
 from agent_client.progress import Transcript
@@ -72,7 +72,7 @@ class Runner:
                 return Result(None, STOPPED)
             if helpers.broken:
                 raise SandboxBroken(f"{SandboxBroken.sentence()} ({helpers.broken})")
-        failure, detail = _verdict(outcome, evaluation)
+        failure, detail = _verdict(outcome, evaluation, ready.goal.spec.metric.name)
         censor = self._censor()
         metric = evaluation.metric if evaluation is not None and failure is None else None
         report = RunReport(
@@ -84,7 +84,7 @@ class Runner:
             metric=metric,
             metrics=dict(outcome.metrics),
             evaluation=None if evaluation is None else censor.evaluation(evaluation),
-            seed=ready.order.seed,
+            seed=ready.training.plan.seed,
             budget=ready.training.plan.budget,
             seconds=outcome.seconds,
             curve=list(outcome.curve),
@@ -214,7 +214,9 @@ class Runner:
         return Censor.of(self.kit.workspace.root, self.kit.settings.token)
 
 
-def _verdict(outcome: Outcome, evaluation: Evaluation | None) -> tuple[Failure | None, str]:
+def _verdict(
+    outcome: Outcome, evaluation: Evaluation | None, metric: str
+) -> tuple[Failure | None, str]:
     """What the run is worth as a whole: its own failure, or the evaluation's."""
     if outcome.failure is not None:
         return outcome.failure, outcome.detail
@@ -224,13 +226,15 @@ def _verdict(outcome: Outcome, evaluation: Evaluation | None) -> tuple[Failure |
     probe = evaluation.failed_probe or "metric"
     said = next((p.detail for p in evaluation.probes if p.name == probe), "")
     failure = _by_probe(probe, evaluation)
+    if failure is Failure.NO_METRIC:
+        return failure, explain(failure, without_metric(metric, outcome.log))
     return failure, explain(failure, f"{probe}: {said}" if said else "")
 
 
 def _by_probe(probe: str, evaluation: Evaluation) -> Failure:
     if evaluation.source == "self-reported":
         return Failure.BAD_RESULT if probe == "plausible" else Failure.NO_METRIC
-    if probe in ("checkpoint", "answers", "tokenizer", "meta", "command"):
+    if probe in ("checkpoint", "answers", "tokenizer", "meta", "command", "plausible"):
         return Failure.BAD_RESULT
     return Failure.CHEAT
 

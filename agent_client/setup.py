@@ -19,7 +19,7 @@ from agent_client.telemetry import Duty, Telemetry
 from agent_client.trainer import Patience
 from agent_client.workspace import Workspace
 from protocol.agents import Device
-from protocol.goals import GoalSpec
+from protocol.goals import Goal, GoalSpec
 
 VERSION = "0.1.0"
 WallClock = Callable[[], datetime]
@@ -37,6 +37,13 @@ class KnownGoal:
     spec: GoalSpec
     version: int
     baseline: str | None
+    brief: str = ""
+
+    @classmethod
+    def of(cls, said: Goal) -> "KnownGoal":
+        """What the hub told. The brief is the goal's: an experiment's tree has that of its day."""
+        texts = {file.path: file.text or "" for file in said.files}
+        return cls(said.spec, said.version, said.baseline, texts.get(said.spec.brief, ""))
 
 
 @dataclass

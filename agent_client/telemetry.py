@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent_client.sandbox import clean
+from protocol.base import figure
 from protocol.work import Kind
 
 STATUS = "status.json"
@@ -70,8 +71,10 @@ class Finished:
 
     def line(self) -> str:
         """The run as one line."""
-        outcome = f"{self.name} {self.metric:.6f}" if self.metric is not None else f"{self.failure}"
-        delta = f" ({self.delta:+.6f} against its parent)" if self.delta is not None else ""
+        outcome = (
+            f"{self.name} {figure(self.metric)}" if self.metric is not None else f"{self.failure}"
+        )
+        delta = f" ({figure(self.delta, '+')} against its parent)" if self.delta is not None else ""
         return (
             f"#{self.number} {self.kind}: {outcome}{delta} in {self.seconds:.0f} s | {self.title}"
         )
@@ -220,8 +223,8 @@ class Telemetry:
                 f"#{run.number} {run.sha[:7]}",
                 run.parent[:7] or "-",
                 run.title,
-                "-" if run.metric is None else f"{run.name} {run.metric:.6f}",
-                "-" if run.delta is None else f"{run.delta:+.6f}",
+                "-" if run.metric is None else f"{run.name} {figure(run.metric)}",
+                "-" if run.delta is None else figure(run.delta, "+"),
                 run.failure or ("baseline" if run.kind == Kind.ANCHOR else run.kind),
             )
         return table

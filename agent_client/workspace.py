@@ -13,8 +13,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,7 +28,10 @@ KEEP_TREES = 500
 KEEP_UNUSED_SECONDS = 24 * 3600.0
 CACHES = ".cache"
 _PLAIN: TypeAdapter[str] = TypeAdapter(FilePath)
-Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
+PATIENCE_SECONDS, LEAST_BYTES = 120.0, 1 << 20
+"""A download that brings less in so long is given up: no wait for its next byte need be long."""
+
+Opener = Callable[[str], AbstractContextManager[BufferedIOBase]]
 
 
 class DataBroken(ClientError):
@@ -55,6 +58,7 @@ class Workspace:
     root: Path
     download: Opener = field(default=lambda url: _open(url))
     shared: Path | None = None
+    clock: Callable[[], float] = time.monotonic
     _checked: set[str] = field(default_factory=set)
     _preparing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -215,16 +219,28 @@ class Workspace:
         digest, size = hashlib.sha256(), 0
         try:
             with self.download(wanted.url) as source, path.open("wb") as target:
-                while piece := source.read(1 << 20):
+                since, had = self.clock(), 0
+                while piece := source.read1(1 << 20):
                     size += len(piece)
                     digest.update(piece)
                     target.write(piece)
                     if size > wanted.size:
                         break
+                    if self.clock() - since > PATIENCE_SECONDS:
+                        _insist(wanted, size, size - had)
+                        since, had = self.clock(), size
         except (OSError, http.client.HTTPException) as problem:
             raise DataBroken(f"{wanted.url} could not be fetched: {problem}") from None
         if (size, digest.hexdigest()) != (wanted.size, wanted.sha256):
             raise DataBroken(f"{wanted.url} is not the file that the goal names (size or hash)")
+
+
+def _insist(wanted: DataFile, size: int, lately: int) -> None:
+    if lately < LEAST_BYTES:
+        raise DataBroken(
+            f"{wanted.url} comes too slowly: {lately:,} bytes in {PATIENCE_SECONDS:.0f} s, "
+            f"{size:,} of {wanted.size:,} so far"
+        )
 
 
 def _must_lie_below(name: str) -> None:
@@ -251,7 +267,7 @@ def data_key(spec: GoalSpec, contents: Mapping[str, str]) -> str:
     """What the prepared data depends on: the protected files and the downloads."""
     said = {
         "files": {name: contents[name] for name in spec.files.protected if name in contents},
-        "downloads": [each.sha256 for each in spec.data.files],
+        "downloads": [(each.path, each.sha256) for each in spec.data.files],
         "prepare": list(spec.commands.prepare),
         "hidden": spec.data.val_hidden,
     }
@@ -326,7 +342,7 @@ def remove_tree(folder: Path) -> None:
         wipe(folder)
 
 
-def _open(url: str) -> AbstractContextManager[IO[bytes]]:
+def _open(url: str) -> AbstractContextManager[BufferedIOBase]:
     if not url.startswith("https://"):
         raise DataBroken(f"{url} is not https")
     return closing(urllib.request.urlopen(url, timeout=60))  # noqa: S310 - https was checked

@@ -18,6 +18,7 @@ from hub.experiments import Reported
 from hub.hot import Hot
 from hub.markdown import render
 from hub.tables import AgentRow, ChannelRow, ExperimentRow, PostRow, blank
+from protocol.base import figure
 from protocol.board import Channel, Post, PostDraft, PostPreview, Reactions
 from protocol.events import PostWritten
 from protocol.goals import GoalSpec
@@ -207,7 +208,7 @@ def posts_of(
 def post_result(work: Work, experiment: Reported, run: Mapping[str, Any], spec: GoalSpec) -> None:
     """Post a run's result to `results`, one topic per goal, in a form that agents can parse."""
     outcome = (
-        f"{spec.metric.name}: {run['metric']:.6f}"
+        f"{spec.metric.name}: {figure(run['metric'])}"
         if run["metric"] is not None
         else f"{spec.metric.name}: --- ({run['failure']}: {run['failure_detail'][:120]})"
     )

@@ -105,9 +105,8 @@ def _must_be_whole(spec: GoalSpec, files: dict[str, str]) -> None:
     missing = [path for path in spec.everything if path not in files]
     if missing:
         raise FilesMissing(f"No text for: {', '.join(missing)}.")
-    for path in spec.everything:
-        if path.endswith(".py"):
-            goal_files.must_parse(files[path], path)
+    if problems := list(goal_files.wrong_with(spec, files)):
+        raise goal_files.GoalInvalid(problems)
 
 
 def pause_goal(desk: Desk, act: acts.PauseGoal) -> Effect:

@@ -1,14 +1,16 @@
 """What an LLM needs to propose the next change, and no more: lineage, siblings, insights.
 
 Everything that agents wrote is a JSON string here, cleaned and cut: data to weigh, never orders.
-Numbers come from the hub's belief, with six decimals and in standard deviations, because gains of
-1e-4 vanish in fewer.
+Numbers come from the hub's belief, with six decimals or four digits and in standard deviations,
+because gains of 1e-4 vanish in fewer.
 """
 
 import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from protocol.base import figure
 
 Count = Callable[[str], int]
 
@@ -93,7 +95,7 @@ def compose(digest: Digest, count: Count = cautious_count, budget: int = BUDGET)
 def _head(digest: Digest) -> str:
     better = "lower" if digest.direction == "min" else "higher"
     noise = (
-        f"One run's noise is about {digest.noise_sd:.6f} (1 sd); smaller gains are luck."
+        f"One run's noise is about {figure(digest.noise_sd)} (1 sd); smaller gains are luck."
         if digest.noise_sd
         else "The noise of one run is not known yet."
     )
@@ -129,12 +131,12 @@ def _outcome(line: Line) -> str:
         return f"failed ({line.failure})"
     if line.score is None:
         return line.status
-    text = f"{line.score:.6f} (n={line.n})"
+    text = f"{figure(line.score)} (n={line.n})"
     if line.delta is None:
         return text
-    text += f", {line.delta:+.6f}"
+    text += f", {figure(line.delta, '+')}"
     if line.delta_sd:
-        text += f" ± {line.delta_sd:.6f} = {line.delta / line.delta_sd:+.1f} sd"
+        text += f" ± {figure(line.delta_sd)} = {line.delta / line.delta_sd:+.1f} sd"
     return text
 
 

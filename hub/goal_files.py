@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
+from hub import preflight
 from hub.errors import HubError
 from hub.goal_lines import line_of
 from hub.statements import UNREADABLE
@@ -75,6 +76,7 @@ def load(folder: Path) -> GoalFolder:
     """Read and validate a goal folder; raises GoalInvalid with a sentence per mistake."""
     spec = parse(_toml_text(folder), where=f"{folder.name}/{GOAL_TOML}")
     texts, problems = _read_all(folder, spec)
+    problems += _lost_commands(spec)
     if problems:
         raise GoalInvalid(problems)
     return GoalFolder(path=folder, spec=spec, texts=MappingProxyType(texts))
@@ -147,6 +149,8 @@ def _read_all(folder: Path, spec: GoalSpec) -> tuple[dict[str, str], list[str]]:
     for name in spec.everything:
         try:
             texts[name] = _read_one(folder, name, spec.limits.file_bytes)
+            if name in spec.files.editable:
+                problems += preflight.unfit(f"{folder.name}/{name}", texts[name])
         except GoalInvalid as error:
             problems += error.problems
     return texts, problems
@@ -179,8 +183,28 @@ def must_parse(text: str, where: str) -> None:
         raise GoalInvalid([f"{where}:{line}: does not parse: {said}"]) from error
 
 
+def _lost_commands(spec: GoalSpec) -> Iterator[str]:
+    """Commands whose script does not lie where they run: every run would end at once."""
+    commands, guarded = spec.commands, spec.files.protected
+    places = {
+        "train": (commands.train, spec.everything, "file of this goal"),
+        "evaluate": (commands.evaluate, spec.everything, "file of this goal"),
+        "prepare": (commands.prepare, guarded, "protected file, and it sees no other"),
+        "hidden": (commands.hidden, guarded, "protected file, and it sees no other"),
+    }
+    for name, (argv, there, kind) in places.items():
+        if (
+            argv[:1] == ["python"]
+            and argv[1:2]
+            and argv[1].endswith(".py")
+            and argv[1] not in there
+        ):
+            yield f"commands.{name} runs {argv[1]}, which is no {kind}"
+
+
 def wrong_with(spec: GoalSpec, files: Mapping[str, str]) -> Iterator[str]:
     """What keeps these texts from being the files of a goal."""
+    yield from _lost_commands(spec)
     for path in spec.everything:
         if path not in files:
             yield f"{path} is named in {GOAL_TOML} but is not here"
@@ -190,7 +214,10 @@ def wrong_with(spec: GoalSpec, files: Mapping[str, str]) -> Iterator[str]:
             yield f"{path} is {size} bytes; the limit is {spec.limits.file_bytes}"
         if "\0" in files[path]:
             yield f"{path} holds a NUL character, which no text does"
-        elif path.endswith(".py"):
+            continue
+        if path in spec.files.editable:
+            yield from preflight.unfit(path, files[path])
+        if path.endswith(".py"):
             try:
                 must_parse(files[path], path)
             except GoalInvalid as refused:

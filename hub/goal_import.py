@@ -1,8 +1,9 @@
 """A stock autoresearch checkout as a goal: its files as they are, its own number marked as such."""
 
 import ast
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,12 +126,41 @@ def time_budget(prepare: str) -> float:
     except SyntaxError:
         return USUAL_SECONDS
     for node in tree.body:
-        names = [t.id for t in getattr(node, "targets", []) if isinstance(t, ast.Name)]
-        if isinstance(node, ast.Assign) and "TIME_BUDGET" in names:
-            value = node.value.value if isinstance(node.value, ast.Constant) else None
-            if isinstance(value, int | float) and value > 0:
-                return float(value)
+        match node:
+            case ast.Assign(targets=[ast.Name(id="TIME_BUDGET")], value=said):
+                found = _number(said)
+            case ast.AnnAssign(target=ast.Name(id="TIME_BUDGET"), value=ast.expr() as said):
+                found = _number(said)
+            case _:
+                continue
+        if found is not None and found > 0:
+            return found
     return USUAL_SECONDS
+
+
+def _number(said: ast.expr) -> float | None:
+    """What an author may have written for a number, such as `5 * 60`; None for all else."""
+    match said:
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _SIGNS:
+            first, second = _number(left), _number(right)
+            if first is None or second is None:
+                return None
+            try:
+                return _SIGNS[type(sign)](first, second)
+            except ArithmeticError:
+                return None
+    return None
+
+
+_SIGNS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
 
 
 def needs_gpu(train: str) -> bool:

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hub import overlap, statements
 from hub.errors import HubError
@@ -58,6 +58,14 @@ def check(spec: GoalSpec, parent: Mapping[str, str], files: Mapping[str, str]) -
     return changed
 
 
+def unfit(path: str, text: str) -> Iterator[str]:
+    """What keeps every proposal from changing such a file: whoever opens a goal hears it first."""
+    if _whole_count(text) > MOST_LINES:
+        yield _too_long(path)
+    if bad := _refused(text):
+        yield _unsafe_sentence(path, bad)
+
+
 def _check_file(spec: GoalSpec, path: str, text: str, before: str | None) -> None:
     if path not in spec.files.editable:
         allowed = ", ".join(spec.files.editable)
@@ -65,12 +73,20 @@ def _check_file(spec: GoalSpec, path: str, text: str, before: str | None) -> Non
     if len(text.encode()) > spec.limits.file_bytes:
         raise FileTooLarge(f"{path!r} is over {spec.limits.file_bytes} bytes; make it smaller.")
     if _lines(text, before or "") > MOST_LINES:
-        raise FileTooLarge(f"{path!r} is over {MOST_LINES} lines; make it smaller.")
+        raise FileTooLarge(_too_long(repr(path)))
     if bad := _unsafe(text, before or ""):
-        names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))
-        raise UnsafeText(f"{path!r} holds {names}; remove these characters (lines end in LF).")
+        raise UnsafeText(_unsafe_sentence(repr(path), bad))
     if path.endswith(".py"):
         _check_syntax(path, text, before)
+
+
+def _too_long(path: str) -> str:
+    return f"{path} is over {MOST_LINES} lines; make it smaller."
+
+
+def _unsafe_sentence(path: str, bad: Iterable[str]) -> str:
+    names = ", ".join(f"U+{ord(char):04X}" for char in sorted(bad))
+    return f"{path} holds {names}; remove these characters (lines end in LF)."
 
 
 def _lines(text: str, before: str) -> int:

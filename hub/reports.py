@@ -225,9 +225,8 @@ def _merged_away(connection: sa.Connection, sha: str) -> set[str]:
 
 def _check(spec: GoalSpec, said: RunReport) -> None:
     if said.metric is not None and not spec.metric.plausible(said.metric):
-        low, high = spec.metric.bounds
-        where = f"{spec.metric.name} {said.metric} lies outside {low:g} to {high:g}"
-        raise Implausible(f"{where}; not stored.")
+        bounds = f"its bounds of {spec.metric.bounds_said}"
+        raise Implausible(f"{spec.metric.name} {said.metric} lies outside {bounds}; not stored.")
 
 
 def _row(

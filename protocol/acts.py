@@ -13,7 +13,7 @@ from protocol.base import (
     Slug,
     Text,
 )
-from protocol.goals import GoalSpec
+from protocol.goals import MAX_FILES, GoalSpec
 
 Reason = Annotated[
     str, StringConstraints(min_length=3, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -35,7 +35,7 @@ class CreateGoal(Act):
 
     action: Literal["goal.create"] = "goal.create"
     spec: GoalSpec
-    files: dict[str, Text] = Field(min_length=1, max_length=64)
+    files: dict[str, Text] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class EditGoal(Act):
@@ -44,7 +44,7 @@ class EditGoal(Act):
     action: Literal["goal.edit"] = "goal.edit"
     goal: Slug
     spec: GoalSpec
-    files: dict[str, Text] = Field(default_factory=dict, max_length=64)
+    files: dict[str, Text] = Field(default_factory=dict, max_length=MAX_FILES)
 
 
 class EditBrief(Act):

@@ -49,6 +49,15 @@ def _no_nul(text: str) -> str:
 Text = Annotated[str, AfterValidator(_no_nul)]
 
 
+def figure(value: float, sign: str = "") -> str:
+    """A metric in words: six decimals, or four digits where those would say little.
+
+    `sign` is `+` for differences.
+    """
+    kind = ".4g" if 0 < abs(value) < 0.0001 else ".6f"
+    return f"{value:{sign}{kind}}"
+
+
 class Wire(BaseModel):
     """What the hub says; unknown fields are ignored, so an old client survives a newer hub."""
 
@@ -101,5 +110,6 @@ __all__ = [
     "Text",
     "Time",
     "Wire",
+    "figure",
     "in_utc",
 ]

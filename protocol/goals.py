@@ -20,6 +20,10 @@ from protocol.base import (
     Wire,
 )
 
+MAX_EDITABLE, MAX_PROTECTED = 16, 64
+MAX_FILES = MAX_EDITABLE + MAX_PROTECTED + 16
+"""Of a folder: the brief, goal.toml and what stays behind come to those that rules name."""
+
 _SHA256 = r"^[0-9a-f]{64}$"
 _BUDGET = re.compile(r"^(tokens|seconds|steps)=([0-9]+(?:\.[0-9]+)?)$")
 
@@ -104,6 +108,14 @@ class Metric(Request):
         high = LARGEST if self.maximum is None else self.maximum
         return low, high
 
+    @property
+    def bounds_said(self) -> str:
+        """The bounds as a sentence says them; one that nobody gave is not said."""
+        low, high = self.bounds
+        if (self.minimum is None) == (self.maximum is None):
+            return f"{low:g} to {high:g}"
+        return f"{low:g} and more" if self.maximum is None else f"{high:g} and less"
+
     def plausible(self, reading: float) -> bool:
         """Say whether a reading lies between the bounds."""
         low, high = self.bounds
@@ -113,8 +125,8 @@ class Metric(Request):
 class Files(Request):
     """Which files an experiment may change, and which no proposal may touch."""
 
-    editable: list[FilePath] = Field(min_length=1, max_length=16)
-    protected: list[FilePath] = Field(default_factory=list, max_length=64)
+    editable: list[FilePath] = Field(min_length=1, max_length=MAX_EDITABLE)
+    protected: list[FilePath] = Field(default_factory=list, max_length=MAX_PROTECTED)
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -207,6 +219,10 @@ class Seeds(Request):
 
     policy: Literal["per-run", "fixed"] = "per-run"
     fixed: int = Field(default=0, ge=0, lt=2**31)
+
+    def chosen(self, drawn: int) -> int:
+        """The seed of a run that the hub drew `drawn` for."""
+        return self.fixed if self.policy == "fixed" else drawn
 
 
 class VerificationPolicy(Request):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from protocol.acts import Reason
 from protocol.base import Page, Request, Text, Time, Wire
-from protocol.goals import GoalSpec
+from protocol.goals import MAX_FILES, GoalSpec
 
 
 class Acted(Wire):
@@ -232,7 +232,7 @@ class GoalTexts(Wire):
 class GoalDraft(Request):
     """A goal's folder that is not open yet."""
 
-    files: dict[str, Text] = Field(min_length=1, max_length=64)
+    files: dict[str, Text] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class GoalCheck(Wire):

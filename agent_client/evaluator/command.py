@@ -33,7 +33,7 @@ def evaluate(
         raise Rejected(said["failed"][:40], f"the evaluation said: {said}")
     metric = _number(said.get(spec.metric.name, ""))
     if not spec.metric.plausible(metric):
-        raise Rejected("plausible", f"{spec.metric.name} came out as {metric}")
+        raise Rejected("plausible", f"{metric:.6g} against bounds {spec.metric.bounds_said}")
     probe = ProbeResult(name="command", passed=True, detail=f"{spec.metric.name} measured")
     return Evaluation(source="command", passed=True, metric=metric, probes=[probe])
 

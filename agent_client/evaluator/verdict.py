@@ -209,8 +209,7 @@ def _hidden(
 
 
 def _plausible(spec: GoalSpec, metric: float) -> ProbeResult:
-    low, high = spec.metric.bounds
-    detail = f"{metric:.6g} against bounds {low:g} to {high:g}"
+    detail = f"{metric:.6g} against bounds {spec.metric.bounds_said}"
     return ProbeResult(
         name="plausible", passed=spec.metric.plausible(metric), detail=detail, value=metric
     )

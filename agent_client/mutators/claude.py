@@ -165,7 +165,8 @@ class Claude:
         reason = self.money()
         if reason:
             raise OverBudget(reason, talk.usage)
-        expected = talk.usage.dollars + llm.estimate(self.settings, talk.characters())
+        dearest = llm.estimate(self.settings, talk.characters(), talk.max_tokens)
+        expected = talk.usage.dollars + dearest
         said = ""
         if expected > self.dollars_per_run:
             said = f"cost ${expected:.2f}, over ${self.dollars_per_run:.2f} a run."

@@ -1,11 +1,15 @@
 """Search and replace edits: strict, unique, and with errors that say what to do instead."""
 
 import difflib
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 CLOSE_ENOUGH = 0.6
 MAX_SHOWN = 20
+COMPARED, MAX_COMPARED = 20, 2000
+"""So many blocks, and characters of each, are compared in full: a file may have 100,000 lines."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,13 @@ def _missing(text: str, edit: Edit, number: int) -> str:
 
 
 def nearest(text: str, search: str) -> tuple[int, list[str]]:
-    """The block of as many lines that resembles `search` most, and its first line (1 first)."""
-    lines, wanted = text.splitlines(), search.strip("\n").splitlines()
+    """The block that resembles the first lines of `search` most, and its first line (1 first)."""
+    lines, wanted = text.splitlines(), search.strip("\n").splitlines()[:MAX_SHOWN]
     if not wanted or not lines:
         return 0, []
     size, best = len(wanted), (0.0, 0)
     key = _plain(wanted)
-    for start in range(max(1, len(lines) - size + 1)):
+    for start in _promising(lines, wanted):
         matcher = difflib.SequenceMatcher(None, key, _plain(lines[start : start + size]))
         if matcher.real_quick_ratio() > best[0] and matcher.quick_ratio() > best[0]:
             best = max(best, (matcher.ratio(), start))
@@ -83,5 +87,19 @@ def nearest(text: str, search: str) -> tuple[int, list[str]]:
     return best[1] + 1, lines[best[1] : best[1] + size]
 
 
+def _promising(lines: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where blocks begin whose lines share the most triples of characters with `wanted`."""
+    known = set[str]().union(*map(_triples, wanted))
+    shared = [2 * len(each & known) - len(each) for each in map(_triples, lines)]
+    size, sums = len(wanted), [0, *accumulate(shared)]
+    starts = range(max(1, len(lines) - size + 1))
+    return heapq.nlargest(COMPARED, starts, lambda at: sums[min(at + size, len(lines))] - sums[at])
+
+
+def _triples(line: str) -> set[str]:
+    plain = f" {line.strip()} "
+    return {plain[at : at + 3] for at in range(len(plain) - 2)}
+
+
 def _plain(lines: Sequence[str]) -> str:
-    return "\n".join(line.strip() for line in lines)
+    return "\n".join(line.strip() for line in lines)[:MAX_COMPARED]

@@ -53,10 +53,10 @@ def cost(settings: Llm, message: Message) -> Usage:
     return Usage(tokens, (weighted * into + said.output_tokens * out) / 1e6)
 
 
-def estimate(settings: Llm, characters: int) -> float:
+def estimate(settings: Llm, characters: int, max_tokens: int) -> float:
     """Dollars that a request may cost at most: four characters a token, and a full reply."""
     into, out = price(settings)
-    return (characters / 4 * into * CACHE_WRITE + settings.max_tokens * out) / 1e6
+    return (characters / 4 * into * CACHE_WRITE + max_tokens * out) / 1e6
 
 
 class BadRequest(Misconfigured):

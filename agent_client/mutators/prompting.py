@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent_client.mutators.base import Task, Tried, prompt
 from agent_client.sandbox import clean
+from protocol.base import figure
 from protocol.experiments import Operator, Status
 from protocol.goals import Direction
 
@@ -109,7 +110,7 @@ def _came_back(task: Task) -> str:
 
 
 def history(tried: Sequence[Tried], most: int) -> str:
-    """One line each: what, and what came of it, with six decimals."""
+    """One line each: what, and what came of it."""
     return "\n".join(
         f"- {quoted(each.title, MAX_WORDS)}: {outcome(each)}" for each in tried[-most:]
     )
@@ -124,7 +125,7 @@ def outcome(tried: Tried) -> str:
     if tried.delta is None:
         return "measured, not judged yet"
     sigmas = f", {tried.delta / tried.delta_sd:+.1f} sd" if tried.delta_sd else ""
-    return f"{tried.delta:+.6f} against its parent{sigmas}{', kept' if tried.kept else ''}"
+    return f"{figure(tried.delta, '+')} against its parent{sigmas}{', kept' if tried.kept else ''}"
 
 
 def quoted(text: str, most: int) -> str:

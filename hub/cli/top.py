@@ -97,7 +97,7 @@ def _results(goal: dict[str, Any], rows: list[dict[str, Any]]) -> Table:
     for name in ("#", "change", goal["metric"], "delta", "standing", "agent"):
         table.add_column(name)
     for row in rows:
-        delta = "" if row["delta"] is None else f"{row['delta']:+.5f}"
+        delta = "" if row["delta"] is None else number(row["delta"], "+")
         standing = row["failure"] or (
             row["standing"] if row["status"] == "finished" else row["status"]
         )

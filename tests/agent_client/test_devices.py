@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from agent_client import devices, machine
+from agent_client import calibration, devices, machine
+from agent_client.sandbox import choose
 from hub import goal_files
 from protocol.agents import Device
-from protocol.goals import Budget, BudgetUnit
+from protocol.goals import Budget, BudgetUnit, Goal, GoalState
+from tests.builders import NOON, a_spec
 
 TINY, NANO = (goal_files.from_library(name).spec for name in ("tiny_gpt", "nanogpt"))
 
@@ -44,6 +46,33 @@ def test_a_baseline_without_numbers_is_a_clear_refusal() -> None:
 def test_a_slow_device_is_told_both_numbers() -> None:
     with pytest.raises(devices.TooSlow, match=r"needs 1,000 tokens a second.*reached 400 tokens"):
         devices.check(TINY, a_device(), a_calibration(speed=400.0))
+
+
+@pytest.mark.parametrize(
+    ("capability", "free_mb", "words"),
+    [
+        (7.5, 9_000, "needs a GPU of compute capability 8; this one has 7.5"),
+        (9.0, 4_000, "needs 5,000 MB of disk; 4,000 MB are free"),
+    ],
+)
+def test_an_old_gpu_and_a_full_disk_are_told_before_anything_is_fetched(
+    capability: float, free_mb: int, words: str
+) -> None:
+    with pytest.raises(devices.DeviceRefused, match=words):
+        devices.check_machine(NANO, capability, free_mb)
+
+    devices.check_machine(NANO, 8.0, 5_000)
+    devices.check_machine(NANO, None, 5_000)
+
+
+def test_a_goal_that_needs_more_disk_than_there_is_fits_no_machine(tmp_path: Path) -> None:
+    spec = a_spec(device={"disk_mb": 10**9})
+    goal = Goal(
+        name="toy", version=1, state=GoalState.OPEN, spec=spec, created_at=NOON, updated_at=NOON
+    )
+
+    with pytest.raises(calibration.NothingFits, match="MB of disk"):
+        calibration.fitness(tmp_path, choose(), a_device(), [goal], lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The installed client with a model that answers, babbles, is overloaded, or is gone."""
 
+import csv
 import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from agent_client.mutators.claude import TOOL
@@ -173,6 +175,8 @@ def test_a_metric_beyond_the_goals_bounds_is_trained_once_and_on_the_record(
         run(volunteer, anthropic_api, most=2)
 
         found = {each.title: each for each in volunteer.experiments("bounded")}
+        runs = httpx.get(f"{hub.url}/v1/goals/bounded/runs.csv").text.splitlines()
+    assert {run["seed"] for run in csv.DictReader(runs)} == {"7"}, "the goal's own seed"
     assert State.open(volunteer.folder).memory.totals.runs == 3
     assert (found["absurd"].status, found["absurd"].n_runs) == (Status.FAILED, 1)
     assert not list((volunteer.folder / "journal").glob("*.refused"))

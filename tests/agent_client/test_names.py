@@ -5,7 +5,7 @@ import re
 import pytest
 
 from agent_client.errors import BadSettings
-from agent_client.joining import Wish, check_wish, names
+from agent_client.joining import Wish, check_wish, names, served
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,19 @@ def test_every_name_is_one_that_the_hub_takes() -> None:
         for attempt in (0, 1):
             for name in names(Wish("u"), user, attempt, "a1b2c3"):
                 assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,30}", name), name
+
+
+@pytest.mark.parametrize(
+    ("wished", "fit", "kept"),
+    [
+        ((), ("a", "b"), []),
+        ((), ("a",), ["a"]),
+        (("a", "b"), ("a",), ["a"]),
+        (("a", "b"), ("a", "b"), ["a", "b"]),
+    ],
+    ids=["every goal", "all that fit", "what fits of those wished for", "those wished for"],
+)
+def test_no_goal_is_asked_for_that_does_not_fit_this_machine(
+    wished: tuple[str, ...], fit: tuple[str, ...], kept: list[str]
+) -> None:
+    assert served(Wish("http://hub", goals=wished), fit, ["a", "b"]) == kept

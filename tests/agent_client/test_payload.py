@@ -2,12 +2,51 @@
 
 import json
 import re
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from agent_client import settings
+from agent_client.hub_api import Hub
+from agent_client.mutators.prompting import task_part
+from agent_client.orders import history, task_on
+from agent_client.setup import KnownGoal
+from protocol.experiments import Experiment, Operator, Status
+from protocol.goals import Goal, GoalFile, GoalState
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.test_llm_loop import better, run
+from tests.builders import FILES, NOON, a_device, a_spec, an_id
 from tests.services.anthropic_server import AnthropicServer
+
+
+def test_the_brief_is_the_goals_as_it_is_now_and_not_that_of_the_parents_day() -> None:
+    file = GoalFile(path="program.md", sha256="0", size=3, editable=False, text="New words.")
+    goal = Goal(
+        name="toy", version=2, state=GoalState.OPEN, spec=a_spec(), files=[file],
+        created_at=NOON, updated_at=NOON,
+    )  # fmt: skip
+
+    task = task_on(KnownGoal.of(goal), FILES, a_device(), ())
+
+    assert task.brief == "New words."
+    assert task.files == {"train.py": FILES["train.py"]}
+
+
+def test_of_what_was_tried_elsewhere_the_model_hears_the_newest() -> None:
+    made = [
+        Experiment(
+            id=an_id(), sha=f"{number:040x}", number=number, goal="toy", title=f"idea {number}.",
+            operator=Operator.TWEAK, status=Status.RUNNING, created_at=NOON,
+        )
+        for number in range(1, 61)
+    ]  # fmt: skip
+    hub = SimpleNamespace(children=lambda _: [made[0]], newest=lambda _: made[::-1])
+
+    known = history(cast(Hub, hub), "toy", "0" * 40)
+
+    said = task_part(task_on(KnownGoal(a_spec(), 1, None), FILES, a_device(), known))
+    assert "- idea 60.: being tried now\n</data>" in said
+    assert "- idea 1.: being tried now\n</data>" in said, "a sibling"
+    assert "- idea 20." not in said
 
 
 def shown(volunteer: Volunteer, **env: Any) -> dict[str, Any]:

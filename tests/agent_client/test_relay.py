@@ -57,6 +57,20 @@ def test_new_lines_and_points_are_told_without_the_owners_paths() -> None:
     assert [point.step for point in said.points] == [0, 1, 2]
 
 
+def test_a_run_that_writes_over_its_one_line_has_a_curve_to_watch() -> None:
+    relay = Relay(Listening().tell, an_order(), str)
+    transcript = Transcript()
+    for step in range(2):
+        transcript.take(f"step {step:05d} (1.0%) | loss: 3.5\r", 1.0)
+
+    relay.take(transcript)
+    said = relay._drained()
+
+    assert said is not None
+    assert (said.lines, [point.step for point in said.points]) == ([], [0, 1])
+    assert relay._drained() is None
+
+
 def test_what_comes_too_fast_is_counted() -> None:
     hub = Listening()
     relay = Relay(hub.tell, an_order(), str)

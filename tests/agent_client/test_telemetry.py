@@ -20,7 +20,7 @@ def a_run(name: str, metric: float, title: str = "baseline") -> Finished:
 def test_runs_of_two_goals_stand_in_one_table_each_under_its_own_metric(tmp_path: Path) -> None:
     console = Console(width=160, record=True, force_terminal=False)
     telemetry = Telemetry(tmp_path, console)
-    for run in (a_run("val_bpb", 0.5), a_run("speedup", 3.0)):
+    for run in (a_run("val_bpb", 0.5), a_run("speedup", 3.0), a_run("latency", 6.57e-07)):
         telemetry.done(run)
 
     console.print(telemetry.table())
@@ -28,6 +28,8 @@ def test_runs_of_two_goals_stand_in_one_table_each_under_its_own_metric(tmp_path
     said = console.export_text()
     assert "val_bpb 0.500000 │" in said
     assert "speedup 3.000000 │" in said
+    assert "latency 6.57e-07 │" in said
+    assert a_run("latency", 6.57e-07).line().startswith("#1 anchor: latency 6.57e-07 in")
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent_client import trainer
+from agent_client.progress import Transcript
 from agent_client.sandbox import Sandbox, choose
 from agent_client.trainer import Outcome, Patience, Plan, SandboxBroken, Training
 from protocol.runs import Failure
@@ -69,6 +70,16 @@ def test_a_good_run_gives_its_block_and_its_curve(
         (2, 2.0),
         (3, 1.3333),
     ]
+
+
+def test_a_rule_above_the_training_hides_no_progress() -> None:
+    transcript = Transcript()
+
+    for line in ("---", "width: 3", "step 1 (50.0%) | loss: 2.5", "---", "score: 1.5"):
+        transcript.take(line, 1.0)
+
+    assert [(point.step, point.loss) for point in transcript.curve] == [(1, 2.5)]
+    assert transcript.metrics == {"score": 1.5}
 
 
 @pytest.mark.parametrize(("line", "there"), [("import numpy", 1.0), ("pass  # numpy", 0.0)])

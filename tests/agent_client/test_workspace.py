@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import io
+import itertools
 import os
 import stat
 import threading
@@ -117,6 +118,17 @@ def test_a_download_is_checked_by_size_and_hash(tmp_path: Path) -> None:
     assert (data.training / "train" / "shard.bin").read_bytes() == SHARD
 
 
+def test_a_download_that_is_to_lie_elsewhere_makes_other_data(tmp_path: Path) -> None:
+    workspace, before = a_workspace(tmp_path), with_download()
+    workspace.data(before, FILES, make)
+    moved = before.data.files[0].model_copy(update={"path": "train/tokens.bin"})
+    after = a_goal(data={"files": [moved.model_dump()]})
+
+    data = workspace.data(after, FILES, make)
+
+    assert (data.training / "train" / "tokens.bin").read_bytes() == SHARD
+
+
 def test_each_run_gets_a_copy_of_the_baselines_caches(tmp_path: Path) -> None:
     workspace, baseline, other = a_workspace(tmp_path), "baseline", "other"
     (workspace.goals / "toy").mkdir()
@@ -213,7 +225,7 @@ def test_a_hub_does_not_choose_where_a_tree_is_kept(tmp_path: Path) -> None:
 
 def test_a_download_that_breaks_off_is_the_datas_fault(tmp_path: Path) -> None:
     class Broken(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
+        def read1(self, size: int | None = -1, /) -> bytes:
             raise http.client.IncompleteRead(b"tok", 3)
 
     workspace = Workspace(tmp_path, download=lambda url: closing(Broken()))
@@ -221,3 +233,22 @@ def test_a_download_that_breaks_off_is_the_datas_fault(tmp_path: Path) -> None:
 
     with pytest.raises(DataBroken, match="could not be fetched"):
         workspace.data(with_download(), FILES, make)
+
+
+def test_a_download_that_drips_is_given_up(tmp_path: Path) -> None:
+    """No wait for the next byte is long, and the whole would take years."""
+    clock = itertools.count(step=59.0)
+
+    class Dripping(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            return b"x" if next(clock) < 10_000 else b""
+
+    dripping = Workspace(
+        tmp_path, download=lambda url: closing(Dripping()), clock=lambda: next(clock)
+    )
+    dripping.open()
+    file = with_download().data.files[0].model_copy(update={"size": 10**9})
+
+    with pytest.raises(DataBroken, match="too slowly"):
+        dripping.data(a_goal(data={"files": [file.model_dump()]}), FILES, make)
+    assert next(clock) < 1000

@@ -41,6 +41,15 @@ def test_numbers_have_six_decimals_and_deltas_come_in_standard_deviations() -> N
     assert "lower is better" in text
 
 
+def test_a_metric_in_millionths_is_not_told_as_nothing() -> None:
+    line = a_line(score=6.572231e-07, delta=-5.92e-09, delta_sd=6.466e-08)
+
+    text = compose(a_digest(noise_sd=5.526e-08, lineage=[line]))
+
+    assert "noise is about 5.526e-08" in text
+    assert "6.572e-07 (n=2), -5.92e-09 ± 6.466e-08 = -0.1 sd" in text
+
+
 def test_siblings_say_what_failed_and_what_runs_now() -> None:
     siblings = [a_line(8, status="running"), a_line(7, status="failed", failure="oom")]
 

@@ -136,6 +136,20 @@ def test_an_imported_goal_prepares_trains_and_reports(checkout: Path, tmp_path: 
     assert (spec.metric.source, spec.budget.amount) == (Source.SELF_REPORTED, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("TIME_BUDGET = 90", 90),
+        ("TIME_BUDGET: float = 5 * 60 + 0.5", 300.5),
+        ("TIME_BUDGET = 2 * 60 * 60 // 3", 2400),
+        ("TIME_BUDGET = 1 / 0", 300),
+        ("TIME_BUDGET = int(input())", 300),
+    ],
+)
+def test_a_budget_is_read_as_people_write_it(text: str, seconds: float) -> None:
+    assert goal_import.time_budget(text) == seconds
+
+
 def test_what_is_no_checkout_is_refused_with_what_is_missing(checkout: Path) -> None:
     (checkout / "prepare.py").unlink()
 

@@ -5,9 +5,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import goal_files
+from hub import goal_files, goal_new, goal_toml
 from hub.core import Hub
 from tests.hub.operating import Curator
+
+MISPELLED = goal_toml.dumps(goal_new.skeleton("my_goal")[0]).replace(
+    '"python", "train.py"', '"python", "trian.py"'
+)
 
 
 @pytest.fixture
@@ -61,6 +65,9 @@ def test_a_checked_folder_is_opened_as_it_is(http: TestClient, grace: Curator) -
         ({"goal.toml": "name = 3\n"}, "goal.toml:1: name"),
         ({"goal.toml": "= ="}, "goal.toml: "),
         ({"train.py": "x = '" + "a" * 300_000 + "'"}, "the limit is"),
+        ({"train.py": "x = 1\r\n"}, "train.py holds U+000D"),
+        ({"goal.toml": MISPELLED}, "commands.train runs trian.py, which is no file of this goal"),
+        ({"train.py": "x = 1\n" * 5001}, "train.py is over 5000 lines"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file(
@@ -73,11 +80,14 @@ def test_what_is_wrong_is_named_with_its_file(
     assert any(said in problem for problem in problems), problems
 
 
-def test_a_baseline_that_does_not_parse_opens_no_goal(grace: Curator) -> None:
+@pytest.mark.parametrize("text", ["def x(:\n", "x = 1\r\n"])
+def test_a_baseline_that_does_not_parse_or_that_no_change_fits_opens_no_goal(
+    grace: Curator, text: str
+) -> None:
     files = folder(grace, "skeleton")
     spec = check(grace, files)["spec"]
 
-    refused = grace.tries("goal.create", spec=spec, files=files | {"train.py": "def x(:\n"})
+    refused = grace.tries("goal.create", spec=spec, files=files | {"train.py": text})
 
     assert (refused.status_code, refused.json()["code"]) == (422, "goal_invalid")
 

@@ -119,6 +119,25 @@ def test_a_link_a_binary_and_broken_python_are_refused(folder: Path, tmp_path: P
     assert "train.py:2: does not parse" in text
 
 
+def test_windows_line_ends_are_refused_where_proposals_would_be(folder: Path) -> None:
+    (folder / "prepare.py").write_bytes(b"x = 1\r\n")
+    assert goal_files.load(folder).texts["prepare.py"] == "x = 1\r\n"
+    (folder / "train.py").write_bytes(b"x = 1\r\n")
+
+    with pytest.raises(goal_files.GoalInvalid, match=r"train\.py holds U\+000D.*lines end in LF"):
+        goal_files.load(folder)
+
+
+def test_a_command_that_would_not_find_its_script_is_named(folder: Path) -> None:
+    prepare = 'train = ["python", "train.py"]\nprepare = ["python", "train.py", "--all"]\n'
+    (folder / "goal.toml").write_text(A_GOAL.replace('train = ["python", "train.py"]\n', prepare))
+
+    with pytest.raises(
+        goal_files.GoalInvalid, match=r"commands\.prepare runs train\.py.*protected"
+    ):
+        goal_files.load(folder)
+
+
 def test_an_empty_folder_and_an_unknown_goal_are_refused(tmp_path: Path) -> None:
     with pytest.raises(goal_files.GoalInvalid, match=r"goal\.toml is missing"):
         goal_files.load(tmp_path)

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from protocol.goals import Budget, BudgetUnit, Direction, GoalSpec, Metric, Source
+from protocol.acts import CreateGoal
+from protocol.goals import Budget, BudgetUnit, Direction, Files, GoalSpec, Metric, Source
+from protocol.operators import GoalDraft
 
 
 def a_spec(**changes: object) -> dict[str, object]:
@@ -73,6 +75,19 @@ def test_better_follows_the_direction(direction: Direction, wins: bool) -> None:
     assert not metric.better(0.5, than=0.5)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({"minimum": 0.0, "maximum": 1.0}, "0 to 1"),
+        ({"minimum": 0.5}, "0.5 and more"),
+        ({"maximum": 0.05}, "0.05 and less"),
+        ({}, "-1e+100 to 1e+100"),
+    ],
+)
+def test_a_bound_that_nobody_gave_is_not_said(bounds: dict[str, float], said: str) -> None:
+    assert Metric.model_validate({"name": "m", "direction": "min"} | bounds).bounds_said == said
+
+
 def test_a_reading_beyond_the_bounds_is_not_plausible() -> None:
     metric = Metric(name="m", direction=Direction.MIN, minimum=0.2, maximum=20.0)
 
@@ -80,3 +95,14 @@ def test_a_reading_beyond_the_bounds_is_not_plausible() -> None:
     assert not metric.plausible(0.1)
     assert not metric.plausible(float("nan"))
     assert not Metric(name="m", direction=Direction.MIN).plausible(-1e101)
+
+
+def test_a_goal_with_as_many_files_as_it_may_name_can_be_opened() -> None:
+    files = Files(
+        editable=[f"a{n}.py" for n in range(16)], protected=[f"b{n}.py" for n in range(64)]
+    )
+    spec = GoalSpec.model_validate(a_spec(files=files))
+    texts = dict.fromkeys(spec.everything, "")
+
+    assert len(CreateGoal(spec=spec, files=texts, reason="many").files) == 81
+    assert GoalDraft(files={**texts, "goal.toml": ""}).files
