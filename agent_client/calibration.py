@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,7 +138,7 @@ class _Trial:
         work = self.workspace.lay_out(run, contents)
         plan = Plan(spec, work, data.training, SEED, "", device.kind, self.gpu)
         try:
-            return calibrate(spec, device, lambda budget: self._train(plan, budget), time.time())
+            return calibrate(spec, lambda budget: self._train(plan, budget))
         finally:
             self.workspace.clear(run)
 

@@ -1,4 +1,4 @@
-"""How fast this device is at a goal, whether that is enough, and when to measure it again."""
+"""How fast this device is at a goal, and whether that is enough."""
 
 import hashlib
 import re
@@ -7,12 +7,6 @@ from dataclasses import dataclass
 
 from protocol.agents import Device
 from protocol.goals import Budget, BudgetUnit, GoalSpec
-
-DRIFT = 0.05
-"""A device that runs this much faster or slower than at its last anchor needs a new one."""
-
-PERIOD_SECONDS = 6 * 3600.0
-"""How long an anchor stands; hosts of one type shift by more than a typical gain within hours."""
 
 _NOISE = re.compile(r"\b(nvidia|geforce|tesla|graphics|amd|intel|cpu|processor)\b|\(r\)|\(tm\)|@.*")
 _SPENT = {BudgetUnit.TOKENS: ("total_tokens_M", 1e6), BudgetUnit.STEPS: ("num_steps", 1.0)}
@@ -38,13 +32,11 @@ class CalibrationFailed(DeviceRefused):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the pinned baseline did here: `speed` in `unit` a second, at `at` (Unix seconds)."""
+    """What the pinned baseline did here: `speed` in `unit` a second."""
 
     goal: str
     speed: float
     unit: BudgetUnit
-    fingerprint: str
-    at: float
 
     def text(self) -> str:
         """Say the speed as people read it."""
@@ -64,12 +56,7 @@ def device_class(device: Device) -> str:
     return f"{device.kind} {name[:60]} x{device.count}"
 
 
-def calibrate(
-    spec: GoalSpec,
-    device: Device,
-    train: Callable[[Budget], Mapping[str, float]],
-    now: float,
-) -> Calibration:
+def calibrate(spec: GoalSpec, train: Callable[[Budget], Mapping[str, float]]) -> Calibration:
     """Run the goal's baseline for its calibration time; `train` returns the numbers of its block.
 
     Raises CalibrationFailed when the block does not say how much was done in how long.
@@ -83,7 +70,7 @@ def calibrate(
         raise CalibrationFailed(
             f"The baseline of {spec.name} did not say {key} and training_seconds on this device."
         )
-    return Calibration(spec.name, done / seconds, unit, fingerprint(device), now)
+    return Calibration(spec.name, done / seconds, unit)
 
 
 def check(spec: GoalSpec, device: Device, found: Calibration | None = None) -> None:
@@ -135,17 +122,3 @@ def fitting(
         else:
             fit.append(spec.name)
     return fit, reasons
-
-
-def anchor_due(last: Calibration | None, device: Device, speed: float, now: float) -> str:
-    """Say why the baseline should be run again before other work, or return an empty text."""
-    if last is None:
-        return "no anchor on this device yet"
-    if last.fingerprint != fingerprint(device):
-        return "the device is another one, or its torch is"
-    if now - last.at >= PERIOD_SECONDS:
-        return f"the last anchor is {(now - last.at) / 3600:.1f} hours old"
-    drift = speed / last.speed - 1
-    if abs(drift) > DRIFT:
-        return f"speed drifted by {drift:+.0%}: {speed:,.0f} after {last.speed:,.0f} a second"
-    return ""

@@ -19,9 +19,8 @@ def a_device(**changes: object) -> Device:
     return Device.model_validate(about | changes)
 
 
-def a_calibration(speed: float, at: float = 0.0) -> devices.Calibration:
-    print_ = devices.fingerprint(a_device())
-    return devices.Calibration("tiny_gpt", speed, BudgetUnit.TOKENS, print_, at)
+def a_calibration(speed: float) -> devices.Calibration:
+    return devices.Calibration("tiny_gpt", speed, BudgetUnit.TOKENS)
 
 
 def test_the_baseline_is_run_for_the_calibration_time() -> None:
@@ -31,7 +30,7 @@ def test_the_baseline_is_run_for_the_calibration_time() -> None:
         asked.append(budget)
         return {"total_tokens_M": 0.18, "training_seconds": 15.0}
 
-    found = devices.calibrate(TINY, a_device(), train, now=5.0)
+    found = devices.calibrate(TINY, train)
 
     assert [budget.text() for budget in asked] == ["seconds=15"]
     assert found.speed == pytest.approx(12_000)
@@ -40,7 +39,7 @@ def test_the_baseline_is_run_for_the_calibration_time() -> None:
 
 def test_a_baseline_without_numbers_is_a_clear_refusal() -> None:
     with pytest.raises(devices.CalibrationFailed, match="did not say total_tokens_M"):
-        devices.calibrate(TINY, a_device(), lambda budget: {}, now=0.0)
+        devices.calibrate(TINY, lambda budget: {})
 
 
 def test_a_slow_device_is_told_both_numbers() -> None:
@@ -92,22 +91,6 @@ def test_another_goal_is_offered() -> None:
 
     assert fit == ["tiny_gpt"]
     assert "needs cuda" in reasons["nanogpt"]
-
-
-@pytest.mark.parametrize(
-    ("speed", "now", "words"),
-    [(100.0, 60.0, ""), (104.0, 60.0, ""), (90.0, 60.0, "drifted by -10%"), (100.0, 1e5, "hours")],
-)
-def test_an_anchor_is_due_after_a_while_and_on_drift(speed: float, now: float, words: str) -> None:
-    due = devices.anchor_due(a_calibration(100.0), a_device(), speed, now)
-
-    assert words in due
-    assert bool(words) == bool(due)
-
-
-def test_a_new_device_or_another_torch_needs_an_anchor() -> None:
-    assert devices.anchor_due(None, a_device(), 1.0, 0.0)
-    assert "torch" in devices.anchor_due(a_calibration(1.0), a_device(torch="9"), 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
