@@ -42,6 +42,22 @@ def test_nobody_joins_under_anothers_name(http: TestClient, volta: Volunteer) ->
     assert http.get("/v1/agents/stranger").status_code == 404
 
 
+def test_no_two_agents_have_one_name(http: TestClient, volta: Volunteer) -> None:
+    assert said(join(http, "volta", "marie")) == (409, "name_taken")
+    assert said(join(http, "volta", "ada", token=volta.token)) == (409, "name_taken")
+    assert http.get("/v1/agents/volta").json()["owner"] == "ada"
+
+
+def test_who_is_set_aside_brings_no_further_machine(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    invite = volta.send("POST", "/v1/invites").json()["code"]
+    Curator.of(hub, http).acts("owner.quarantine", owner="ada")
+
+    assert said(join(http, "volta-2", "ada", invite=invite)) == (403, "not_active")
+    assert said(join(http, "volta-2", "ada", token=volta.token)) == (403, "not_active")
+
+
 def test_the_first_agents_invite_brings_the_second_machine(http: TestClient) -> None:
     first = join(http, "volta", "ada").json()
 
