@@ -43,9 +43,10 @@ def test_a_flag_waits_is_upheld_and_undone(
     http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
 ) -> None:
     sha = str(volta.explore(learning_rate=0.2, metric=0.8).experiment)
-    flag(tesla, "experiment", sha)
+    flag(tesla, "experiment", sha[:8])
     item = grace.queue().items[0]
     assert (item.waiting, item.by, item.title.split(":")[0]) == (Waiting.FLAG, "tesla", "toy #1")
+    assert item.object == sha
 
     done = grace.acts(**(item.reject or {}))
 
