@@ -88,8 +88,12 @@ def test_unknown_wrong_used_up_and_expired_invites_answer_alike(
     hub: Hub, http: TestClient, clock: Clock
 ) -> None:
     set_registration(hub, "invite")
-    used, old = an_invite(hub), an_invite(hub)
+    used, old, revoked = (an_invite(hub) for _ in range(3))
     assert join(http, "first", "one", invite=used).status_code == 201
+    with hub.database.work() as work:
+        invites.find(work.session, tokens.parse(revoked, "invite")).revoked_at = work.now
+    for ended in (used, revoked):
+        assert said(join(http, "second", "two", invite=ended)) == (403, "bad_invite")
     clock.forward(86401)
 
     tried = [used, old, an_invite(hub)[:-1] + "!", "ah_invite_aaaaaaaaaa_" + "x" * 43, "nonsense"]

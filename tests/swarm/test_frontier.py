@@ -94,6 +94,15 @@ def test_a_claim_that_one_repeat_contradicts_is_run_by_others_until_most_agree(
     assert decided is not None and decided.kind != "replicate"
 
 
+def test_what_is_held_back_is_run_by_nobody_though_its_test_has_begun() -> None:
+    known = a_claim(LEVEL + 0.02)
+    held_back = replace(known.nodes[1], forbidden=True)
+
+    order = asked(replace(known, nodes=(known.nodes[0], held_back)), replace(BO, owner="cy"))
+
+    assert order is not None and order.kind != "replicate"
+
+
 def test_nobody_confirms_an_own_claim() -> None:
     snapshot = a_goal(LEVEL, LEVEL - 6e-3, noise_sd=2e-4)
 
