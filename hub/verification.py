@@ -68,12 +68,21 @@ class _Evidence:
 
 @dataclass(frozen=True)
 class _Heard:
-    """The runs that are evidence, how many owners' are not, and what is hoped while none is."""
+    """The runs that are evidence, and how many owners' are not.
+
+    `span` are the best and the worst loss that owners' words give, where none is evidence yet;
+    `final` says that nobody more is asked.
+    """
 
     runs: Sequence[_Confirmation]
     outvoted: int = 0
-    contested: bool = False
-    hope: float | None = None
+    span: tuple[float, float] | None = None
+    final: bool = False
+
+    @property
+    def hope(self) -> float | None:
+        """The best loss that may come of it."""
+        return None if self.span is None or self.final else self.span[0]
 
 
 def bounds(rules: Rules) -> tuple[float, float]:
@@ -136,7 +145,7 @@ def _one(
 ) -> Verdict:
     heard = _heard(evidence.runs[node], evidence.claims.get(node), snapshot.rules.max_runs)
     nearest = _against(snapshot, belief, node, references[0], evidence, heard)
-    if heard.contested or nearest.state not in ("provisional", "disputed"):
+    if heard.span is not None or nearest.state not in ("provisional", "disputed"):
         return nearest
     older = (_against(snapshot, belief, node, one, evidence, heard) for one in references[1:])
     return next((one for one in older if one.state == "verified"), nearest)
@@ -154,11 +163,13 @@ def _against(
     worth = _worth(snapshot, belief, reference, evidence.claims.get(node))
     path = [_llr(belief, reference, worth, runs[: count + 1]) for count in range(len(runs))]
     gain, gain_sd = _gain(belief, reference, runs)
-    state = "disputed" if heard.contested else _state(snapshot.rules, path, seen - heard.outvoted)
+    heeded, n = seen - heard.outvoted, len(runs)
+    state = "disputed" if heard.span else _state(snapshot.rules, path, heeded)
     low, high = bounds(snapshot.rules)
-    said = _sentence(snapshot, state, reference, gain, gain_sd, seen - heard.outvoted)
-    said += _aside(heard)
-    n = len(runs)
+    said = _sentence(snapshot, state, reference, gain, gain_sd, heeded)
+    said = _contradiction(snapshot, belief, reference, heard) or said
+    if heard.outvoted:
+        said += f" {counted(heard.outvoted, 'other')} read otherwise."
     return Verdict(state, path[-1], low, high, n, seen, reference, gain, gain_sd, said, heard.hope)
 
 
@@ -174,8 +185,8 @@ def _heard(runs: Sequence[_Confirmation], claim: _Confirmation | None, most: int
     alone = len(said) == 1 and claim is not None and not _agree(middle, claim)
     if not alone and 2 * outvoted < len(said):
         return _Heard([run for run in runs if _agree(middle, run)], outvoted)
-    hope = min(one.loss for one in [*said, *([claim] if claim else [])])
-    return _Heard(runs, contested=True, hope=hope if len(runs) < most else None)
+    losses = [one.loss for one in [*said, *([claim] if claim else [])]]
+    return _Heard(runs, span=(min(losses), max(losses)), final=len(runs) >= most)
 
 
 def _words(runs: Sequence[_Confirmation]) -> dict[str, _Confirmation]:
@@ -276,12 +287,6 @@ def _state(rules: Rules, path: Sequence[float], owners: int) -> str:
     return "provisional"
 
 
-def _aside(heard: _Heard) -> str:
-    if heard.hope is not None:
-        return " Another owner is asked."
-    return f" {counted(heard.outvoted, 'other')} read otherwise." if heard.outvoted else ""
-
-
 def _sentence(
     snapshot: Snapshot, state: str, reference: int, gain: float, gain_sd: float, owners: int
 ) -> str:
@@ -294,6 +299,17 @@ def _sentence(
         "disputed": f"The owners' runs do not agree; together they say {told}.",
         "rejected": f"Others could not repeat it: a gain of {told}.",
     }[state]
+
+
+def _contradiction(snapshot: Snapshot, belief: Belief, reference: int, heard: _Heard) -> str:
+    """What is said where owners' words contradict each other: a mean of them would say nothing."""
+    if heard.span is None:
+        return ""
+    best, worst = (float(belief.loss[reference]) - loss for loss in heard.span)
+    name = f"#{snapshot.nodes[reference].number}"
+    told = f"The owners' runs contradict each other: gains of {number(worst, '+')} to"
+    more = "" if heard.final else " Another owner's run may decide."
+    return f"{told} {number(best, '+')} over {name}.{more}"
 
 
 def posterior_better(belief: Belief, node: int, than: int) -> float:

@@ -73,6 +73,7 @@ def test_one_repeat_that_went_wrong_calls_for_others_and_decides_nothing(wrong: 
     assert [one.hope is None for one in found] == [False, False, True]
     assert (later.state, later.n) == ("verified", 2)
     assert "1 other read otherwise" in later.sentence
+    assert "contradict" in found[0].sentence and "together" not in found[0].sentence
 
 
 def test_a_false_claim_is_refused_by_two_whoever_bears_it_out() -> None:
