@@ -12,6 +12,7 @@ from agent_client.errors import HubBusy, HubRefused, HubUnreachable
 from agent_client.hub_api import Hub
 from agent_client.journal import Entry, Journal
 from agent_client.sender import Sender
+from protocol.work import Release
 
 Answer = Callable[[str, dict[str, object]], dict[str, object]]
 
@@ -22,6 +23,7 @@ class ScriptedHub(Hub):
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.got: list[str] = []
+        self.given_back: list[tuple[UUID, int]] = []
 
     def send_raw(self, path: str, body: object) -> dict[str, object]:
         """Answer one journalled body."""
@@ -29,6 +31,10 @@ class ScriptedHub(Hub):
         reply = self.answer(path, body)
         self.got.append(path.rsplit("/", 1)[1])
         return reply
+
+    def release(self, lease: UUID, said: Release) -> None:
+        """Note it."""
+        self.given_back.append((lease, said.epoch))
 
 
 def named(path: str, body: dict[str, object]) -> dict[str, object]:
@@ -149,6 +155,33 @@ def test_what_the_hub_never_takes_is_kept_aside_with_the_reason(tmp_path: Path) 
     assert hub.got == [str(good.id)]
     kept = list(journal.folder.glob("*.refused"))
     assert "body_changed" in kept[0].read_text()
+
+
+def test_a_run_that_the_hub_never_takes_gives_its_lease_back_and_a_post_has_none(
+    tmp_path: Path,
+) -> None:
+    journal, lease = a_journal(tmp_path), uuid4()
+    for kind in ("run", "post"):
+        journal.add(Entry(kind, uuid4(), {"lease": str(lease), "epoch": 3}))
+
+    def strict(path: str, body: dict[str, object]) -> dict[str, object]:
+        raise HubRefused("implausible_metric", "Not stored.", 422, {})
+
+    hub = ScriptedHub(strict)
+
+    assert Sender(hub, journal).attempt()
+    assert hub.given_back == [(lease, 3)]
+
+
+def test_what_another_version_wrote_is_kept_aside_and_the_rest_is_sent(tmp_path: Path) -> None:
+    journal, known = a_journal(tmp_path), an_entry()
+    journal.add(Entry("dream", uuid4(), {}))
+    journal.add(known)
+    hub = ScriptedHub(named)
+
+    assert Sender(hub, journal).attempt()
+    assert hub.got == [str(known.id)]
+    assert "dream" in next(journal.folder.glob("*.refused")).read_text()
 
 
 def test_a_full_disk_gives_up_the_reserve_for_a_finished_run(
