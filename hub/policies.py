@@ -142,8 +142,8 @@ class View:
 
     @cached_property
     def failed(self) -> Counter[int]:
-        """How often anybody failed to measure a node."""
-        return Counter(one.node for one in self.snapshot.failures)
+        """How many owners failed to measure a node."""
+        return Counter(node for node, _ in self.failed_by)
 
     def name(self, node: int) -> str:
         """An experiment as people call it."""

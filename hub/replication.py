@@ -70,7 +70,7 @@ def open_to(view: View, node: int, owner: str) -> bool:
     """Nobody confirms an own claim, twice, what another is confirming, or what is forbidden.
 
     Nor what fails where they run it: it would be asked of them, and fail, again and again. What
-    failed as often as a test may take runs, and oftener than not, is asked of nobody.
+    as many owners failed at as a test may take runs, and more than ran it, is asked of nobody.
     """
     made = view.snapshot.nodes[node]
     if made.forbidden or made.owner == owner:

@@ -114,9 +114,9 @@ def test_nobody_confirms_an_own_claim() -> None:
 
 def test_what_fails_wherever_it_is_run_is_not_asked_of_everybody() -> None:
     known = a_goal(LEVEL, LEVEL - 6e-3, noise_sd=2e-4)
-    failures = tuple(Failure(1, f"bo{place}", f"bo{place}-gpu") for place in range(8))
+    failures = tuple(Failure(1, f"bo{turn // 2}", f"bo{turn // 2}-gpu") for turn in range(16))
 
-    again, enough = [asked(replace(known, failures=failures[:most])) for most in (7, 8)]
+    again, enough = [asked(replace(known, failures=failures[:most])) for most in (14, 15)]
 
     assert again is not None and enough is not None
     assert [again.kind, enough.kind] == ["replicate", "explore"]
