@@ -181,6 +181,7 @@ def test_what_is_hidden_is_in_no_list_and_is_not_the_goals_best(
     assert [[each["number"] for each in one["experiments"]] for one in lists] == [[1, 0], [1]]
     goal, card = http.get("/v1/goals/toy").json(), http.get("/v1/goals/toy/card").json()
     assert goal["best"] == card["best"] > 0.7
+    assert volta.exploring().parent != best
 
 
 def test_git_names_nothing_hidden_champion_or_leaf(

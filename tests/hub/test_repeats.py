@@ -2,7 +2,9 @@
 
 from fastapi.testclient import TestClient
 
+from hub import states
 from hub.core import Hub
+from hub.tables import GoalRow
 from tests.builders import Clock
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -38,6 +40,23 @@ def test_who_failed_to_repeat_a_claim_is_asked_for_something_else(
         assert curie.report(asked[-1], metric=0.9).status_code == 200
         asked.append(curie.claim())
     assert asked[-1].experiment == claimed
+
+
+def test_what_an_owner_failed_at_is_forgotten_with_their_other_runs(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    a_claim(volta, tesla)
+    assert tesla.report(tesla.claim(), metric=None).status_code == 200
+
+    def failed() -> list[str]:
+        with hub.database.read() as session:
+            known = states.read(session, session.get_one(GoalRow, "toy")).snapshot
+        return [one.owner for one in known.failures]
+
+    before = failed()
+    Curator.of(hub, http).acts("owner.quarantine", owner="nikola")
+
+    assert (before, failed()) == (["nikola"], [])
 
 
 def test_a_device_on_which_the_starting_point_fails_gets_to_try_something_else(
