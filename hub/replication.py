@@ -126,7 +126,7 @@ def _contested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> 
     hopes = {
         node: one.hope
         for node, one in enumerate(verdicts)
-        if one.hope is not None and node != crowned and one.hope <= than - _promising(view)
+        if one.hope is not None and one.hope <= than - _promising(view)
     }
     why = "Owners contradict each other over"
     return [

@@ -94,6 +94,25 @@ def test_who_runs_it_again_and_again_has_one_voice() -> None:
     assert (found.state, found.n) == ("verified", 2)
 
 
+def test_an_owner_s_word_is_their_run_in_the_middle() -> None:
+    confirmed = a_claim(LEVEL - GAIN)
+    more = [a_reading(1, value, "bo0") for value in (LEVEL - 0.5, LEVEL - GAIN)]
+
+    found = verdict_of(replace(confirmed, readings=(*confirmed.readings, *more)))
+
+    assert (found.state, found.n) == ("verified", 2)
+
+
+def test_who_is_outvoted_is_none_of_the_owners_that_a_goal_asks_for() -> None:
+    known = a_claim(LEVEL + 0.02, LEVEL - GAIN, LEVEL - GAIN)
+    states = [
+        verdict_of(replace(known, rules=replace(known.rules, owners=owners))).state
+        for owners in (3, 4)
+    ]
+
+    assert states == ["verified", "provisional"]
+
+
 def test_after_the_most_runs_of_a_test_nobody_more_is_asked_who_is_right() -> None:
     known = a_claim(LEVEL + 0.02, LEVEL - GAIN)
 
