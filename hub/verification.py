@@ -12,7 +12,7 @@ further owners are asked until most of them agree, and what they read is the evi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from hub.belief import Belief
@@ -93,9 +93,8 @@ def bounds(rules: Rules) -> tuple[float, float]:
 
 def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
     """A verdict for every node, ancestors before descendants."""
-    evidence = _Evidence(
-        _confirmations(snapshot, belief, own=False), _claims(snapshot, belief), _owners(snapshot)
-    )
+    runs = _confirmations(snapshot, belief)
+    evidence = _Evidence(runs, _claims(snapshot, belief, runs), _owners(snapshot))
     verdicts: list[Verdict] = []
     references: list[tuple[int, ...]] = []
     unmeasured = _unclaimed(snapshot, 0, 0)
@@ -118,15 +117,21 @@ def surely_better(belief: Belief, node: int, than: int, sigmas: float) -> bool:
     return bool(gap > sigmas * math.hypot(belief.loss_sd[node], belief.loss_sd[than]))
 
 
-def _confirmations(snapshot: Snapshot, belief: Belief, own: bool) -> dict[int, list[_Confirmation]]:
-    """Per node, what its author (`own`) or all others measured, offsets taken off."""
+def _confirmations(snapshot: Snapshot, belief: Belief) -> dict[int, list[_Confirmation]]:
+    """Per node, what owners other than its author measured."""
     found: dict[int, list[_Confirmation]] = {}
     for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
-        if (one.owner == snapshot.nodes[one.node].owner) == own:
-            loss = snapshot.sign * one.value - float(belief.rest[place])
-            variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
-            found.setdefault(one.node, []).append(_Confirmation(one.owner, loss, variance))
+        if one.owner != snapshot.nodes[one.node].owner:
+            found.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
     return found
+
+
+def _corrected(snapshot: Snapshot, belief: Belief, place: int) -> _Confirmation:
+    """A reading with the offsets of its device and period taken off."""
+    one = snapshot.readings[place]
+    loss = snapshot.sign * one.value - float(belief.rest[place])
+    variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
+    return _Confirmation(one.owner, loss, variance)
 
 
 def _owners(snapshot: Snapshot) -> dict[int, set[str]]:
@@ -257,9 +262,12 @@ def _worth(
     return max(least, (float(belief.loss[reference]) - claimed.loss) / 2)
 
 
-def _claims(snapshot: Snapshot, belief: Belief) -> dict[int, _Confirmation]:
-    """What each author's own readings say: the claim, and no evidence for it."""
-    own = _confirmations(snapshot, belief, own=True)
+def _claims(snapshot: Snapshot, belief: Belief, tested: Container[int]) -> dict[int, _Confirmation]:
+    """What each author's own readings say of what others ran: the claim, and no evidence for it."""
+    own: dict[int, list[_Confirmation]] = {}
+    for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
+        if one.node in tested and one.owner == snapshot.nodes[one.node].owner:
+            own.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
     return {node: next(iter(_words(runs).values())) for node, runs in own.items()}
 
 
