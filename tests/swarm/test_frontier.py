@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hub import belief, frontier, verification
 from hub.frontier import Asker, Order, Switches
 from hub.policies import POLICIES
-from hub.snapshot import Failure, Node, Pending, Snapshot
+from hub.snapshot import Node, Pending, Snapshot
 from hub.titles import Referee
-from tests.swarm.states import GAIN, LEVEL, a_claim, a_goal, a_random_goal, a_reading, two_claims
+from tests.swarm.states import LEVEL, a_goal, a_random_goal, a_reading, two_claims
 
 BO = Asker(owner="bo", agent="bo-1", device="bo-gpu", device_class="H100")
 
@@ -78,31 +78,6 @@ def test_what_looks_better_than_the_champion_is_run_once_more() -> None:
     assert "looks better than the champion" in order.why
 
 
-@pytest.mark.parametrize("wrong", [LEVEL + 6e-3, LEVEL + 0.02, 9.0])
-def test_a_claim_that_one_repeat_contradicts_is_run_by_others_until_most_agree(
-    wrong: float,
-) -> None:
-    run_by = [a_claim(wrong), a_claim(wrong, LEVEL - GAIN)]
-
-    orders = [asked(known, replace(BO, owner="cy")) for known in run_by]
-    decided = asked(a_claim(wrong, LEVEL - GAIN, LEVEL - GAIN), replace(BO, owner="cy"))
-
-    for order in orders:
-        assert order is not None
-        assert (order.kind, order.node) == ("replicate", 1)
-        assert "contradict" in order.why
-    assert decided is not None and decided.kind != "replicate"
-
-
-def test_what_is_held_back_is_run_by_nobody_though_its_test_has_begun() -> None:
-    known = a_claim(LEVEL + 0.02)
-    held_back = replace(known.nodes[1], forbidden=True)
-
-    order = asked(replace(known, nodes=(known.nodes[0], held_back)), replace(BO, owner="cy"))
-
-    assert order is not None and order.kind != "replicate"
-
-
 def test_nobody_confirms_an_own_claim() -> None:
     snapshot = a_goal(LEVEL, LEVEL - 6e-3, noise_sd=2e-4)
 
@@ -110,16 +85,6 @@ def test_nobody_confirms_an_own_claim() -> None:
 
     assert order is not None
     assert order.kind != "replicate"
-
-
-def test_what_fails_wherever_it_is_run_is_not_asked_of_everybody() -> None:
-    known = a_goal(LEVEL, LEVEL - 6e-3, noise_sd=2e-4)
-    failures = tuple(Failure(1, f"bo{turn // 2}", f"bo{turn // 2}-gpu") for turn in range(16))
-
-    again, enough = [asked(replace(known, failures=failures[:most])) for most in (14, 15)]
-
-    assert again is not None and enough is not None
-    assert [again.kind, enough.kind] == ["replicate", "explore"]
 
 
 def test_one_check_at_a_time() -> None:
