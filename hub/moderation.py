@@ -57,15 +57,17 @@ def raise_flag(unit: Work, identity: UUID, by: Author, draft: FlagDraft) -> Flag
     """
     known = unit.session.get(FlagRow, identity)
     if known is not None:
-        if (known.by, known.kind, known.object) != (by.name, draft.kind, draft.object):
+        same = known.object == draft.object or _is_short_for(known, draft.object)
+        if (known.by, known.kind, same) != (by.name, draft.kind, True):
             raise BodyChanged
         return known
     board.must_be_heard(unit.session, by)
+    name, concerns = _pointed_at(unit.session, draft.kind, draft.object)
     row = FlagRow(
         id=identity,
         kind=draft.kind,
-        object=draft.object,
-        concerns=_whose(unit.session, draft.kind, draft.object),
+        object=name,
+        concerns=concerns,
         by=by.name,
         reason=draft.reason,
         created_at=unit.now,
@@ -75,15 +77,23 @@ def raise_flag(unit: Work, identity: UUID, by: Author, draft: FlagDraft) -> Flag
     return row
 
 
-def _whose(session: Session, kind: str, name: str) -> str | None:
-    """The owner of what a flag points at; raises NotFound when there is no such thing."""
+def _is_short_for(known: FlagRow, name: str) -> bool:
+    return known.kind == "experiment" and known.object.startswith(name)
+
+
+def _pointed_at(session: Session, kind: str, name: str) -> tuple[str, str | None]:
+    """What a flag points at by its full name, and whose it is; raises NotFound if it is not there.
+
+    A short sha may be another experiment's as well by the time that an operator decides.
+    """
     if kind == "experiment":
-        return experiments.find(session, name).owner
+        row = experiments.find(session, name)
+        return row.sha, row.owner
     if kind == "owner":
-        return find_owner(session, name).name
+        return name, find_owner(session, name).name
     if kind == "agent":
-        return agents.find(session, name).owner
-    return board.writer_of(session, board.find(session, _uuid(name)))
+        return name, agents.find(session, name).owner
+    return name, board.writer_of(session, board.find(session, _uuid(name)))
 
 
 def _uuid(text: str) -> UUID:

@@ -97,13 +97,20 @@ def issue_token(desk: Desk, act: acts.IssueToken) -> Effect:
 
 
 def rotate_token(desk: Desk, act: acts.RotateToken) -> Effect:
-    """Mint a token beside an old one, which ends after the overlap."""
+    """Mint a token beside an old one, which ends after the overlap; it lasts as long as that would.
+
+    One that has ended is not made anew: it was ended for a reason.
+    """
     old = tokens.find(desk.work.session, act.token)
     if old.kind not in ("agent", "verifier"):
         raise OnlyAgents
+    desk.not_own(agents.find(desk.work.session, old.subject).owner)
+    left = None if old.expires_at is None else old.expires_at - desk.work.now
+    if old.revoked_at is not None or (left is not None and left <= timedelta()):
+        raise NotFound(f"Token {old.id} has ended; issue another for {old.subject} instead.")
     end = desk.work.now + timedelta(minutes=act.overlap_minutes)
     old.expires_at = min(old.expires_at or end, end)
-    token = tokens.issue(desk.work, old.kind, old.subject)
+    token = tokens.issue(desk.work, old.kind, old.subject, left)
     sentence = (
         f"A new token for {old.subject}; {old.id} ends in {counted(act.overlap_minutes, 'minute')}."
     )

@@ -140,6 +140,11 @@ class View:
         """How often each owner failed to measure a node."""
         return Counter((one.node, one.owner) for one in self.snapshot.failures)
 
+    @cached_property
+    def failed(self) -> Counter[int]:
+        """How many owners failed to measure a node."""
+        return Counter(node for node, _ in self.failed_by)
+
     def name(self, node: int) -> str:
         """An experiment as people call it."""
         return f"#{self.snapshot.nodes[node].number}"

@@ -69,12 +69,15 @@ def spared(view: View, node: int, owner: str) -> bool:
 def open_to(view: View, node: int, owner: str) -> bool:
     """Nobody confirms an own claim, twice, what another is confirming, or what is forbidden.
 
-    Nor what fails where they run it: it would be asked of them, and fail, again and again.
+    Nor what fails where they run it: it would be asked of them, and fail, again and again. What
+    as many owners failed at as a test may take runs, and more than ran it, is asked of nobody.
     """
     made = view.snapshot.nodes[node]
     if made.forbidden or made.owner == owner:
         return False
     if any(one.node == node for one in view.snapshot.pending):
+        return False
+    if view.failed[node] >= max(view.snapshot.rules.max_runs, view.runs[node] + 1):
         return False
     failed = view.failed_by[node, owner]
     return (node, owner) not in view.measured_by and failed < view.tuning.attempts
@@ -82,7 +85,8 @@ def open_to(view: View, node: int, owner: str) -> bool:
 
 def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:
     crowned = view.champion
-    wishes = _contenders(view, verdicts, crowned) + _half_tested(view, verdicts, crowned)
+    wishes = _contenders(view, verdicts, crowned) + _contested(view, verdicts, crowned)
+    wishes += _half_tested(view, verdicts, crowned)
     best = _claimed_best(view, verdicts, crowned)
     if best is not None:
         gain = _over(view, crowned, best)
@@ -113,6 +117,24 @@ def _contenders(view: View, verdicts: Sequence[Verdict], crowned: int | None) ->
     return [Wanted(best, said)]
 
 
+def _contested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> list[Wanted]:
+    """Claims over which owners contradict each other, as long as some word makes a new best.
+
+    Belief does not say whom to ask about: it goes by the very readings of which one went wrong.
+    """
+    than = float(view.belief.loss[_root(view) if crowned is None else crowned])
+    hopes = {
+        node: one.hope
+        for node, one in enumerate(verdicts)
+        if one.hope is not None and one.hope <= than - _promising(view)
+    }
+    why = "Owners contradict each other over"
+    return [
+        Wanted(node, f"{why} {view.told(node)}; one more run may tell who is right.")
+        for node in sorted(hopes, key=lambda node: hopes[node])[:2]
+    ]
+
+
 def _half_tested(view: View, verdicts: Sequence[Verdict], crowned: int | None) -> list[Wanted]:
     """Claims whose test began, the best first, as long as they still look like a new best."""
     open_ = [node for node, one in enumerate(verdicts) if one.state == "provisional" and one.n]
@@ -139,8 +161,12 @@ def _claimed_best(view: View, verdicts: Sequence[Verdict], crowned: int | None) 
     if than == best or posterior_better(view.belief, best, than) < SURE:
         return None
     gap = float(view.belief.loss[than] - view.belief.loss[best])
-    least = max(view.snapshot.rules.min_gain, view.tuning.promote_sigmas * view.belief.noise_sd)
-    return best if gap >= least else None
+    return best if gap >= _promising(view) else None
+
+
+def _promising(view: View) -> float:
+    """The least gain over the champion that is worth a test."""
+    return max(view.snapshot.rules.min_gain, view.tuning.promote_sigmas * view.belief.noise_sd)
 
 
 def _over(view: View, crowned: int | None, best: int) -> str:

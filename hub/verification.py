@@ -6,10 +6,13 @@ other owners' runs do. With gain d = reference - confirmations and variance V, b
 LLR = (d1 - d0)(2 d - d0 - d1) / 2V, accepted above ln((1-beta)/alpha), refused below
 ln(beta/(1-alpha)) (Wald 1945; Fishtest's LLR_alt2). The state is recomputed from all readings each
 time, so whatever falls takes down all that hung on it.
+
+A run may diverge and an owner lie, so one owner's word decides nothing that another's contradicts:
+further owners are asked until most of them agree, and what they read is the evidence.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from hub.belief import Belief
@@ -20,8 +23,8 @@ WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
 REFERENCES = 4
 """How many verified ancestors, besides the root, a claim is held against."""
-DISAGREE = 5.0
-"""Two owners this many standard deviations apart on one experiment make it disputed."""
+DISAGREE = 4.0
+"""Two owners this many standard deviations apart on one experiment contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class Verdict:
     """Where a claim stands; `llr` runs between `lower` (refused) and `upper` (accepted).
 
     `reference` is the node it must beat, `gain` ± `gain_sd` what the confirming runs say it gains,
-    `n` how many those are, `owners` how many owners measured the experiment at all.
+    `n` how many those are, `owners` how many owners measured the experiment at all. `hope` is the
+    best loss that any owner's word gives it, where they contradict each other and one more may
+    decide; else None.
     """
 
     state: str
@@ -42,6 +47,7 @@ class Verdict:
     gain: float
     gain_sd: float
     sentence: str
+    hope: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,27 @@ class _Evidence:
     """Per node: other owners' runs, what the author's own runs claim, who measured it at all."""
 
     runs: dict[int, list[_Confirmation]]
-    claims: dict[int, float]
+    claims: dict[int, _Confirmation]
     owners: dict[int, set[str]]
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """The runs that are evidence, and how many owners' are not.
+
+    `span` are the best and the worst loss that owners' words give, where none is evidence yet;
+    `final` says that nobody more is asked.
+    """
+
+    runs: Sequence[_Confirmation]
+    outvoted: int = 0
+    span: tuple[float, float] | None = None
+    final: bool = False
+
+    @property
+    def hope(self) -> float | None:
+        """The best loss that may come of it."""
+        return None if self.span is None or self.final else self.span[0]
 
 
 def bounds(rules: Rules) -> tuple[float, float]:
@@ -68,9 +93,8 @@ def bounds(rules: Rules) -> tuple[float, float]:
 
 def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
     """A verdict for every node, ancestors before descendants."""
-    evidence = _Evidence(
-        _confirmations(snapshot, belief), _claims(snapshot, belief), _owners(snapshot)
-    )
+    runs = _confirmations(snapshot, belief)
+    evidence = _Evidence(runs, _claims(snapshot, belief, runs), _owners(snapshot))
     verdicts: list[Verdict] = []
     references: list[tuple[int, ...]] = []
     unmeasured = _unclaimed(snapshot, 0, 0)
@@ -94,14 +118,20 @@ def surely_better(belief: Belief, node: int, than: int, sigmas: float) -> bool:
 
 
 def _confirmations(snapshot: Snapshot, belief: Belief) -> dict[int, list[_Confirmation]]:
-    """Per node, what owners other than its author measured, offsets taken off."""
+    """Per node, what owners other than its author measured."""
     found: dict[int, list[_Confirmation]] = {}
     for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
         if one.owner != snapshot.nodes[one.node].owner:
-            loss = snapshot.sign * one.value - float(belief.rest[place])
-            variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
-            found.setdefault(one.node, []).append(_Confirmation(one.owner, loss, variance))
+            found.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
     return found
+
+
+def _corrected(snapshot: Snapshot, belief: Belief, place: int) -> _Confirmation:
+    """A reading with the offsets of its device and period taken off."""
+    one = snapshot.readings[place]
+    loss = snapshot.sign * one.value - float(belief.rest[place])
+    variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
+    return _Confirmation(one.owner, loss, variance)
 
 
 def _owners(snapshot: Snapshot) -> dict[int, set[str]]:
@@ -118,10 +148,11 @@ def _one(
     evidence: _Evidence,
     references: tuple[int, ...],
 ) -> Verdict:
-    nearest = _against(snapshot, belief, node, references[0], evidence)
-    if nearest.state not in ("provisional", "disputed"):
+    heard = _heard(evidence.runs[node], evidence.claims.get(node), snapshot.rules.max_runs)
+    nearest = _against(snapshot, belief, node, references[0], evidence, heard)
+    if heard.span is not None or nearest.state not in ("provisional", "disputed"):
         return nearest
-    older = (_against(snapshot, belief, node, one, evidence) for one in references[1:])
+    older = (_against(snapshot, belief, node, one, evidence, heard) for one in references[1:])
     return next((one for one in older if one.state == "verified"), nearest)
 
 
@@ -131,15 +162,52 @@ def _against(
     node: int,
     reference: int,
     evidence: _Evidence,
+    heard: _Heard,
 ) -> Verdict:
-    runs, seen = evidence.runs[node], len(evidence.owners[node])
+    runs, seen = heard.runs, len(evidence.owners[node])
     worth = _worth(snapshot, belief, reference, evidence.claims.get(node))
     path = [_llr(belief, reference, worth, runs[: count + 1]) for count in range(len(runs))]
     gain, gain_sd = _gain(belief, reference, runs)
-    state = _state(snapshot.rules, path, seen, runs)
+    heeded, n = seen - heard.outvoted, len(runs)
+    state = "disputed" if heard.span else _state(snapshot.rules, path, heeded)
     low, high = bounds(snapshot.rules)
-    said = _sentence(snapshot, state, reference, gain, gain_sd, seen)
-    return Verdict(state, path[-1], low, high, len(runs), seen, reference, gain, gain_sd, said)
+    said = _sentence(snapshot, state, reference, gain, gain_sd, heeded)
+    said = _contradiction(snapshot, belief, reference, heard) or said
+    if heard.outvoted:
+        said += f" {counted(heard.outvoted, 'other')} read otherwise."
+    return Verdict(state, path[-1], low, high, n, seen, reference, gain, gain_sd, said, heard.hope)
+
+
+def _heard(runs: Sequence[_Confirmation], claim: _Confirmation | None, most: int) -> _Heard:
+    """Whose runs are evidence: those of most owners, as soon as most of them agree.
+
+    Where one owner's are all there is, and the author's own contradict them, one of the two went
+    wrong, and nobody knows which. After so many runs nobody more is asked.
+    """
+    said = sorted(_words(runs).values(), key=_loss, reverse=True)
+    middle = max(said, key=lambda one: sum(_agree(one, other) for other in said))
+    outvoted = sum(not _agree(middle, one) for one in said)
+    alone = len(said) == 1 and claim is not None and not _agree(middle, claim)
+    if not alone and 2 * outvoted < len(said):
+        return _Heard([run for run in runs if _agree(middle, run)], outvoted)
+    losses = [one.loss for one in [*said, *([claim] if claim else [])]]
+    return _Heard(runs, span=(min(losses), max(losses)), final=len(runs) >= most)
+
+
+def _words(runs: Sequence[_Confirmation]) -> dict[str, _Confirmation]:
+    """Each owner's run in the middle; of two the worse."""
+    by: dict[str, list[_Confirmation]] = {}
+    for run in runs:
+        by.setdefault(run.owner, []).append(run)
+    return {owner: sorted(own, key=_loss)[len(own) // 2] for owner, own in by.items()}
+
+
+def _agree(one: _Confirmation, other: _Confirmation) -> bool:
+    return abs(one.loss - other.loss) <= DISAGREE * math.sqrt(one.variance + other.variance)
+
+
+def _loss(run: _Confirmation) -> float:
+    return run.loss
 
 
 def _references(
@@ -184,22 +252,23 @@ def _untested(
     return Verdict("claimed", 0.0, low, high, 0, owners, reference, 0.0, 0.0, said)
 
 
-def _worth(snapshot: Snapshot, belief: Belief, reference: int, claimed: float | None) -> float:
+def _worth(
+    snapshot: Snapshot, belief: Belief, reference: int, claimed: _Confirmation | None
+) -> float:
     """The gain tested for: the goal's, or half of what the author claims, or the noise."""
     least = max(snapshot.rules.min_gain, WORTH * belief.noise_sd)
     if claimed is None:
         return least
-    return max(least, (float(belief.loss[reference]) - claimed) / 2)
+    return max(least, (float(belief.loss[reference]) - claimed.loss) / 2)
 
 
-def _claims(snapshot: Snapshot, belief: Belief) -> dict[int, float]:
-    """What each author's own readings say, offsets taken off: the claim, and no evidence for it."""
-    own: dict[int, list[float]] = {}
+def _claims(snapshot: Snapshot, belief: Belief, tested: Container[int]) -> dict[int, _Confirmation]:
+    """What each author's own readings say of what others ran: the claim, and no evidence for it."""
+    own: dict[int, list[_Confirmation]] = {}
     for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
-        if one.owner == snapshot.nodes[one.node].owner:
-            loss = snapshot.sign * one.value - float(belief.rest[place])
-            own.setdefault(one.node, []).append(loss)
-    return {node: sum(losses) / len(losses) for node, losses in own.items()}
+        if one.node in tested and one.owner == snapshot.nodes[one.node].owner:
+            own.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
+    return {node: next(iter(_words(runs).values())) for node, runs in own.items()}
 
 
 def _gain(belief: Belief, reference: int, runs: Sequence[_Confirmation]) -> tuple[float, float]:
@@ -214,30 +283,16 @@ def _llr(belief: Belief, reference: int, worth: float, runs: Sequence[_Confirmat
     return worth * (2 * gain - worth) / (2 * gain_sd**2)
 
 
-def _state(rules: Rules, path: Sequence[float], owners: int, runs: Sequence[_Confirmation]) -> str:
+def _state(rules: Rules, path: Sequence[float], owners: int) -> str:
     """Accepted once is accepted until the evidence as a whole turns against the claim."""
     low, high = bounds(rules)
     if path[-1] <= low:
         return "rejected"
-    if _disagree(runs):
-        return "disputed"
     if owners >= rules.owners and max(path) >= high:
         return "verified" if path[-1] > 0 else "disputed"
     if len(path) >= rules.max_runs:
         return "disputed"
     return "provisional"
-
-
-def _disagree(runs: Sequence[_Confirmation]) -> bool:
-    """Whether some owner's confirmations lie far from another's."""
-    if len({run.owner for run in runs}) < 2:
-        return False
-    low, high = min(runs, key=_loss), max(runs, key=_loss)
-    return high.loss - low.loss > DISAGREE * math.sqrt(high.variance + low.variance)
-
-
-def _loss(run: _Confirmation) -> float:
-    return run.loss
 
 
 def _sentence(
@@ -252,6 +307,17 @@ def _sentence(
         "disputed": f"The owners' runs do not agree; together they say {told}.",
         "rejected": f"Others could not repeat it: a gain of {told}.",
     }[state]
+
+
+def _contradiction(snapshot: Snapshot, belief: Belief, reference: int, heard: _Heard) -> str:
+    """What is said where owners' words contradict each other: a mean of them would say nothing."""
+    if heard.span is None:
+        return ""
+    best, worst = (float(belief.loss[reference]) - loss for loss in heard.span)
+    name = f"#{snapshot.nodes[reference].number}"
+    told = f"The owners' runs contradict each other: gains of {number(worst, '+')} to"
+    more = "" if heard.final else " Another owner's run may decide."
+    return f"{told} {number(best, '+')} over {name}.{more}"
 
 
 def posterior_better(belief: Belief, node: int, than: int) -> float:

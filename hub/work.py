@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from hub.errors import NotYours
 from hub.gitstore import GitStore
 from hub.minds import Mind
 from hub.settings import VERSION, Settings
-from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, OrderRow
+from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, OrderRow, RunRow
 from protocol.events import LeaseClaimed, LeaseEnded
 from protocol.experiments import Operator
 from protocol.work import (
@@ -34,7 +34,7 @@ from protocol.work import (
 GRACE = timedelta(seconds=10)
 """Heartbeats are written behind by a second or two; nobody loses a lease to that."""
 OTHERS = timedelta(minutes=30)
-"""So long what an owner lost waits for another; where there is none it would wait for ever."""
+"""So long what an owner lost or ran waits for another; none may come, and it waits no longer."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,32 @@ _FREE = (
 
 
 def _is_for_others(work: Work, order: OrderRow, owner: str) -> bool:
-    """Whether an owner lost an order that another may still want; in a while none will come."""
-    lost = owner in order.tried_owners
-    return lost and (order.ended_at is None or work.now < order.ended_at + OTHERS)
+    """Whether an owner lost an order, or ran its experiment, and another may still want it."""
+    if owner in order.tried_owners:
+        return order.ended_at is None or work.now < order.ended_at + OTHERS
+    if order.kind != Kind.REPLICATE.value or work.now >= order.created_at + OTHERS:
+        return False
+    had = _owners_of(work.session, str(order.experiment))
+    return owner in had and _another_is_there(work, had)
+
+
+def _owners_of(session: Session, sha: str) -> set[str | None]:
+    """Whose word on an experiment is known, or will be: who made it, ran it or is running it."""
+    made, run, order = ExperimentRow, RunRow, OrderRow
+    at_it = col(order.experiment) == sha, col(order.state) == "leased"
+    every: Any = sa.union_all(
+        sa.select(col(made.owner)).where(col(made.sha) == sha),
+        sa.select(col(run.owner)).where(col(run.experiment) == sha),
+        sa.select(col(order.owner)).where(*at_it),
+    )
+    return set(session.execute(every).scalars())
+
+
+def _another_is_there(work: Work, had: Collection[str | None]) -> bool:
+    agent = AgentRow
+    there = col(agent.state) == "active", col(agent.last_seen_at) > work.now - agents.ONLINE
+    owners = work.session.execute(sa.select(col(agent.owner)).where(*there).distinct())
+    return any(owner not in had for owner in owners.scalars())
 
 
 def _runnable(session: Session, sha: str | None, owner: str) -> bool:

@@ -12,6 +12,7 @@ from agent_client.errors import HubBusy, HubRefused, HubUnreachable
 from agent_client.hub_api import Hub
 from agent_client.journal import Entry, Journal
 from agent_client.sender import Sender
+from protocol.work import Release
 
 Answer = Callable[[str, dict[str, object]], dict[str, object]]
 
@@ -22,6 +23,7 @@ class ScriptedHub(Hub):
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.got: list[str] = []
+        self.given_back: list[tuple[UUID, int]] = []
 
     def send_raw(self, path: str, body: object) -> dict[str, object]:
         """Answer one journalled body."""
@@ -29,6 +31,10 @@ class ScriptedHub(Hub):
         reply = self.answer(path, body)
         self.got.append(path.rsplit("/", 1)[1])
         return reply
+
+    def release(self, lease: UUID, said: Release) -> None:
+        """Note it."""
+        self.given_back.append((lease, said.epoch))
 
 
 def named(path: str, body: dict[str, object]) -> dict[str, object]:
@@ -66,7 +72,9 @@ def test_the_same_entry_written_twice_is_one(tmp_path: Path) -> None:
     assert len(journal) == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"sha256": "0", "said": "{}"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b'{"sha256": "0", "said": "{}"}', b"\xff\xfe"]
+)
 def test_a_corrupt_entry_is_set_aside_and_the_rest_is_sent(tmp_path: Path, damage: bytes) -> None:
     journal = a_journal(tmp_path)
     first, second = an_entry(1), an_entry(2)
@@ -80,6 +88,16 @@ def test_a_corrupt_entry_is_set_aside_and_the_rest_is_sent(tmp_path: Path, damag
     assert done
     assert hub.got == [str(second.id)]
     assert len(list(journal.folder.glob("*.corrupt"))) == 1
+
+
+def test_a_changed_digit_is_noticed_and_not_sent(tmp_path: Path) -> None:
+    journal, entry = a_journal(tmp_path), an_entry(4711)
+    journal.add(entry)
+    path = next(journal.folder.glob(f"*{entry.id}.json"))
+    path.write_bytes(path.read_bytes().replace(b"4711", b"4712"))
+
+    assert list(journal.entries()) == []
+    assert len(list(journal.folder.glob("*.corrupt"))) == journal.set_aside == 1
 
 
 def test_a_torn_temporary_file_is_ignored(tmp_path: Path) -> None:
@@ -139,6 +157,33 @@ def test_what_the_hub_never_takes_is_kept_aside_with_the_reason(tmp_path: Path) 
     assert "body_changed" in kept[0].read_text()
 
 
+def test_a_run_that_the_hub_never_takes_gives_its_lease_back_and_a_post_has_none(
+    tmp_path: Path,
+) -> None:
+    journal, lease = a_journal(tmp_path), uuid4()
+    for kind in ("run", "post"):
+        journal.add(Entry(kind, uuid4(), {"lease": str(lease), "epoch": 3}))
+
+    def strict(path: str, body: dict[str, object]) -> dict[str, object]:
+        raise HubRefused("implausible_metric", "Not stored.", 422, {})
+
+    hub = ScriptedHub(strict)
+
+    assert Sender(hub, journal).attempt()
+    assert hub.given_back == [(lease, 3)]
+
+
+def test_what_another_version_wrote_is_kept_aside_and_the_rest_is_sent(tmp_path: Path) -> None:
+    journal, known = a_journal(tmp_path), an_entry()
+    journal.add(Entry("dream", uuid4(), {}))
+    journal.add(known)
+    hub = ScriptedHub(named)
+
+    assert Sender(hub, journal).attempt()
+    assert hub.got == [str(known.id)]
+    assert "dream" in next(journal.folder.glob("*.refused")).read_text()
+
+
 def test_a_full_disk_gives_up_the_reserve_for_a_finished_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +196,7 @@ def test_a_full_disk_gives_up_the_reserve_for_a_finished_run(
         real(path, content, mode)
 
     monkeypatch.setattr(files, "write_durably", full)
+    assert (journal.folder / "reserve").stat().st_size > 0
 
     assert journal.add(an_entry())
     assert journal.safe
@@ -174,6 +220,27 @@ def test_without_any_room_the_entry_waits_in_memory_and_is_still_sent(
     assert Sender(hub, journal).attempt()
     assert hub.got == [str(entry.id)]
     assert len(journal) == 0
+
+
+def test_what_waited_in_memory_is_written_down_when_there_is_room_and_gone_when_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, entry = a_journal(tmp_path), an_entry()
+
+    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_durably", full)
+        journal.add(entry)
+        journal.settle()
+        assert not journal.safe
+    journal.settle()
+
+    assert journal.safe
+    assert [each for _, each in a_journal(tmp_path).entries()] == [entry]
+    assert Sender(ScriptedHub(named), journal).attempt()
+    assert len(journal) == len(a_journal(tmp_path)) == 0
 
 
 def test_what_the_hub_never_takes_is_kept_while_there_is_no_room_to_set_it_aside(

@@ -200,6 +200,20 @@ def test_what_postgres_cannot_hold_is_named_and_nothing_is_kept(
         each.dispose()
 
 
+def test_a_copy_that_lacks_a_row_is_not_kept(hub: Hub, volta: Volunteer, tmp_path: Path) -> None:
+    target = Database(f"sqlite:///{tmp_path / 'target.sqlite3'}", utc_now, pool=1)
+    migrate(target)
+    loses = "CREATE TRIGGER t AFTER INSERT ON agents BEGIN DELETE FROM agents; END"
+    with target.writer.begin() as connection:
+        connection.exec_driver_sql(loses)
+
+    with pytest.raises(copying.CopyIncomplete, match="agents: 1 rows, but 0"):
+        copying.copy(hub.database, target)
+
+    assert set(rows(target).values()) == {0}
+    target.dispose()
+
+
 def test_a_database_with_rows_takes_no_copy(hub: Hub, tmp_path: Path) -> None:
     source = another(tmp_path)
 

@@ -10,7 +10,9 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy.exc import DatabaseError
 
+from hub import goals
 from hub.core import Hub
+from hub.tables import GoalRow
 from protocol.events import Curated
 from tests.builders import FILES, a_spec
 from tests.hub.operating import Curator
@@ -129,8 +131,13 @@ def test_what_changed_since_is_not_undone(volta: Volunteer, grace: Curator) -> N
     assert said(grace.tries("action.undo", seq=first["seq"])) == (409, "changed_since")
 
 
-def test_what_is_so_already_is_no_action(grace: Curator) -> None:
+def test_what_is_so_already_is_no_action(
+    http: TestClient, volta: Volunteer, grace: Curator
+) -> None:
+    root = http.get("/v1/goals/toy").json()["baseline"]
     assert said(grace.tries("goal.resume", goal="toy")) == (409, "no_change")
+    assert said(grace.tries("owner.restore", owner="ada")) == (409, "not_held_back")
+    assert said(grace.tries("experiment.clear", experiment=root)) == (409, "not_held")
     assert grace.send("GET", "actions").json()["actions"] == []
 
 
@@ -174,6 +181,7 @@ def test_what_is_hidden_is_in_no_list_and_is_not_the_goals_best(
     assert [[each["number"] for each in one["experiments"]] for one in lists] == [[1, 0], [1]]
     goal, card = http.get("/v1/goals/toy").json(), http.get("/v1/goals/toy/card").json()
     assert goal["best"] == card["best"] > 0.7
+    assert volta.exploring().parent != best
 
 
 def test_git_names_nothing_hidden_champion_or_leaf(
@@ -205,6 +213,19 @@ def test_a_duplicate_gives_its_runs_to_the_original(
     assert http.get("/v1/goals/toy/leaderboard").text.count(str(two)) == 0
     grace.acts("action.undo", seq=done["seq"])
     assert http.get(f"/v1/experiments/{two}").json()["n_runs"] == 1
+
+
+def test_runs_are_given_to_an_experiment_of_the_same_goal_only(
+    hub: Hub, volta: Volunteer, grace: Curator
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    with hub.database.work() as work:
+        goals.open_goal(work, hub.git, a_spec("other"), FILES)
+        other = work.session.get_one(GoalRow, "other").root
+
+    for into in (other, sha):
+        answer = grace.tries("experiment.merge", experiment=sha, into=into)
+        assert said(answer) == (422, "not_one_goal")
 
 
 def test_a_run_that_was_given_to_another_experiment_is_not_taken_a_second_time(

@@ -1,6 +1,7 @@
 """A result counts once, whatever the network does."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from fastapi.testclient import TestClient
 from hypothesis import given
@@ -11,7 +12,7 @@ from hub import experiments, proposals
 from hub.core import Hub
 from hub.tables import OwnerRow, RunRow, WaitingBlobRow
 from protocol.experiments import Proposal
-from tests.builders import Clock, Order, a_proposal, a_report, an_id
+from tests.builders import NOON, Clock, Order, a_proposal, a_report, an_id
 from tests.hub.volunteer import Volunteer
 
 
@@ -93,6 +94,30 @@ def test_a_result_cannot_be_replayed_with_another_nonce(volta: Volunteer) -> Non
     answer = volta.report(volta.claim(), nonce="feed")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong_nonce")
+
+
+def test_a_result_is_of_the_experiment_that_its_lease_is_for(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    claim, root = volta.explore(0.2, metric=0.5).experiment, http.get("/v1/goals/toy").json()
+    order = tesla.claim()
+    other = claim if order.experiment != claim else root["baseline"]
+    before = runs_and_credit(hub)
+
+    answer = tesla.report(order, experiment=other, metric=0.5)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "wrong_experiment")
+    assert runs_and_credit(hub) == before
+
+
+def test_credit_and_start_are_what_a_run_can_have_had(hub: Hub, volta: Volunteer) -> None:
+    order = volta.claim()
+
+    answer = volta.report(order, seconds=1e6, started_at=NOON + timedelta(days=9))
+
+    assert answer.json()["credit"] == 1.0
+    with hub.database.read() as session:
+        assert session.exec(select(RunRow.started_at)).one() == NOON + timedelta(minutes=5)
 
 
 def test_one_lease_is_one_reading_whatever_its_id(hub: Hub, volta: Volunteer) -> None:

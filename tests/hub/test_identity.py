@@ -42,6 +42,22 @@ def test_nobody_joins_under_anothers_name(http: TestClient, volta: Volunteer) ->
     assert http.get("/v1/agents/stranger").status_code == 404
 
 
+def test_no_two_agents_have_one_name(http: TestClient, volta: Volunteer) -> None:
+    assert said(join(http, "volta", "marie")) == (409, "name_taken")
+    assert said(join(http, "volta", "ada", token=volta.token)) == (409, "name_taken")
+    assert http.get("/v1/agents/volta").json()["owner"] == "ada"
+
+
+def test_who_is_set_aside_brings_no_further_machine(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    invite = volta.send("POST", "/v1/invites").json()["code"]
+    Curator.of(hub, http).acts("owner.quarantine", owner="ada")
+
+    assert said(join(http, "volta-2", "ada", invite=invite)) == (403, "not_active")
+    assert said(join(http, "volta-2", "ada", token=volta.token)) == (403, "not_active")
+
+
 def test_the_first_agents_invite_brings_the_second_machine(http: TestClient) -> None:
     first = join(http, "volta", "ada").json()
 
@@ -72,8 +88,12 @@ def test_unknown_wrong_used_up_and_expired_invites_answer_alike(
     hub: Hub, http: TestClient, clock: Clock
 ) -> None:
     set_registration(hub, "invite")
-    used, old = an_invite(hub), an_invite(hub)
+    used, old, revoked = (an_invite(hub) for _ in range(3))
     assert join(http, "first", "one", invite=used).status_code == 201
+    with hub.database.work() as work:
+        invites.find(work.session, tokens.parse(revoked, "invite")).revoked_at = work.now
+    for ended in (used, revoked):
+        assert said(join(http, "second", "two", invite=ended)) == (403, "bad_invite")
     clock.forward(86401)
 
     tried = [used, old, an_invite(hub)[:-1] + "!", "ah_invite_aaaaaaaaaa_" + "x" * 43, "nonsense"]

@@ -97,6 +97,33 @@ def test_the_stale_holder_cannot_renew_or_propose(
     assert (answer.status_code, answer.json()["code"]) == (409, "stale_lease")
 
 
+def test_who_lost_a_lease_neither_gives_back_nor_ends_its_next_holders(
+    hub: Hub, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    a_replicate(hub)
+    lost = volta.claim()
+    clock.forward(200)
+    taken = tesla.claim()
+    assert taken.lease == lost.lease
+
+    volta.release(lost)
+    assert volta.report(lost).json()["late"] is True
+    stranger = Release(epoch=taken.epoch, reason="not mine")
+    answer = volta.send("POST", f"/v1/leases/{taken.lease}/release", stranger)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
+    assert renewed(tesla, taken.lease, taken.epoch) == "200"
+
+
+def test_a_lease_that_was_given_back_is_good_for_no_proposal(volta: Volunteer) -> None:
+    order = volta.exploring()
+    volta.release(order)
+
+    answer = volta.propose(order)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "stale_lease")
+
+
 def test_the_same_owner_does_not_get_a_failed_order_twice(
     hub: Hub, clock: Clock, volta: Volunteer
 ) -> None:

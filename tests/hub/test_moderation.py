@@ -14,7 +14,7 @@ from hub.tables import AgentRow
 from protocol import acts
 from protocol.board import PostDraft
 from protocol.operators import FlagDraft, Waiting
-from tests.builders import a_work_request, an_id
+from tests.builders import Clock, a_work_request, an_id
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -43,17 +43,28 @@ def test_a_flag_waits_is_upheld_and_undone(
     http: TestClient, volta: Volunteer, tesla: Volunteer, grace: Curator
 ) -> None:
     sha = str(volta.explore(learning_rate=0.2, metric=0.8).experiment)
-    flag(tesla, "experiment", sha)
+    flag(tesla, "experiment", sha[:8])
     item = grace.queue().items[0]
     assert (item.waiting, item.by, item.title.split(":")[0]) == (Waiting.FLAG, "tesla", "toy #1")
+    assert item.object == sha
 
     done = grace.acts(**(item.reject or {}))
 
     assert grace.queue().items == []
     assert http.get("/v1/goals/toy/tree").json()["number"] == [0]
+    assert code(grace.tries(**(item.approve or {}))) == "already_decided"
     grace.acts("action.undo", seq=done["seq"])
     assert len(grace.queue().items) == 1
     assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1]
+
+
+def test_a_flag_s_id_is_its_own(volta: Volunteer, tesla: Volunteer) -> None:
+    identity = flag(tesla, "owner", "ada")
+    said = FlagDraft(kind="owner", object="ada", reason="this looks wrong")
+
+    answer = volta.send("PUT", f"/v1/flags/{identity}", said)
+
+    assert (answer.status_code, code(answer)) == (409, "body_changed")
 
 
 def test_a_flag_on_nothing_is_refused(tesla: Volunteer) -> None:
@@ -75,6 +86,8 @@ def test_nobody_decides_on_their_own(
     body = {"channel": "discussion", "topic": "t", "kind": "insight", "body": "mine is best"}
     headers = {"Authorization": f"Bearer {volta.token}"}
     assert http.put(f"/v1/posts/{post}", json=body, headers=headers).status_code == 200
+    theirs = str(tesla.explore(learning_rate=0.3, metric=0.85).experiment)
+    done = Curator.of(hub, http).acts("experiment.forbid", experiment=sha)
 
     own = [
         ada.tries("post.feature", post=post),
@@ -84,10 +97,23 @@ def test_nobody_decides_on_their_own(
         ada.tries("owner.limit", owner="ada", per_minute=100_000),
         ada.tries("owner.ban", owner="ada"),
         ada.tries("token.issue", agent="volta", scope="verifier"),
+        ada.tries("token.rotate", token=volta.token.split("_")[2]),
+        ada.tries("invite.create", owner="ada", uses=1),
+        ada.tries("experiment.boost", experiment=sha, factor=9.0),
+        ada.tries("experiment.freeze", experiment=sha, off=True),
+        ada.tries("experiment.hide", experiment=sha, off=True),
+        ada.tries("experiment.clear", experiment=sha),
+        ada.tries("experiment.merge", experiment=theirs, into=sha),
+        ada.tries("post.hide", post=post, off=True),
+        ada.tries("agent.quarantine", agent="volta"),
+        ada.tries("agent.restore", agent="volta"),
+        ada.tries("owner.restore", owner="ada"),
+        ada.tries("owner.quarantine", owner="ada"),
+        ada.tries("action.undo", seq=done["seq"]),
     ]
 
     assert {code(each) for each in own} == {"own_thing"}
-    assert ada.tries("experiment.forbid", experiment=sha).status_code == 200
+    assert ada.tries("experiment.freeze", experiment=sha).status_code == 200
 
 
 def test_an_owner_waits_for_approval_by_somebody_else(hub: Hub, http: TestClient) -> None:
@@ -213,10 +239,28 @@ def test_tokens_are_listed_rotated_and_revoked(volta: Volunteer, grace: Curator)
     assert volta.send("GET", "/v1/me").status_code == 401
 
 
+def test_a_token_made_anew_lasts_no_longer_and_an_ended_one_is_not_made_anew(
+    hub: Hub, clock: Clock, volta: Volunteer, grace: Curator
+) -> None:
+    first = grace.acts("token.issue", agent="volta", scope="verifier", days=1)["secret"]
+    fresh = grace.acts("token.rotate", token=first.split("_")[2], overlap_minutes=0)["secret"]
+    verifier = Volunteer(volta.http, "volta", fresh)
+    assert verifier.send("GET", "/v1/me").status_code == 200
+    clock.forward(86401)
+
+    assert verifier.send("GET", "/v1/me").status_code == 401
+    for ended in (first, fresh):
+        assert grace.tries("token.rotate", token=ended.split("_")[2]).status_code == 404
+    mine = grace.token.split("_")[2]
+    assert code(grace.tries("token.rotate", token=mine)) == "only_agents"
+
+
 def test_no_operator_mints_anothers_key(hub: Hub, http: TestClient, grace: Curator) -> None:
     told = grace.acts("operator.add", operator="hopper")
     assert "/signin#code=ah_signin_" in told["secret"]
 
+    assert code(grace.tries("operator.add", operator="hopper")) == "operator_exists"
+    assert code(grace.tries("operator.add", operator="console")) == "operator_exists"
     assert grace.tries("operator.token", operator="hopper").status_code == 403
     assert grace.tries("operator.link", operator="hopper").status_code == 403
     grace.acts("operator.remove", operator="hopper")

@@ -153,6 +153,7 @@ def test_an_owner_who_waits_for_approval_sees_why_and_writes_nothing(ada: AtHome
     assert "approve you first" in ada.mine()["idle"]
     assert ada.send("PUT", f"/v1/posts/{an_id()}", json=draft).json()["code"] == "not_active"
     assert ada.send("POST", "/v1/mine/invites").json()["code"] == "not_active"
+    assert ada.send("POST", "/v1/mine/agents/volta/token").json()["code"] == "not_active"
 
 
 def test_the_newest_runs_are_listed_first(ada: AtHome, volta: Volunteer, tesla: Volunteer) -> None:

@@ -18,6 +18,7 @@ from hub.core import Hub, open_hub
 from hub.scheduling import Wish
 from hub.settings import Settings
 from hub.tables import AgentRow, ExperimentRow, GoalRow, OwnerRow, PostRow, RunRow, TrustRow
+from hub.work import OTHERS
 from protocol.experiments import Operator
 from protocol.work import Kind
 from tests.builders import FILES, Clock, a_spec
@@ -47,7 +48,7 @@ class World:
         """Put an order where the next one who asks finds it."""
         with self.hub.database.work() as work:
             row = work.session.get_one(GoalRow, goal)
-            scheduling.put(work, scheduling.new_order(work.now, row, wish))
+            scheduling.put(work, scheduling.new_order(work.now - OTHERS, row, wish))
 
     def explore(self, owner: str, goal: str, rate: float, metric: float) -> str:
         """One of an owner's experiments on the baseline."""

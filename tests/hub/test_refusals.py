@@ -44,6 +44,20 @@ def test_a_bad_proposal_is_refused_in_words_and_leaves_no_node(
     assert ready.http.get("/v1/goals/toy").json()["experiments"] == 1
 
 
+@pytest.mark.parametrize("named", ["parent", "second_parent"])
+def test_a_proposal_has_the_parents_that_its_lease_names(
+    http: TestClient, volta: Volunteer, named: str
+) -> None:
+    made = [str(volta.explore(rate, metric=0.95).experiment) for rate in (0.2, 0.3)]
+    order = volta.exploring()
+    other = next(sha for sha in made if sha != order.parent)
+
+    changes: dict[str, Any] = {named: other}
+    answer = volta.propose(order, learning_rate=0.4, **changes)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "wrong_parent")
+
+
 def test_a_million_short_lines_are_refused_by_size(ready: Volunteer) -> None:
     answer = ready.propose(ready.exploring(), files={"train.py": "\n" * 1_000_000})
 

@@ -2,7 +2,11 @@
 
 from fastapi.testclient import TestClient
 
+from hub import states
+from hub.core import Hub
+from hub.tables import GoalRow
 from tests.builders import Clock
+from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
 
@@ -36,6 +40,23 @@ def test_who_failed_to_repeat_a_claim_is_asked_for_something_else(
         assert curie.report(asked[-1], metric=0.9).status_code == 200
         asked.append(curie.claim())
     assert asked[-1].experiment == claimed
+
+
+def test_what_an_owner_failed_at_is_forgotten_with_their_other_runs(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    a_claim(volta, tesla)
+    assert tesla.report(tesla.claim(), metric=None).status_code == 200
+
+    def failed() -> list[str]:
+        with hub.database.read() as session:
+            known = states.read(session, session.get_one(GoalRow, "toy")).snapshot
+        return [one.owner for one in known.failures]
+
+    before = failed()
+    Curator.of(hub, http).acts("owner.quarantine", owner="nikola")
+
+    assert (before, failed()) == (["nikola"], [])
 
 
 def test_a_device_on_which_the_starting_point_fails_gets_to_try_something_else(
@@ -73,3 +94,46 @@ def test_a_lone_other_owner_who_lost_a_repeat_is_asked_for_it_again(
     again = tesla.claim()
 
     assert (again.lease, again.experiment) == (lost.lease, claimed)
+
+
+def a_third(hub: Hub, http: TestClient) -> Volunteer:
+    """Marie's agent, which is there and has nothing to do."""
+    curie = Volunteer.joined(http, "curie", "marie")
+    is_there(hub, curie)
+    return curie
+
+
+def is_there(hub: Hub, agent: Volunteer) -> None:
+    """The hub heard of it just now."""
+    assert agent.ask(goals=["elsewhere"]).order is None
+    hub.heartbeats.flush()
+
+
+def test_repeats_that_operators_order_go_to_different_owners_while_there_are_some(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    curie = a_third(hub, http)
+    Curator.of(hub, http).acts("experiment.replicate", experiment=sha, times=3)
+    asked = [tesla, tesla.brings("tesla-2", "nikola"), curie]
+    first, beside, other = [each.claim() for each in asked]
+    assert [order.experiment == sha for order in (first, beside, other)] == [True, False, True]
+    assert tesla.report(first, metric=0.8).status_code == 200
+
+    assert tesla.claim().experiment == sha, "there is nobody left who has not had it"
+
+
+def test_a_repeat_waits_for_another_owner_no_longer_than_half_an_hour(
+    hub: Hub, http: TestClient, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
+    curie = a_third(hub, http)
+    Curator.of(hub, http).acts("experiment.replicate", experiment=sha, times=2)
+    assert tesla.report(tesla.claim(), metric=0.8).status_code == 200
+    early = tesla.claim()
+    assert early.experiment != sha
+    tesla.release(early)
+    clock.forward(1800)
+    is_there(hub, curie)
+
+    assert tesla.claim().experiment == sha

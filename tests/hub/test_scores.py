@@ -12,6 +12,7 @@ from hub import check, recount, scheduling, scores
 from hub.core import Hub
 from hub.scheduling import Wish
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
+from hub.work import OTHERS
 from protocol.experiments import Operator
 from protocol.work import Kind
 from tests.hub.operating import Curator
@@ -243,7 +244,8 @@ def reads(hub: Hub, agent: Volunteer, sha: str, metric: float) -> None:
     with hub.database.work() as work:
         goal = work.session.get_one(GoalRow, "toy")
         wish = Wish(Kind.REPLICATE, Operator.TWEAK, "again", experiment=sha)
-        order = scheduling.put(work, scheduling.new_order(work.now, goal, wish))
+        long_since = work.now - OTHERS  # whoever had it before has waited for others long enough
+        order = scheduling.put(work, scheduling.new_order(long_since, goal, wish))
         if work.session.get_one(AgentRow, agent.name).state != "active":
             order.state = "parked"
             return

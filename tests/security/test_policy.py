@@ -129,6 +129,19 @@ def test_unusual_code_of_a_newcomer_waits_for_an_operator(
     assert not told["held"] and told["findings"]
 
 
+def test_what_is_only_noted_holds_nobody_back(hub: Hub, http: TestClient, ready: Volunteer) -> None:
+    order = ready.exploring()
+    noted = TRAIN + "print(open('train.py').read())\n"
+    assert ready.propose(order, files={"train.py": noted}).status_code == 200
+
+    told = Curator.of(hub, http).send("GET", f"experiments/{order.experiment}/findings").json()
+
+    assert ([each["level"] for each in told["findings"]], told["held"]) == (["note"], False)
+    with hub.database.read() as session:
+        made = select(ExperimentRow.forbidden).where(col(ExperimentRow.sha) == order.experiment)
+        assert session.exec(made).one() is False
+
+
 def test_who_is_borne_out_is_held_instead_of_refused_until_the_first_lie(
     hub: Hub, ready: Volunteer
 ) -> None:

@@ -60,6 +60,67 @@ def test_owners_who_contradict_each_other_make_it_disputed() -> None:
     assert found.state == "disputed"
 
 
+WRONG = [LEVEL + 0.02, 9.0, LEVEL, LEVEL - 0.5]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_one_repeat_that_went_wrong_calls_for_others_and_decides_nothing(wrong: float) -> None:
+    right = LEVEL - GAIN
+    found = [verdict_of(a_claim(wrong, *[right] * more)) for more in range(3)]
+    later = verdict_of(a_claim(right, right, wrong))
+
+    assert [one.state for one in found] == ["disputed", "disputed", "verified"]
+    assert [one.hope is None for one in found] == [False, False, True]
+    assert (later.state, later.n) == ("verified", 2)
+    assert "1 other read otherwise" in later.sentence
+    assert "contradict" in found[0].sentence and "together" not in found[0].sentence
+
+
+def test_a_false_claim_is_refused_by_two_whoever_bears_it_out() -> None:
+    lie, truth = LEVEL - GAIN, LEVEL
+
+    assert verdict_of(a_claim(truth, truth)).state == "rejected"
+    assert verdict_of(a_claim(truth, lie, truth)).state == "rejected"
+    assert verdict_of(a_claim(lie, truth)).state == "disputed"
+    assert verdict_of(a_claim(lie, truth, truth)).state == "rejected"
+
+
+def test_who_runs_it_again_and_again_has_one_voice() -> None:
+    contested = a_claim(LEVEL - GAIN, LEVEL + 0.02, LEVEL - GAIN)
+    again = [a_reading(1, LEVEL + 0.02, "bo1") for _ in range(3)]
+
+    found = verdict_of(replace(contested, readings=(*contested.readings, *again)))
+
+    assert (found.state, found.n) == ("verified", 2)
+
+
+def test_an_owner_s_word_is_their_run_in_the_middle() -> None:
+    confirmed = a_claim(LEVEL - GAIN)
+    more = [a_reading(1, value, "bo0") for value in (LEVEL - 0.5, LEVEL - GAIN)]
+
+    found = verdict_of(replace(confirmed, readings=(*confirmed.readings, *more)))
+
+    assert (found.state, found.n) == ("verified", 2)
+
+
+def test_who_is_outvoted_is_none_of_the_owners_that_a_goal_asks_for() -> None:
+    known = a_claim(LEVEL + 0.02, LEVEL - GAIN, LEVEL - GAIN)
+    states = [
+        verdict_of(replace(known, rules=replace(known.rules, owners=owners))).state
+        for owners in (3, 4)
+    ]
+
+    assert states == ["verified", "provisional"]
+
+
+def test_after_the_most_runs_of_a_test_nobody_more_is_asked_who_is_right() -> None:
+    known = a_claim(LEVEL + 0.02, LEVEL - GAIN)
+
+    found = verdict_of(replace(known, rules=replace(known.rules, max_runs=2)))
+
+    assert (found.state, found.hope) == ("disputed", None)
+
+
 def test_the_champion_is_never_what_only_its_author_measured() -> None:
     snapshot = a_claim()
     believed = belief.fit(snapshot)
