@@ -66,6 +66,8 @@ def types(
         ("backup hub.tar --data typo", "There is no hub in typo"),
         ("copy-to sqlite:///hub.sqlite3 --data typo", "There is no hub in typo"),
         ("serve --port 0 --host nowhere.invalid", "nowhere.invalid"),
+        ("top http://127.0.0.1:port --once", "give its address as in"),
+        ("top http://[::1 --once", "give its address as in"),
         ("serve --port 0 --host 192.0.2.1", "Cannot assign requested address"),
     ],
 )
