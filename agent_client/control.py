@@ -136,6 +136,7 @@ def resume(folder: Folder = HOME) -> None:
     """Go on after `pause`."""
     found = fleet.workers(folder) or [folder]
     for each in found:
+        settings.load(each)
         (each / PAUSE).unlink(missing_ok=True)
     runs = any(holder(each) is not None for each in found)
     typer.echo("Going on." if runs else "No longer paused; `agent_client run` begins to work.")

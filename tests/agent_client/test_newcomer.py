@@ -74,7 +74,7 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant(
     assert refused.value.detail.endswith(said)
 
 
-@pytest.mark.parametrize("command", ["run", "status", "pause", "service"])
+@pytest.mark.parametrize("command", ["run", "status", "pause", "resume", "service"])
 def test_a_command_before_joining_says_how_to_join_in_this_folder(
     command: str, tmp_path: Path
 ) -> None:
