@@ -170,7 +170,10 @@ def test_a_hub_that_comes_to_need_a_newer_client_ends_it_and_keeps_its_run(
         said, _ = process.communicate(timeout=120)
 
     assert process.returncode == 4
-    assert "the hub needs 99.0; run `pip install --upgrade agenthub`" in said
+    assert (
+        "the hub needs 99.0; run `git pull && pip install '.[train]'` in AgentHub's checkout"
+        in said
+    )
     assert not list((volunteer.folder / "journal").glob("*.json"))
     assert settings.load(volunteer.folder).token
 
