@@ -89,6 +89,9 @@ def test_a_mistake_is_told_in_one_line(types: Types, words: str, told: str) -> N
         ("AGENTHUB_BLOB_URL", "http://secret"),
         ("AGENTHUB_BLOB_URL", "s3://"),
         ("AGENTHUB_BLOB_URL", "/mnt/secret"),
+        ("AGENTHUB_PUBLIC_URL", "hub.example.org"),
+        ("AGENTHUB_PUBLIC_URL", "https://"),
+        ("AGENTHUB_REGISTRATOIN", "invite"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_named(
@@ -100,6 +103,15 @@ def test_a_setting_that_cannot_be_read_is_named(
 
     assert (code, name in said, "bad_setting" in said) == (1, True, True), said
     assert len(said.splitlines()) == 1
+
+
+def test_a_setting_that_is_one_of_a_few_words_is_told_them(
+    types: Types, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTHUB_REGISTRATION", "bogus")
+
+    told = "AGENTHUB_REGISTRATION: must be one of open, invite, approval, closed."
+    assert types("check") == (1, f"hub: {told} [bad_setting]\n")
 
 
 def test_a_file_that_is_no_database_is_named(types: Types) -> None:
