@@ -22,11 +22,15 @@ from agent_client.telemetry import LOG, STATUS
 UNIT = """\
 # agent_client service > ~/.config/systemd/user/agenthub.service
 # systemctl --user enable --now agenthub
+# loginctl enable-linger   (or it ends when you log out)
 [Unit]
 Description=AgentHub volunteer
 After=network-online.target
 
 [Service]
+# A service sees nothing of your shell. For proposals by claude, a file of mode 600 that says
+# ANTHROPIC_API_KEY=... :
+# EnvironmentFile=%h/.config/agenthub.env
 ExecStart={program} run --folder {folder}
 # The first signal finishes the run and submits it; after ten minutes it is told to stop at once.
 # It goes to the client alone: the training's own processes are not to hear of it.
@@ -40,7 +44,7 @@ RestartSec=60
 Nice=10
 PrivateTmp=yes
 ProtectSystem=strict
-ReadWritePaths={folder}
+ReadWritePaths={writable}
 NoNewPrivileges=yes
 
 [Install]
@@ -128,6 +132,7 @@ def pause(folder: Folder = HOME) -> None:
     """Begin nothing new after the present run, until `resume`."""
     for each in fleet.workers(folder) or [folder]:
         settings.load(each)
+        settings.make_folder(each)
         (each / PAUSE).touch()
     typer.echo("Paused: nothing new begins. `agent_client resume` goes on.")
 
@@ -136,6 +141,8 @@ def resume(folder: Folder = HOME) -> None:
     """Go on after `pause`."""
     found = fleet.workers(folder) or [folder]
     for each in found:
+        settings.load(each)
+        settings.make_folder(each)
         (each / PAUSE).unlink(missing_ok=True)
     runs = any(holder(each) is not None for each in found)
     typer.echo("Going on." if runs else "No longer paused; `agent_client run` begins to work.")
@@ -156,6 +163,7 @@ def _stop_one(folder: Path, finish: bool) -> None:
         typer.echo("No client runs in this folder.")
         return
     if finish:
+        settings.make_folder(folder)
         (folder / FINISH).touch()
         typer.echo(f"The client (pid {pid}) finishes its run, submits it and stops.")
         return
@@ -170,9 +178,14 @@ def logs(
 ) -> None:
     """Show the client's log: one JSON object a line."""
     path = folder / LOG
-    if not path.exists():
-        raise BadSettings(f"There is no log yet at {path}; `agent_client run` writes it.")
-    with path.open(encoding="utf-8", errors="replace") as file:
+    try:
+        opened = path.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        told = f"There is no log yet at {path}; `agent_client run` writes it."
+        raise BadSettings(told) from None
+    except OSError as problem:
+        raise BadSettings(f"{path} cannot be read: {problem.strerror}.") from None
+    with opened as file:
         sys.stdout.writelines(deque(file, maxlen=lines))
         while follow:
             sys.stdout.writelines(file)
@@ -182,11 +195,15 @@ def logs(
 
 def service(folder: Folder = HOME) -> None:
     """Print a systemd unit that runs this client."""
-    for each in fleet.workers(folder) or [folder]:
-        settings.load(each)
+    caches = [settings.load(each).cache for each in fleet.workers(folder) or [folder]]
     program = Path(sys.executable).with_name("agent_client")
-    words = {"program": program, "folder": folder.resolve()}
-    typer.echo(UNIT.format(**{name: _unit_word(path) for name, path in words.items()}), nl=False)
+    paths = dict.fromkeys([folder.resolve(), *(each.resolve() for each in caches if each)])
+    words = {
+        "program": _unit_word(program),
+        "folder": _unit_word(folder.resolve()),
+        "writable": " ".join(map(_unit_word, paths)),
+    }
+    typer.echo(UNIT.format(**words), nl=False)
 
 
 def _unit_word(path: Path) -> str:

@@ -57,7 +57,7 @@ class CopiedFolder(ClientError):
 
 
 class TooOld(ClientError):
-    """The hub needs a newer client; run `pip install --upgrade agenthub` and start again."""
+    """The hub needs a newer client: `git pull` in AgentHub's checkout, install it, start again."""
 
     code, exit_code = "client_too_old", 4
 

@@ -24,7 +24,7 @@ def worker_folder(folder: Path, gpu: int) -> Path:
 def workers(folder: Path) -> list[Path]:
     """The folders of a fleet's workers; none when the folder is a single client's."""
     found = sorted(path.parent for path in folder.glob(f"gpu*/{CONFIG}"))
-    return [] if (folder / CONFIG).exists() else found
+    return [] if not found or (folder / CONFIG).exists() else found
 
 
 def join(

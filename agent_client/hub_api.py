@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -40,6 +39,7 @@ TOO_LARGE = 413
 NO_HUB_SAYS = "not_found"
 """The code with which no hub refuses to say what it is."""
 
+LAST_PORT = 65535
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 Reply = TypeVar("Reply", bound=BaseModel)
 
@@ -49,17 +49,26 @@ def check_address(url: str, insecure: bool = False) -> str:
 
     Raises BadSettings for anything that is not such an address.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _parsed(url)
+    if parts is None:
         raise BadSettings(
             f"{url!r} is not an address such as https://hub.example.org; say it with its https://, "
             "or with http:// for a hub on this machine"
         )
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not insecure:
+    if parts.scheme == "http" and parts.host not in LOOPBACK and not insecure:
         raise BadSettings(
             f"{url} would send your token unencrypted; use https, or say --insecure-http"
         )
     return url.rstrip("/")
+
+
+def _parsed(url: str) -> httpx.URL | None:
+    try:
+        parts = httpx.URL(url)
+        sound = parts.scheme in ("http", "https") and parts.host and (parts.port or 1) <= LAST_PORT
+    except (httpx.InvalidURL, UnicodeError):  # what a name in foreign letters gets wrong
+        return None
+    return parts if sound else None
 
 
 @dataclass

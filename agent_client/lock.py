@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from agent_client.errors import AnotherInstance
+from agent_client.errors import AnotherInstance, BadSettings
+from agent_client.settings import make_folder
 
 LOCK = "lock"
 
@@ -19,7 +20,11 @@ class InstanceLock:
 
     @classmethod
     def take(cls, folder: Path) -> "InstanceLock":
-        """Take the folder's lock; raises AnotherInstance naming the holder's pid and folder."""
+        """Take the folder's lock.
+
+        Raises AnotherInstance naming the holder's pid and folder, or FolderNotWritable.
+        """
+        make_folder(folder)
         file = (folder / LOCK).open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,9 +47,14 @@ class InstanceLock:
 
 
 def holder(folder: Path) -> int | None:
-    """The pid of the client that works in a folder now, or None."""
+    """The pid of the client that works in a folder now, or None.
+
+    Raises BadSettings for a folder of another user, who alone can tell.
+    """
     try:
         file = (folder / LOCK).open("r+")
+    except PermissionError as problem:
+        raise BadSettings(f"{folder} cannot be read: {problem.strerror}.") from None
     except OSError:
         return None
     with file:

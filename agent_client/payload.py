@@ -69,10 +69,24 @@ def _plain(said: BaseModel) -> Any:
 
 def _fields(kind: type[BaseModel]) -> dict[str, str]:
     """What a message of this kind may hold; anything else is refused before it is sent."""
-    return {
-        name: " ".join(str(field.annotation).replace("typing.", "").split())
-        for name, field in kind.model_fields.items()
-    }
+    said = kind.model_json_schema()
+    return {name: _word(each, said.get("$defs", {})) for name, each in said["properties"].items()}
+
+
+def _word(said: dict[str, Any], known: dict[str, Any]) -> str:
+    """What JSON a field holds, for people: `number or null`, `list of {step, loss}`."""
+    said = known.get(said.get("$ref", "").rpartition("/")[2], said)
+    if "anyOf" in said:
+        return " or ".join(_word(each, known) for each in said["anyOf"])
+    if "enum" in said:
+        return "one of " + ", ".join(said["enum"])
+    if "properties" in said:
+        return "{" + ", ".join(said["properties"]) + "}"
+    if said["type"] == "array":
+        return f"list of {_word(said['items'], known)}"
+    if said["type"] == "object":
+        return f"{_word(said['additionalProperties'], known)} by name"
+    return str(said["type"])
 
 
 def show_payload(folder: Folder = HOME) -> None:

@@ -15,6 +15,8 @@ _SHARE = re.compile(r"\((\d+(?:\.\d+)?)%\)")
 _LOSS = re.compile(r"\bloss:?\s*" + _NUMBER, re.IGNORECASE)
 _PAIR = re.compile(r"^([a-z][A-Za-z0-9_]{0,39}):\s*" + _NUMBER + r"\s*$")
 MAX_METRICS = 64
+LEAST_SHARE = 0.02
+"""A share of a run below this says nothing of how long the rest takes."""
 DIVERGED_FACTOR = 3.0
 
 
@@ -94,6 +96,7 @@ class Transcript:
     curve: list[CurvePoint] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     latest: Step | None = None
+    latest_at: float = 0.0
     first_loss: float | None = None
     points: int = 0
     not_a_number: bool = False
@@ -130,7 +133,7 @@ class Transcript:
         if not math.isfinite(step.loss):
             self.not_a_number = True
             return
-        self.latest = step
+        self.latest, self.latest_at = step, seconds
         self.first_loss = step.loss if self.first_loss is None else self.first_loss
         self.diverged = self._too_high(step.loss)
         if self.points % self._stride == 0:
@@ -142,6 +145,15 @@ class Transcript:
     def _too_high(self, loss: float) -> bool:
         assert self.first_loss is not None
         return self.points >= 20 and loss > max(DIVERGED_FACTOR * self.first_loss, 10.0)
+
+    def left(self, seconds: float) -> float | None:
+        """Seconds that the run may yet take, `seconds` after its start; None while it is unknown.
+
+        Between two progress lines they grow less: what was done is known of the line's moment.
+        """
+        if self.latest is None or self.latest.fraction <= LEAST_SHARE:
+            return None
+        return max(0.0, self.latest_at / self.latest.fraction - seconds)
 
     def finite(self) -> dict[str, float]:
         """The final block without what is not a finite number."""

@@ -170,7 +170,7 @@ class Runner:
         latest = transcript.latest
         if latest is None:
             return
-        eta = seconds / latest.fraction - seconds if latest.fraction > 0.02 else None
+        eta = transcript.left(seconds)
         progress = {
             "step": latest.step,
             "fraction": latest.fraction,

@@ -6,12 +6,18 @@ import os
 import re
 import shlex
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from agent_client import files
 from agent_client.errors import BadSettings, FolderNotWritable, NotJoined
@@ -19,9 +25,12 @@ from agent_client.hours import parse_hours
 from agent_client.options import HOME
 
 CONFIG, FLEET = "config.toml", "fleet"
+PREFIX = "AGENTHUB_CLIENT_"
 INDICES = r"[0-9]+(,[0-9]+)*"
 GPUS = rf"^(auto|all|cpu|{INDICES})$"
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Not Path.expanduser: it raises where there is no home, which is no matter here.
+Place = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]  # noqa: PTH111
 
 
 class Strict(BaseModel):
@@ -71,7 +80,7 @@ class Llm(Strict):
     max_tokens: int = Field(default=4096, ge=256, le=64000)
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     repairs: int = Field(default=3, ge=0, le=10)
-    prompts: Path | None = None
+    prompts: Place | None = None
     price_in: Dollars | None = None
     price_out: Dollars | None = None
     fall_back_to_offline: bool = False
@@ -81,7 +90,7 @@ class Settings(BaseSettings):
     """Everything that `config.toml` may say."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AGENTHUB_CLIENT_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
     hub: str
@@ -96,7 +105,7 @@ class Settings(BaseSettings):
     mutator_seconds: float = Field(default=900.0, gt=0, le=7200)
     gpus: str = Field(default="auto", pattern=GPUS)
     pipeline: bool = True
-    cache: Path | None = None
+    cache: Place | None = None
     insecure_http: bool = False
     unsafe_no_sandbox: bool = False
     limits: OwnerLimits = OwnerLimits()
@@ -137,21 +146,41 @@ def load(folder: Path) -> Settings:
 
     Raises:
         NotJoined: there is no settings file.
-        BadSettings: it is not TOML, or a key is unknown or wrong; the detail names the key.
+        BadSettings: it cannot be read, is not TOML, or a key is unknown or wrong, and named.
     """
     path = folder / CONFIG
-    if not path.exists():
-        raise NotJoined(
-            f"{folder} has not joined a hub yet; run "
-            f"`agent_client join URL{folder_option(folder)}` first."
-        )
     try:
-        said = tomllib.loads(path.read_text())
+        said = tomllib.loads(_read(path))
+        _check_variables(os.environ)
         return Settings(**said)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadSettings(f"{path} is not TOML: {problem}") from None
     except ValidationError as problem:
         raise BadSettings(f"{path}: {_explain(problem)}") from None
+    except SettingsError as problem:
+        name = str(problem).partition('"')[2].partition('"')[0]
+        raise BadSettings(f'{PREFIX}{name.upper()} is not JSON, such as ["tiny_gpt"].') from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        folder = path.parent
+        raise NotJoined(
+            f"{folder} has not joined a hub yet; run "
+            f"`agent_client join URL{folder_option(folder)}` first."
+        ) from None
+    except OSError as problem:
+        raise BadSettings(f"{path} cannot be read: {problem.strerror}.") from None
+
+
+def _check_variables(environment: Iterable[str]) -> None:
+    """Name a variable that means no setting: pydantic looks for those that it knows."""
+    for variable in environment:
+        key = variable.removeprefix(PREFIX).lower().partition("__")[0]
+        if variable.startswith(PREFIX) and key not in {*Settings.model_fields, "folder"}:
+            raise BadSettings(f"{variable}: unknown key {key!r}; {_advice(key)}")
 
 
 def _explain(problem: ValidationError) -> str:

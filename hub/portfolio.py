@@ -10,7 +10,7 @@ from hub.policies import View
 OPERATORS = ("tweak", "bold", "simplify", "constants", "fix")
 CUES = {
     "tweak": "Try one small idea, so that its effect can be told.",
-    "bold": "Try a different structure; small steps have been tried.",
+    "bold": "Try a different structure rather than one more small step.",
     "simplify": "Make it simpler without losing what it gained.",
     "constants": "Move one or two of its constants.",
     "fix": "Mend what made it fail.",

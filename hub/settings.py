@@ -1,5 +1,7 @@
 """How a hub is set up: from the environment (`AGENTHUB_…`) or flags, built once and passed down."""
 
+import difflib
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -79,6 +81,24 @@ class Settings(BaseSettings):
         if parts.scheme != "s3" or not parts.netloc:
             raise ValueError("must be s3://bucket or s3://bucket/prefix")
         return url or None
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be what browsers are given, such as https://hub.example.org")
+        return url or None
+
+    @model_validator(mode="after")
+    def _no_name_is_misspelt(self) -> Self:
+        """A slip in `AGENTHUB_REGISTRATION` would leave a hub open to everybody."""
+        known = [f"AGENTHUB_{name.upper()}" for name in type(self).model_fields]
+        for name in os.environ.keys() - {*known}:
+            near = difflib.get_close_matches(name.upper(), known, 1, cutoff=0.9)
+            if name.startswith("AGENTHUB_") and near and near[0] not in os.environ:
+                raise ValueError(f"{name} is no setting; did you mean {near[0]}?")
+        return self
 
     @model_validator(mode="after")
     def _provider_is_whole(self) -> Self:

@@ -58,12 +58,15 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    before: int
+    """Bytes in the log when it started: what earlier ones said is no news."""
 
     @classmethod
     def start(cls, name: str, argv: Sequence[str], folder: Path) -> "Child":
         """Start it; its output goes to `name`.log in the folder."""
         log = folder / f"{name}.log"
         with log.open("ab") as output:
+            before = output.tell()
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -72,7 +75,7 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_die_with_me,  # the driver has one thread
             )
-        return cls(name, process, log)
+        return cls(name, process, log, before)
 
     @property
     def running(self) -> bool:
@@ -97,7 +100,8 @@ class Child:
 
     def last_lines(self) -> str:
         """The end of its output, for a message."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        said = self.log.read_bytes()[self.before :].decode(errors="replace")
+        return "\n".join(said.splitlines()[-15:])
 
 
 def _die_with_me() -> None:
@@ -117,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             return _run(said, console, interrupts, stack)
     except DemoError as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False)
         return 1
 
 

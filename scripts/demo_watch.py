@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from rich.console import Console
@@ -71,6 +72,7 @@ class Watch:
     known: set[str] = field(default_factory=set)
     new: list[Experiment] = field(default_factory=list)
     baseline: float | None = None
+    _began: dict[UUID, datetime] = field(default_factory=dict)
     _said: float = 0.0
     _phase: str = ""
 
@@ -106,13 +108,23 @@ class Watch:
     def _show_progress(self, spinner: Spinner) -> None:
         leases = self.hub.leases(self.goal.name)
         begun = [lease for lease in leases if lease.phase != "claimed"] or leases
-        line = "   ".join(map(_progress, begun)) or "Waiting for the agent ..."
+        for lease in begun:
+            if lease.phase == "training":
+                self._began.setdefault(lease.id, datetime.now(UTC))
+        line = "   ".join(map(self._progress, begun)) or "Waiting for the agent ..."
         spinner.update(line)
         phase = ",".join(lease.phase for lease in begun)
         due = time.monotonic() - self._said > EVERY or phase != self._phase
         if not self.console.is_terminal and due:
             self._said, self._phase = time.monotonic(), phase
             self.console.print(f"  {line}", highlight=False)
+
+    def _progress(self, lease: Lease) -> str:
+        loss = "" if lease.loss is None else f"  loss {lease.loss:.4f}"
+        step = f"  step {lease.step}" if lease.step else ""
+        done = f"  {lease.fraction:.0%}" if lease.fraction else ""
+        left = eta(lease, self._began.get(lease.id), datetime.now(UTC))
+        return f"{lease.agent}: {lease.kind.value}, {lease.phase}{step}{done}{loss}{left}"
 
     def delta(self, experiment: Experiment) -> float | None:
         """How far the reading lies from its parent's; from the hub's scores where it has them."""
@@ -155,18 +167,16 @@ class Watch:
         return "better than its parent" if better else "no better than its parent"
 
 
-def _progress(lease: Lease) -> str:
-    loss = "" if lease.loss is None else f"  loss {lease.loss:.4f}"
-    step = f"  step {lease.step}" if lease.step else ""
-    done = f"  {lease.fraction:.0%}" if lease.fraction else ""
-    return f"{lease.agent}: {lease.kind.value}, {lease.phase}{step}{done}{loss}{_eta(lease)}"
+def eta(lease: Lease, began: datetime | None, now: datetime) -> str:
+    """What is left, by the share that was done at the last heartbeat.
 
-
-def _eta(lease: Lease) -> str:
-    if not 0.02 < lease.fraction < 1:
+    Not by the time since the claim: a run is claimed while another one trains.
+    """
+    if began is None or not 0.02 < lease.fraction < 1:
         return ""
-    spent = (datetime.now(UTC) - lease.claimed_at).total_seconds()
-    return f"  about {spent / lease.fraction - spent:.0f} s to go"
+    whole = (lease.renewed_at - began) / lease.fraction
+    left = (began + whole - now).total_seconds()
+    return f"  about {left:.0f} s to go" if left > 0 else ""
 
 
 def _number(value: float | None) -> str:

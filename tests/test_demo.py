@@ -6,12 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from protocol.experiments import Experiments
+from protocol.work import Kind, Lease
+from scripts.demo import Child
+from scripts.demo_watch import eta
+from tests.builders import NOON
 from tests.faults.hub_process import TOY, HubProcess
 from tests.faults.orphans import processes_of
 from tests.services.ports import free_port
@@ -98,3 +104,37 @@ def test_a_port_that_is_taken_is_not_used(tmp_path: Path) -> None:
     assert driver.returncode == 0, said
     assert address is not None
     assert int(address[1]) != hub.port
+
+
+def test_a_demo_that_cannot_begin_says_why_in_whatever_letters(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "scripts.demo", "--goal", "[/none]", "--folder", str(tmp_path)]
+
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "there is no folder '[/none]'" in done.stdout
+    assert "[goal_invalid]" in done.stdout
+
+
+def test_only_what_a_program_said_since_it_was_started_is_its_last_word(tmp_path: Path) -> None:
+    said = []
+    for word in ("early", "late"):
+        child = Child.start("hub", ["echo", word], tmp_path)
+        child.process.wait()
+        said.append(child.last_lines())
+
+    assert said == ["early", "late"]
+
+
+def test_what_is_left_of_a_run_counts_neither_its_wait_nor_an_old_heartbeat() -> None:
+    lease = Lease(
+        **{"id": uuid4(), "goal": "toy", "kind": Kind.EXPLORE, "agent": "ada-1", "owner": "ada"},
+        **{"state": "claimed", "epoch": 1, "fraction": 0.1, "deadline": NOON},
+        claimed_at=NOON - timedelta(hours=1),
+        renewed_at=NOON + timedelta(seconds=10),
+    )
+
+    left = [eta(lease, NOON, NOON + timedelta(seconds=s)) for s in (10, 40, 101)]
+
+    assert left == ["  about 90 s to go", "  about 60 s to go", ""]
+    assert eta(lease, None, NOON) == ""

@@ -23,6 +23,7 @@ export interface Progress {
   fraction: number;
   step: number;
   loss: number | null;
+  eta_seconds: number | null;
 }
 
 const listeners = new Set<Listener>();

@@ -63,7 +63,9 @@ def main() -> None:
 
 def _setting(wrong: ErrorDetails) -> str:
     place = "".join(f"AGENTHUB_{part}: ".upper() for part in wrong["loc"][:1])
-    return f"{place}{wrong['msg']} [bad_setting]"
+    choice = str(wrong.get("ctx", {}).get("pattern", "")).strip("^$()").replace("|", ", ")
+    told = f"must be one of {choice}" if choice else wrong["msg"].removeprefix("Value error, ")
+    return f"{place}{told}. [bad_setting]"
 
 
 def _end(*sentences: str) -> None:

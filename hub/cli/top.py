@@ -29,7 +29,7 @@ def top(
 ) -> None:
     """Watch a hub from a terminal; Ctrl-C ends it."""
     console = Console()
-    with httpx.Client(base_url=url, timeout=10) as http:
+    with _at(url) as http:
         screen = look(http)
         if once:
             console.print(screen)
@@ -38,6 +38,13 @@ def top(
             while True:
                 time.sleep(every)
                 live.update(_looked(http, screen), refresh=True)
+
+
+def _at(url: str) -> httpx.Client:
+    try:
+        return httpx.Client(base_url=url, timeout=10)
+    except (httpx.InvalidURL, UnicodeError) as error:  # that is no address at all
+        raise HubAway from error
 
 
 def look(http: httpx.Client) -> Group:

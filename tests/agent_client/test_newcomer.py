@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from agent_client import settings
-from agent_client.errors import BadSettings, NotAHub
+from agent_client.errors import BadSettings, FolderNotWritable, NotAHub
 from agent_client.hub_api import Hub
+from agent_client.lock import InstanceLock
 from protocol.experiments import Status
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.hub_process import HubProcess, client
@@ -74,7 +75,27 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant(
     assert refused.value.detail.endswith(said)
 
 
-@pytest.mark.parametrize("command", ["run", "status", "pause", "service"])
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("MUTATR", "AGENTHUB_CLIENT_MUTATR: unknown key 'mutatr'; did you mean 'mutator'?"),
+        ("GOALS", 'AGENTHUB_CLIENT_GOALS is not JSON, such as ["tiny_gpt"].'),
+    ],
+)
+def test_a_variable_that_cannot_be_meant_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, said: str
+) -> None:
+    known = 'hub = "http://localhost:8000"\nagent = "a"\nowner = "o"\ntoken = "t"\n'
+    (tmp_path / "config.toml").write_text(known)
+    monkeypatch.setenv(f"AGENTHUB_CLIENT_{variable}", "tiny_gpt")
+
+    with pytest.raises(BadSettings) as refused:
+        settings.load(tmp_path)
+
+    assert refused.value.detail == said
+
+
+@pytest.mark.parametrize("command", ["run", "status", "pause", "resume", "service"])
 def test_a_command_before_joining_says_how_to_join_in_this_folder(
     command: str, tmp_path: Path
 ) -> None:
@@ -124,12 +145,35 @@ def test_the_unit_of_a_folder_with_odd_letters_is_one_that_systemd_reads(
 ) -> None:
     odd = Volunteer(tmp_path / 'my "100%" agent', volunteer.hub)
     volunteer.folder.rename(odd.folder)
+    known = settings.load(odd.folder).model_copy(update={"cache": tmp_path / "shared"})
+    settings.save(odd.folder, known)
 
     unit = odd.do("service").stdout
 
     quoted = f'"{tmp_path}/my \\"100%%\\" agent"'
     assert f"run --folder {quoted}\n" in unit
-    assert f"ReadWritePaths={quoted}\n" in unit
+    assert f"ReadWritePaths={quoted} {tmp_path}/shared\n" in unit
+
+
+def test_settings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+
+    with pytest.raises(BadSettings, match=r"config\.toml cannot be read: Is a directory\."):
+        settings.load(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_takes_no_client() -> None:
+    with pytest.raises(FolderNotWritable, match="/proc cannot be written"):
+        InstanceLock.take(Path("/proc"))
+
+
+def test_a_folder_in_the_settings_may_begin_at_home(tmp_path: Path) -> None:
+    known = 'hub = "http://localhost:8000"\nagent = "a"\nowner = "o"\ntoken = "t"\n'
+    (tmp_path / "config.toml").write_text(f'{known}cache = "~/data"\n[llm]\nprompts = "~/words"')
+
+    read = settings.load(tmp_path)
+
+    assert (read.cache, read.llm.prompts) == (Path.home() / "data", Path.home() / "words")
 
 
 def test_a_hub_out_of_reach_is_said_before_the_sandbox_is_attacked(tmp_path: Path) -> None:
@@ -170,7 +214,10 @@ def test_a_hub_that_comes_to_need_a_newer_client_ends_it_and_keeps_its_run(
         said, _ = process.communicate(timeout=120)
 
     assert process.returncode == 4
-    assert "the hub needs 99.0; run `pip install --upgrade agenthub`" in said
+    assert (
+        "the hub needs 99.0; run `git pull && pip install '.[train]'` in AgentHub's checkout"
+        in said
+    )
     assert not list((volunteer.folder / "journal").glob("*.json"))
     assert settings.load(volunteer.folder).token
 

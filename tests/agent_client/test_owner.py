@@ -210,12 +210,19 @@ def test_a_success_starts_the_waits_from_the_beginning() -> None:
 
 def test_the_version_gate_names_what_to_do() -> None:
     assert versions.check("0.1.0", "0.1.0", "0.1.0") == ""
-    assert "0.10.0 is out" in versions.check("0.9.1", "0.9.0", "0.10.0")
-    with pytest.raises(TooOld, match="pip install --upgrade agenthub"):
+    out = versions.check("0.9.1", "0.9.0", "0.10.0")
+    assert "0.10.0 is out" in out and "`git pull && pip install" in out
+    with pytest.raises(TooOld, match=r"`git pull && pip install .* in AgentHub's checkout"):
         versions.check("0.9.1", "0.10.0", "0.10.0")
 
 
-@pytest.mark.parametrize("url", ["http://hub.example.org", "ftp://hub", "hub.example.org", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://hub.example.org", "ftp://hub", "hub.example.org", "", "http://[::1"),
+        *("http://127.0.0.1:port", "http://127.0.0.1:99999", "https://hub\n", "https://xn--a"),
+    ],
+)
 def test_an_address_that_would_leak_the_token_is_refused(url: str) -> None:
     with pytest.raises(BadSettings):
         check_address(url)

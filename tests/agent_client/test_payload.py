@@ -67,7 +67,10 @@ def test_without_a_model_only_the_hub_hears_of_this_machine(volunteer: Volunteer
     assert set(asked["device"]) >= {"name", "kind", "memory_mb", "torch"}
     assert asked["client_version"]
     (run_fields,) = (body for address, body in said.items() if "/v1/runs" in address)
-    assert {"log", "curve", "metric", "device"} <= set(run_fields)
+    assert {"log", "metrics"} <= set(run_fields)
+    assert run_fields["metric"] == "number or null"
+    assert run_fields["curve"] == "list of {step, loss, seconds}"
+    assert run_fields["device"].startswith("{name, kind, ")
     assert said["in the journal, not sent yet"] == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from agent_client.progress import Transcript
 from agent_client.telemetry import Finished, Telemetry
 
 
@@ -72,3 +73,13 @@ def test_an_output_that_takes_nothing_stops_no_run(tmp_path: Path) -> None:
         full.close()
 
     assert telemetry.now.phase == "training"
+
+
+def test_what_is_left_of_a_run_shrinks_between_two_progress_lines() -> None:
+    transcript = Transcript()
+    assert transcript.left(20.0) is None
+    transcript.take("step 00010 (4.0%) | loss: 6.5427", 30.0)
+
+    left = [transcript.left(seconds) for seconds in (30.0, 80.0, 1000.0)]
+
+    assert left == [720.0, 670.0, 0.0]

@@ -66,6 +66,8 @@ def types(
         ("backup hub.tar --data typo", "There is no hub in typo"),
         ("copy-to sqlite:///hub.sqlite3 --data typo", "There is no hub in typo"),
         ("serve --port 0 --host nowhere.invalid", "nowhere.invalid"),
+        ("top http://127.0.0.1:port --once", "give its address as in"),
+        ("top http://[::1 --once", "give its address as in"),
         ("serve --port 0 --host 192.0.2.1", "Cannot assign requested address"),
     ],
 )
@@ -87,6 +89,9 @@ def test_a_mistake_is_told_in_one_line(types: Types, words: str, told: str) -> N
         ("AGENTHUB_BLOB_URL", "http://secret"),
         ("AGENTHUB_BLOB_URL", "s3://"),
         ("AGENTHUB_BLOB_URL", "/mnt/secret"),
+        ("AGENTHUB_PUBLIC_URL", "hub.example.org"),
+        ("AGENTHUB_PUBLIC_URL", "https://"),
+        ("AGENTHUB_REGISTRATOIN", "invite"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_named(
@@ -98,6 +103,15 @@ def test_a_setting_that_cannot_be_read_is_named(
 
     assert (code, name in said, "bad_setting" in said) == (1, True, True), said
     assert len(said.splitlines()) == 1
+
+
+def test_a_setting_that_is_one_of_a_few_words_is_told_them(
+    types: Types, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTHUB_REGISTRATION", "bogus")
+
+    told = "AGENTHUB_REGISTRATION: must be one of open, invite, approval, closed."
+    assert types("check") == (1, f"hub: {told} [bad_setting]\n")
 
 
 def test_a_file_that_is_no_database_is_named(types: Types) -> None:

@@ -149,6 +149,11 @@ def test_a_runs_log_and_loss_are_followed_while_it_runs(
     expect(log.get_by_text("step 00001")).to_have_count(1)
     expect(page.get_by_role("img", name="Training loss by step: this, so far")).to_be_visible()
 
+    beat = {"epoch": lease["epoch"], "phase": "training", "fraction": 0.5, "eta_seconds": 3000}
+    _send(own_hub, "POST", f"/v1/leases/{lease['id']}/renew", beat, voltas_token)
+
+    expect(page.get_by_text(re.compile("about (50|49) min .*more"))).to_be_visible()
+
 
 def test_what_a_ban_takes_out_leaves_a_tree_that_is_open(
     own_hub: ServedHub, own_world: Path, open_page: Callable[..., Page]

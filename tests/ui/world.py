@@ -227,7 +227,8 @@ def leave_running(world: World, count: int = 2) -> None:
             continue
         order = someone.claim(device=_device(someone.name))
         if order.experiment is None:
-            propose(world, someone, order)
+            # What was tried before is refused, and a run that nobody proposed has no page.
+            assert any(propose(world, someone, order) for _ in range(20))
         said = {
             "epoch": order.epoch,
             "phase": "training",
