@@ -1,5 +1,6 @@
 """One box finds experiments and posts on both databases, and helps when it cannot."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -58,6 +59,7 @@ def test_a_number_and_the_beginning_of_a_word_are_enough(
         ("delta:>0.1", [0.3]),
         ("since:36h", [0.4]),
         ("since:2026-11-22", [0.4, 0.3]),
+        ("since:2026-11-22T13:00+02:00", [0.4, 0.3]),
         ("file:train.py goal:toy", [0.4, 0.3, 0.2]),
         ("file:prepare.py", []),
         ("owner:nikola", []),
@@ -78,6 +80,7 @@ def test_filters_narrow(http: TestClient, three: Volunteer, q: str, rates: list[
         ("status:great", "choose one of kept, running"),
         ("delta:much", "delta:<-0.0005"),
         ("since:yesterday", "since:7d"),
+        ("since:0001-01-01T00:00+14:00", "since:7d"),
         ("goal:", "needs a value"),
     ],
 )
@@ -133,7 +136,12 @@ def test_no_text_breaks_the_search(http: TestClient, three: Volunteer, q: str) -
     assert http.get("/v1/search", params={"q": q}).status_code in (200, 422)
 
 
-@pytest.mark.parametrize("cursor", ["x", "ZXxub3BlfDE=", "cHx4"])
+NO_TIME = f"e|0001-01-01T00:00:00+14:00|{an_id()}"
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "ZXxub3BlfDE=", "cHx4", b64encode(NO_TIME.encode()).decode()]
+)
 def test_a_made_up_cursor_is_refused(http: TestClient, cursor: str) -> None:
     assert http.get("/v1/search", params={"cursor": cursor}).status_code == 422
 
