@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from hub import hot, search_index
+from hub import hot, search_index, search_query
 from hub.core import Hub
 from hub.db import Database
 from hub.errors import StorageFull
+from protocol.board import PostDraft
 from tests.builders import Clock, an_id
 from tests.hub.forest import grow
 from tests.hub.volunteer import Volunteer
@@ -110,6 +111,17 @@ def test_posts_agents_and_goals_are_found_too(http: TestClient, three: Volunteer
     assert find(http, "to")["goals"] == ["toy"]
 
 
+def test_words_are_found_whatever_signs_stand_around_them(
+    http: TestClient, volta: Volunteer
+) -> None:
+    body = "Drop <bos>: if a1<9 then b2>7, “slow” → fast, lr+0.125, don’t, ~half, 50%, &amp;"  # noqa: RUF001
+    draft = PostDraft(channel="discussion", topic="Signs", body=body)
+    assert volta.send("PUT", f"/v1/posts/{an_id()}", draft).status_code == 200
+
+    words = search_query.words_of(body)
+    assert [word for word in words if not find(http, word)["posts"]] == []
+
+
 def test_a_sha_and_a_number_jump(http: TestClient, three: Volunteer) -> None:
     sha = find(http, "status:failed")["experiments"][0]["sha"]
 
@@ -181,6 +193,22 @@ def test_an_index_that_was_written_with_each_row_is_made_anew(hub: Hub, http: Te
             "SELECT name FROM sqlite_master WHERE name LIKE 'search_posts_new'"
         )
         assert left.all() == []
+
+
+def test_an_index_of_other_words_leaves_a_postgres_that_is_opened_anew(hub: Hub) -> None:
+    if hub.database.is_sqlite:
+        pytest.skip("SQLite's index has no such expression")
+    with hub.database.work() as work:
+        work.connection.exec_driver_sql("CREATE INDEX ix_search_posts ON posts (seq)")
+
+    search_index.install(hub.database)
+
+    with hub.database.read() as session:
+        left = session.connection().exec_driver_sql(
+            "SELECT indexname FROM pg_indexes WHERE starts_with(indexname, 'ix_search_')"
+        )
+        names = sorted(left.scalars())
+    assert names == ["ix_search_experiments_words", "ix_search_posts_words"]
 
 
 def test_a_changed_text_is_found_by_its_new_words_only(hub: Hub, http: TestClient) -> None:
