@@ -50,6 +50,21 @@ def test_children_leaves_and_subtree_agree(http: TestClient, volta: Volunteer) -
     assert numbers(http.get(f"/v1/experiments/{root}/subtree").json()) == [0, 1, 2, 3]
 
 
+def test_what_operators_hid_is_in_no_subtree_and_has_no_label(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    hidden = str(volta.explore(0.2, metric=0.8).experiment)
+    volta.explore(0.3, metric=0.7)
+    root = http.get("/v1/goals/toy").json()["baseline"]
+
+    Curator.of(hub, http).acts("experiment.hide", experiment=hidden)
+
+    assert numbers(http.get(f"/v1/experiments/{root}/subtree").json()) == [0, 2]
+    assert numbers(http.get(f"/v1/experiments/{hidden}/subtree").json()) == [1, 2]
+    labels = http.get("/v1/goals/toy/titles", params={"numbers": "0,1,2"}).json()
+    assert sorted(each["number"] for each in labels) == [0, 2]
+
+
 def test_any_two_experiments_can_be_compared(http: TestClient, volta: Volunteer) -> None:
     one = volta.explore(0.2, metric=0.8).experiment
     two = volta.explore(0.3, metric=0.7).experiment
