@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from hub import experiments, goals, trees
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
+from hub.api.static import unpacks
 from hub.errors import NotFound
 from hub.settings import VERSION
 from hub.tables import ExperimentRow, GoalRow
@@ -53,7 +54,7 @@ def tree(
     if news is not None:
         return Response(news, media_type=JSON, headers=headers)
     told = hub.trees.get(session, goal)
-    if "gzip" not in accept_encoding:
+    if not unpacks(accept_encoding):
         return Response(told.body, media_type=JSON, headers=headers)
     packed = {**headers, "Content-Encoding": "gzip"}
     return Response(told.packed, media_type=JSON, headers=packed)

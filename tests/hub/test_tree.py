@@ -164,7 +164,10 @@ def test_a_tree_is_packed_for_who_can_unpack(http: TestClient, volta: Volunteer)
     plain = http.get("/v1/goals/toy/tree", headers={"Accept-Encoding": "identity"})
     packed = http.get("/v1/goals/toy/tree", headers={"Accept-Encoding": "gzip"})
 
+    refusing = http.get("/v1/goals/toy/tree", headers={"Accept-Encoding": "gzip;q=0, *;q=0.5"})
+
     assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in refusing.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.json() == plain.json()
 
