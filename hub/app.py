@@ -37,7 +37,7 @@ from hub.api.submitting import Submitting
 from hub.core import Hub
 from hub.guards import Guards, Telling
 from hub.metrics import Measured, Metrics
-from hub.middleware import BodyLimit, Identities, RequestIds
+from hub.middleware import BodyLimit, Heads, Identities, RequestIds
 from hub.settings import VERSION
 
 # Routes are tried in this order: what is asked most comes first, pages match whatever is left.
@@ -98,6 +98,7 @@ def create_app(hub: Hub) -> FastAPI:
     problems.install(app, pages.lost)
     # The last added is met first.
     identities = Identities()
+    app.add_middleware(Heads)
     app.add_middleware(Guards, hub=hub)
     app.add_middleware(Telling, hub=hub)
     app.add_middleware(BodyLimit, limit=hub.settings.body_limit)

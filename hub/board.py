@@ -28,6 +28,8 @@ RESULT_IDS = UUID("0d9f3d5e-5a3f-5d7c-8f3b-a9e0c0ffee01")
 MAX_CHANNELS = 100
 LINKLESS = 10
 """So many first posts of an author have no link that leads elsewhere."""
+NAMES = 50
+"""So many words of a post that may be shas are looked up: each is a query, while others wait."""
 NOBODY = Reactions()
 
 
@@ -151,10 +153,10 @@ def _content(work: Work, by: Author, draft: PostDraft) -> dict[str, Any]:
 def references(session: Session, body: str) -> list[ExperimentRow]:
     """The experiments that a text names by sha (`#1a2b3c4`), at most ten."""
     found: dict[str, ExperimentRow] = {}
-    for match in REFERENCE.finditer(body):
-        name = match.group(1)
-        if name is None or len(found) >= 10:
-            continue
+    said = (match.group(1) for match in REFERENCE.finditer(body))
+    for name in list(dict.fromkeys(name for name in said if name))[:NAMES]:
+        if len(found) == 10:
+            break
         try:
             row = experiments.find(session, name)
         except HubError:

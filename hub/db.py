@@ -174,7 +174,6 @@ class Database:
     def work(self) -> Iterator[Work]:
         """One transaction: commits once at the end, then tells the world."""
         with self._writing() as work:
-            self._take_turn(work.connection)
             try:
                 yield work
             except HubError:
@@ -187,6 +186,8 @@ class Database:
     def _writing(self) -> Iterator[Work]:
         """What is not committed is taken back."""
         with translated(), self._writers.begun() as connection:
+            self._take_turn(connection)
+            # Only now: who asked the time before its turn would write it behind later ones.
             work = Work(connection, self.clock())
             try:
                 yield work
@@ -225,7 +226,6 @@ class Database:
         It waits its turn too: two that number their events at once would have one of them fail.
         """
         with self._writing() as work:
-            self._take_turn(work.connection)
             yield work
 
     def _commit(self, work: Work) -> None:

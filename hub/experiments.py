@@ -285,7 +285,10 @@ def best(
 
 
 def subtree(session: Session, row: ExperimentRow, limit: int) -> list[ExperimentRow]:
-    """The experiment and everything that descends from it by first parents, nearest first."""
+    """The experiment and what descends from it by first parents, nearest first; none is hidden.
+
+    What descends from a hidden one is told all the same.
+    """
     made = ExperimentRow
     below = (
         sa.select(col(made.sha), sa.literal(0).label("down"))
@@ -297,7 +300,8 @@ def subtree(session: Session, row: ExperimentRow, limit: int) -> list[Experiment
         .join(below, col(made.parent) == below.c.sha)
         .where(col(made.goal) == row.goal)
     )
-    query = select(made).join(below, col(made.sha) == below.c.sha)
+    shown = sa.or_(~col(made.hidden), col(made.sha) == row.sha)
+    query = select(made).join(below, col(made.sha) == below.c.sha).where(shown)
     query = query.order_by(below.c.down, col(made.number)).limit(limit)
     return list(session.exec(query).all())
 

@@ -114,6 +114,27 @@ def _resumed(steps: Coroutine[Any, Any, Result], waits_for: Any) -> Generator[An
         return cast("Result", done.value)
 
 
+class Heads:
+    """Answer a HEAD as the GET that it asks about: monitors and previews of links send them.
+
+    The server leaves the body out.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        asked = {**scope, "method": "GET"}
+        try:
+            await self.app(asked, receive, send)
+        finally:
+            scope["route"] = asked.get("route")  # by which requests are counted
+
+
 class BodyLimit:
     """Refuse a body over the limit before it is read whole, chunked ones counted as they come."""
 

@@ -211,7 +211,8 @@ def titles(session: Session, goal: GoalRow, numbers: Sequence[int]) -> list[Titl
     """Labels of the nodes on the screen."""
     # Whole rows hold patches: two hundred of them cost ten times their labels.
     wanted = [col(getattr(_made, name)) for name in Title.model_fields]
-    query = sa.select(*wanted).where(col(_made.goal) == goal.slug, col(_made.number).in_(numbers))
+    named = (col(_made.goal) == goal.slug, col(_made.number).in_(numbers), ~col(_made.hidden))
+    query = sa.select(*wanted).where(*named)
     return [Title.model_validate(dict(row)) for row in session.execute(query).mappings()]
 
 

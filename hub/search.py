@@ -15,6 +15,7 @@ from hub.errors import HubError, Invalid
 from hub.search_index import vector
 from hub.search_query import HasKey, Query, condition, parse
 from hub.tables import AgentRow, ExperimentRow, GoalRow, PostRow, UtcDateTime
+from protocol.base import in_utc
 from protocol.search import Found
 
 MOST_RANKED = 5000
@@ -222,7 +223,7 @@ def _opened(cursor: str | None) -> tuple[str, list[str]]:
     try:
         group, *last = base64.urlsafe_b64decode(cursor.encode()).decode().split("|")
         if group == "e":
-            datetime.fromisoformat(last[0])
+            in_utc(datetime.fromisoformat(last[0]))
             UUID(last[1])
         else:
             _ = TIERS[int(last[0])], int(last[1])

@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from hub.errors import HubError
 from hub.tables import ExperimentRow
+from protocol.base import in_utc
 from protocol.experiments import Standing, Status
 
 FILTERS = ("goal", "agent", "owner", "status", "is", "since", "delta", "file")
@@ -117,7 +118,8 @@ def _since(value: str, now: datetime) -> datetime:
     if (ago := _AGO.match(value)) is not None:
         return now - timedelta(hours=int(ago[1]) * _HOURS[ago[2]])
     try:
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        said = datetime.fromisoformat(value)
+        return in_utc(said.replace(tzinfo=said.tzinfo or UTC))
     except ValueError as error:
         raise BadFilter(
             "Write `since:7d`, `since:12h`, `since:2w` or `since:2026-11-01`."

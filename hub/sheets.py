@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import agents
-from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
+from hub import runs as reported
+from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow, UtcDateTime
 
 MOST = 10_000
 """Rows of one answer; `after` goes on from there."""
@@ -85,8 +87,8 @@ def _experiments(goal: GoalRow) -> sa.Select[Any]:
     return sa.select(*columns).where(col(_made.goal) == goal.slug, ~col(_made.hidden))
 
 
-def runs(session: Session, goal: GoalRow, skip: int = 0) -> Sheet:
-    """A goal's runs as they came in; runs of hidden experiments are left out."""
+def runs(session: Session, goal: GoalRow, after: UUID | None = None, skip: int = 0) -> Sheet:
+    """A goal's runs as they came in, those after a run; runs of hidden experiments are left out."""
     columns = [getattr(_run, name) for name in RUNS]
     query = (
         sa.select(*columns)
@@ -94,7 +96,15 @@ def runs(session: Session, goal: GoalRow, skip: int = 0) -> Sheet:
         .where(col(_run.goal) == goal.slug, ~col(_made.hidden))
         .order_by(col(_run.created_at), col(_run.id))
     )
+    if after is not None:
+        query = query.where(_come_after(reported.find(session, after)))
     return _sheet(session, RUNS, query.offset(skip))
+
+
+def _come_after(last: RunRow) -> sa.ColumnElement[bool]:
+    """What came in after a run, which may be hidden by now."""
+    when, name = sa.literal(last.created_at, UtcDateTime()), sa.literal(last.id, sa.Uuid())
+    return sa.tuple_(col(_run.created_at), col(_run.id)) > sa.tuple_(when, name)
 
 
 def volunteers(session: Session, now: datetime, after: str = "") -> Sheet:

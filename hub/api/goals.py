@@ -8,7 +8,9 @@ from sqlmodel import col, select
 from hub import experiments, goals, trees
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
+from hub.api.static import unpacks
 from hub.errors import NotFound
+from hub.settings import VERSION
 from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Experiments, Tree
 from protocol.goals import Goal, Goals
@@ -44,18 +46,24 @@ def tree(
     After what operators did it is the whole tree (`complete`): experiments may have left it.
     """
     goal = goals.find(session, slug)
-    tag = f'"{slug}-{trees.newest(session, slug)}-{after}"'
+    tag = f'"{VERSION}-{slug}-{trees.newest(session, slug)}-{after}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if if_none_match == tag:
+    if _is_known(tag, if_none_match or ""):
         return Response(status_code=304, headers=headers)
     news = trees.news(session, goal, after) if after else None
     if news is not None:
         return Response(news, media_type=JSON, headers=headers)
     told = hub.trees.get(session, goal)
-    if "gzip" not in accept_encoding:
+    if not unpacks(accept_encoding):
         return Response(told.body, media_type=JSON, headers=headers)
     packed = {**headers, "Content-Encoding": "gzip"}
     return Response(told.packed, media_type=JSON, headers=packed)
+
+
+def _is_known(tag: str, said: str) -> bool:
+    """Whether one of the tags that a reader says, weak or not, is this (RFC 9110, 13.1.2)."""
+    known = [each.strip().removeprefix("W/") for each in said.split(",")]
+    return tag in known or known == ["*"]
 
 
 @router.get("/{slug}/leaderboard", responses=refusals(NotFound))

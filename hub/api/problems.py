@@ -10,11 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from hub.errors import HubError, Invalid, StorageFull
+from hub.errors import HubError, Invalid, NotFound, StorageFull
 from protocol.base import Problem
 
 log = logging.getLogger(__name__)
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "wrong_type"}
+_CODES = {405: "method_not_allowed", 413: "too_large", 415: "wrong_type"}
 
 
 def refusals(*classes: type[HubError]) -> dict[int | str, dict[str, Any]]:
@@ -96,13 +96,19 @@ def _from_a_person(request: Request) -> bool:
 
 
 def _plain(request: Request, error: HTTPException) -> Response:
-    refused = HubError(str(error.detail))
+    if error.status_code == 404:
+        return answer(request, NotFound("Nothing is here; /v1/openapi.json lists what is where."))
+    takes = (error.headers or {}).get("Allow", "")
+    detail = f"{request.method} is nothing that this address does; it takes {takes}."
+    refused = HubError(detail if takes else str(error.detail))
     refused.__class__ = type(
         "HttpRefusal",
         (HubError,),
         {"code": _CODES.get(error.status_code, "http_error"), "status": error.status_code},
     )
-    return answer(request, refused)
+    answered = answer(request, refused)
+    answered.headers.update(error.headers or {})
+    return answered
 
 
 async def disk(request: Request, error: Exception) -> Response:

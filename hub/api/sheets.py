@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
@@ -41,10 +42,15 @@ def experiments(slug: str, kind: Kind, session: Read, after: After = -1) -> Resp
 
 
 @router.get("/goals/{slug}/runs.{kind}", responses=KINDS | refusals(NotFound))
-def runs(slug: str, kind: Kind, session: Read, skip: Skip = 0) -> Response:
-    """A goal's runs as they came in, 10,000 at a time: `skip` those that you have."""
+def runs(
+    slug: str, kind: Kind, session: Read, after: UUID | None = None, skip: Skip = 0
+) -> Response:
+    """A goal's runs as they came in, 10,000 at a time: go on `after` the last run's id.
+
+    `skip` leaves out so many first, of those that are shown at this moment.
+    """
     goal = goals.find(session, slug)
-    return _file(sheets.runs(session, goal, skip), kind, f"{slug}-runs")
+    return _file(sheets.runs(session, goal, after, skip), kind, f"{slug}-runs")
 
 
 @router.get("/agents.{kind}", responses=KINDS)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 GUARD = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 SMALL = 400  # bytes below which gzip only costs
+_NEVER = re.compile(r"q=0(\.0*)?")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,12 @@ def parts(source: str) -> list[str]:
         return []
     page = json.loads(files["pages.json"].body).get(source, {})
     return [f"/{name}" for name in [page["file"], *page.get("css", [])]] if page else []
+
+
+def unpacks(accepted: str) -> bool:
+    """Whether a reader takes gzip, by its Accept-Encoding; who says `gzip;q=0` does not."""
+    said = [each.partition(";") for each in accepted.replace(" ", "").lower().split(",")]
+    return any(name == "gzip" and not _NEVER.fullmatch(weight) for name, _, weight in said)
 
 
 def _built(folder: Path) -> int:
@@ -83,6 +91,6 @@ def _serve(path: str, accepted: str, lifetime: str) -> Response:
         raise NotFound(f"The board has no file {path!r}; reload the page if the hub was updated.")
     headers = GUARD | {"Cache-Control": lifetime, "Vary": "Accept-Encoding"}
     body = found.body
-    if found.packed is not None and "gzip" in accepted:
+    if found.packed is not None and unpacks(accepted):
         headers["Content-Encoding"], body = "gzip", found.packed
     return Response(body, media_type=found.media_type, headers=headers)

@@ -1,6 +1,7 @@
 """When too many ask for work, results and heartbeats still get through."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from hub.blobs import FolderBlobs, Packed
 from hub.blobwriter import BlobWriter
 from hub.core import Hub
 from hub.tables import GoalRow, OrderRow
-from tests.builders import a_work_request
+from tests.builders import Clock, a_work_request
 from tests.hub.volunteer import Volunteer
 
 
@@ -66,6 +67,16 @@ def test_nobody_waits_for_the_disk_that_keeps_logs(hub: Hub) -> None:
         disk.freed.set()
 
     assert log == "step 1\nstep 2"
+
+
+def test_a_writer_that_waited_writes_at_the_time_of_its_turn(hub: Hub, clock: Clock) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with hub.database.work():
+            waiting = pool.submit(hub.database.apply, lambda work: work.now)
+            time.sleep(0.3)  # until it waits
+            clock.forward(5)
+
+        assert waiting.result() == clock.now
 
 
 def test_writers_do_not_wait_while_a_claim_thinks_about_a_large_goal(

@@ -98,3 +98,19 @@ def test_an_unknown_address_is_a_page_for_a_browser_and_a_problem_for_a_program(
     assert "<title>No such page · AgentHub</title>" in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert problem.json()["code"] == below_the_api.json()["code"] == "not_found"
+
+
+def test_who_asks_for_the_head_alone_is_told_what_a_get_would_be(http: TestClient) -> None:
+    for path in ("/", "/g/toy", "/v1/goals/toy/tree", "/readyz", "/v1/nowhere"):
+        told, asked = http.get(path), http.head(path)
+
+        assert (asked.status_code, asked.content) == (told.status_code, b"")
+        own = {"x-request-id": ""}
+        assert dict(asked.headers) | own == dict(told.headers) | own
+
+
+def test_what_an_address_does_not_do_is_refused_with_what_it_does(http: TestClient) -> None:
+    refused = http.delete("/v1/goals")
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+    assert refused.json()["detail"] == "DELETE is nothing that this address does; it takes GET."

@@ -1,15 +1,17 @@
 """One box finds experiments and posts on both databases, and helps when it cannot."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from hub import hot, search_index
+from hub import hot, search_index, search_query
 from hub.core import Hub
 from hub.db import Database
 from hub.errors import StorageFull
+from protocol.board import PostDraft
 from tests.builders import Clock, an_id
 from tests.hub.forest import grow
 from tests.hub.volunteer import Volunteer
@@ -58,6 +60,7 @@ def test_a_number_and_the_beginning_of_a_word_are_enough(
         ("delta:>0.1", [0.3]),
         ("since:36h", [0.4]),
         ("since:2026-11-22", [0.4, 0.3]),
+        ("since:2026-11-22T13:00+02:00", [0.4, 0.3]),
         ("file:train.py goal:toy", [0.4, 0.3, 0.2]),
         ("file:prepare.py", []),
         ("owner:nikola", []),
@@ -78,6 +81,7 @@ def test_filters_narrow(http: TestClient, three: Volunteer, q: str, rates: list[
         ("status:great", "choose one of kept, running"),
         ("delta:much", "delta:<-0.0005"),
         ("since:yesterday", "since:7d"),
+        ("since:0001-01-01T00:00+14:00", "since:7d"),
         ("goal:", "needs a value"),
     ],
 )
@@ -107,6 +111,17 @@ def test_posts_agents_and_goals_are_found_too(http: TestClient, three: Volunteer
     assert find(http, "to")["goals"] == ["toy"]
 
 
+def test_words_are_found_whatever_signs_stand_around_them(
+    http: TestClient, volta: Volunteer
+) -> None:
+    body = "Drop <bos>: if a1<9 then b2>7, “slow” → fast, lr+0.125, don’t, ~half, 50%, &amp;"  # noqa: RUF001
+    draft = PostDraft(channel="discussion", topic="Signs", body=body)
+    assert volta.send("PUT", f"/v1/posts/{an_id()}", draft).status_code == 200
+
+    words = search_query.words_of(body)
+    assert [word for word in words if not find(http, word)["posts"]] == []
+
+
 def test_a_sha_and_a_number_jump(http: TestClient, three: Volunteer) -> None:
     sha = find(http, "status:failed")["experiments"][0]["sha"]
 
@@ -133,7 +148,12 @@ def test_no_text_breaks_the_search(http: TestClient, three: Volunteer, q: str) -
     assert http.get("/v1/search", params={"q": q}).status_code in (200, 422)
 
 
-@pytest.mark.parametrize("cursor", ["x", "ZXxub3BlfDE=", "cHx4"])
+NO_TIME = f"e|0001-01-01T00:00:00+14:00|{an_id()}"
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "ZXxub3BlfDE=", "cHx4", b64encode(NO_TIME.encode()).decode()]
+)
 def test_a_made_up_cursor_is_refused(http: TestClient, cursor: str) -> None:
     assert http.get("/v1/search", params={"cursor": cursor}).status_code == 422
 
@@ -173,6 +193,22 @@ def test_an_index_that_was_written_with_each_row_is_made_anew(hub: Hub, http: Te
             "SELECT name FROM sqlite_master WHERE name LIKE 'search_posts_new'"
         )
         assert left.all() == []
+
+
+def test_an_index_of_other_words_leaves_a_postgres_that_is_opened_anew(hub: Hub) -> None:
+    if hub.database.is_sqlite:
+        pytest.skip("SQLite's index has no such expression")
+    with hub.database.work() as work:
+        work.connection.exec_driver_sql("CREATE INDEX ix_search_posts ON posts (seq)")
+
+    search_index.install(hub.database)
+
+    with hub.database.read() as session:
+        left = session.connection().exec_driver_sql(
+            "SELECT indexname FROM pg_indexes WHERE starts_with(indexname, 'ix_search_')"
+        )
+        names = sorted(left.scalars())
+    assert names == ["ix_search_experiments_words", "ix_search_posts_words"]
 
 
 def test_a_changed_text_is_found_by_its_new_words_only(hub: Hub, http: TestClient) -> None:

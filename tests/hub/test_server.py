@@ -122,11 +122,14 @@ def test_numbers_are_told_by_route(serving: HubProcess) -> None:
     with httpx.Client(base_url=serving.url) as client:
         client.get("/v1/goals/toy")
         client.get("/v1/goals/nothing")
+        client.head("/v1/goals/toy")
         text = client.get("/metrics").text
 
     route = 'method="GET",route="/v1/goals/{slug}"'
     assert f'agenthub_requests_total{{{route},status="200"}} 1.0' in text
     assert f'agenthub_requests_total{{{route},status="404"}} 1.0' in text
+    heads = route.replace("GET", "HEAD")
+    assert f'agenthub_requests_total{{{heads},status="200"}} 1.0' in text
     assert "agenthub_experiments 1.0" in text and "agenthub_event_lag 0.0" in text
     assert "agenthub_blobs_waiting 0.0" in text
 

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from hub import experiments, sheets
 from hub.core import Hub
+from tests.builders import an_id
 from tests.hub.volunteer import Volunteer
 
 
@@ -44,6 +45,23 @@ def test_what_is_hidden_is_in_no_table(hub: Hub, http: TestClient, volta: Volunt
 
     for name in ("leaderboard", "experiments", "runs"):
         assert str(sha) not in http.get(f"/v1/goals/toy/{name}.csv").text
+
+
+def test_who_goes_on_after_a_run_misses_none_when_one_was_hidden_meanwhile(
+    hub: Hub, http: TestClient, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rate in (0.2, 0.3, 0.4):
+        volta.explore(rate, metric=0.8 - rate)
+    every = [row["id"] for row in rows(http, "/v1/goals/toy/runs.csv")]
+    monkeypatch.setattr(sheets, "MOST", 2)
+    first = rows(http, "/v1/goals/toy/runs.csv")
+
+    with hub.database.work() as work:
+        experiments.find(work.session, first[-1]["experiment"]).hidden = True
+
+    then = rows(http, f"/v1/goals/toy/runs.csv?after={first[-1]['id']}")
+    assert [row["id"] for row in [*first, *then]] == every
+    assert http.get(f"/v1/goals/toy/runs.csv?after={an_id()}").status_code == 404
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1+A1", "@SUM(A1)", "\t=1", "\r=1"])

@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy import event
 
-from hub import sessions, values
+from hub import board, sessions, values
 from hub.core import Hub
 from hub.ops_tables import OperatorRow, ValueRow
 from protocol.base import MAX_POST_BYTES
@@ -121,6 +122,22 @@ def test_a_post_has_a_size_and_an_hour_has_so_many(grace: Send, hub: Hub) -> Non
     assert long.status_code == 422
     assert late.status_code == 429
     assert late.headers["Retry-After"]
+
+
+def test_a_post_of_two_thousand_words_that_may_be_shas_is_not_looked_up_word_by_word(
+    grace: Send, hub: Hub, volta: Volunteer
+) -> None:
+    sha = str(volta.explore(0.2, metric=0.8).experiment)
+    body = f"{sha[:9]} " + " ".join(f"{number:07x}" for number in range(2000))
+    asked: list[str] = []
+    listening = hub.database.reader, "before_cursor_execute", lambda *said: asked.append(said[2])
+
+    event.listen(*listening)
+    seen = grace("POST", "/v1/posts/preview", {"body": body}).json()
+    event.remove(*listening)
+
+    assert seen["references"] == [sha]
+    assert sum("BETWEEN" in query for query in asked) == board.NAMES
 
 
 def test_a_secret_is_not_published(grace: Send) -> None:
