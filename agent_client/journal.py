@@ -52,6 +52,7 @@ class Journal:
     folder: Path
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _unwritten: dict[str, Entry] = field(default_factory=dict)
+    _sent: set[str] = field(default_factory=set)
     set_aside: int = 0
 
     def open(self) -> None:
@@ -116,10 +117,17 @@ class Journal:
         log.warning("a corrupt journal entry is set aside; the rest is sent", entry=path.name)
 
     def remove(self, name: str) -> None:
-        """Forget an entry that the hub acknowledged by name."""
+        """Forget an entry that the hub acknowledged by name.
+
+        On a disk that keeps it, it is sent once more after a restart, which the hub knows to take.
+        """
         with self._lock:
             self._unwritten.pop(name, None)
-            files.remove_durably(self.folder / name)
+            try:
+                files.remove_durably(self.folder / name)
+            except OSError as problem:
+                log.warning("the disk keeps what was sent", entry=name, problem=str(problem))
+                self._sent.add(name)
 
     def refuse(self, name: str, reason: str) -> None:
         """Set aside an entry that the hub will never take; nothing measured is deleted.
@@ -170,7 +178,7 @@ class Journal:
         return self.folder / "reserve"
 
     def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("*.json"))
+        return sorted(path for path in self.folder.glob("*.json") if path.name not in self._sent)
 
     def _next(self) -> int:
         names = [*(path.name for path in self.folder.glob("[0-9]*")), *self._unwritten]

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -10,6 +11,8 @@ from agent_client.errors import AnotherInstance, BadSettings
 from agent_client.settings import make_folder
 
 LOCK = "lock"
+LOOK, LOOKS = 0.05, 5
+"""Seconds between looks at a lock: who only asks whose it is holds it for a moment."""
 
 
 @dataclass
@@ -26,16 +29,14 @@ class InstanceLock:
         """
         make_folder(folder)
         file = (folder / LOCK).open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked_soon(file):
             file.seek(0)
             holder = file.read().strip() or "unknown"
             file.close()
             raise AnotherInstance(
                 f"Another client (pid {holder}) already works in {folder}; "
                 "stop it first, or give this one another --folder."
-            ) from None
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -44,6 +45,22 @@ class InstanceLock:
     def release(self) -> None:
         """Give the folder free."""
         self.file.close()
+
+
+def _locked_soon(file: IO[str]) -> bool:
+    for _ in range(LOOKS):
+        if _locked(file):
+            return True
+        time.sleep(LOOK)
+    return False
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def holder(folder: Path) -> int | None:
@@ -58,9 +75,7 @@ def holder(folder: Path) -> int | None:
     except OSError:
         return None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            text = file.read().strip()
-            return int(text) if text.isdecimal() else None
-    return None
+        if _locked(file):
+            return None
+        text = file.read().strip()
+        return int(text) if text.isdecimal() else None

@@ -81,6 +81,10 @@ class Sender:
             except HubUnreachable as problem:
                 self.trouble = str(problem)
                 return False
+            except OSError as problem:  # a disk that turned read-only: nothing is lost, all is kept
+                self.trouble = f"The journal cannot be kept: {problem}."
+                log.warning("the disk refuses the journal", problem=str(problem))
+                return False
             except BadToken as problem:
                 self.revoked.set()
                 self._floor, self.trouble = 60.0, str(problem)

@@ -69,3 +69,21 @@ def test_a_command_that_serves_nothing_loads_no_web_application() -> None:
 
     assert "hub.operators" in said
     assert "fastapi" not in said
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_ctrl_c_while_a_program_is_loaded_ends_it_without_a_traceback(name: str) -> None:
+    loading = f"""
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == {PROGRAMS[name]!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from {"hub.cli" if name == "hub" else "agent_client.__main__"} import main
+main()
+"""
+
+    done = subprocess.run([sys.executable, "-c", loading], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (130, b"")

@@ -271,6 +271,45 @@ def test_what_the_hub_never_takes_is_kept_while_there_is_no_room_to_set_it_aside
     assert [path.stem[9:] for path in journal.folder.glob("*.refused")] == [str(refused.id)]
 
 
+def test_a_disk_that_turned_read_only_keeps_nothing_from_being_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, first, second = a_journal(tmp_path), an_entry(1), an_entry(2)
+    journal.add(first)
+    journal.add(second)
+
+    def read_only(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(files, "remove_durably", read_only)
+    hub = ScriptedHub(named)
+    sender = Sender(hub, journal)
+    assert sender.attempt()
+    assert sender.attempt()
+
+    assert hub.got == [str(first.id), str(second.id)]
+    assert len(journal) == 0
+    assert [entry for _, entry in a_journal(tmp_path).entries()] == [first, second]
+
+
+def test_a_disk_that_cannot_be_read_ends_no_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, entry = a_journal(tmp_path), an_entry()
+    journal.add(entry)
+
+    def broken(path: Path) -> list[bytes]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    sender = Sender(ScriptedHub(named), journal)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "candidates", broken)
+        assert not sender.attempt()
+    assert "Input/output error" in sender.trouble
+
+    assert sender.attempt()
+
+
 def test_a_crash_in_the_middle_of_a_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

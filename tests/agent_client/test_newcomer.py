@@ -1,5 +1,6 @@
 """What somebody meets who is new, mistypes, or comes back after a while: sentences that help."""
 
+import fcntl
 import subprocess
 import sys
 import threading
@@ -165,6 +166,14 @@ def test_settings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_takes_no_client() -> None:
     with pytest.raises(FolderNotWritable, match="/proc cannot be written"):
         InstanceLock.take(Path("/proc"))
+
+
+def test_who_only_asks_whose_a_folder_is_keeps_no_client_from_it(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as asked:
+        fcntl.flock(asked, fcntl.LOCK_EX)
+        threading.Timer(0.1, lambda: fcntl.flock(asked, fcntl.LOCK_UN)).start()
+
+        InstanceLock.take(tmp_path).release()
 
 
 def test_a_folder_in_the_settings_may_begin_at_home(tmp_path: Path) -> None:
