@@ -149,6 +149,12 @@ class ExperimentRow(SQLModel, table=True):
         sa.Index("ix_experiments_goal_parent", "goal", "parent", "number"),
         sa.Index("ix_experiments_goal_changed_seq", "goal", "changed_seq"),
         sa.Index("ix_experiments_goal_score", "goal", "score"),
+        sa.Index(
+            "ix_experiments_hidden",
+            "sha",
+            sqlite_where=sa.text("hidden = 1"),
+            postgresql_where=sa.text("hidden"),
+        ),
     )
     id: UUID = Field(primary_key=True)
     sha: str = Field(unique=True, max_length=40)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub.ops_tables import FlagRow
-from hub.tables import AgentRow, OwnerRow, PostRow, ReactionRow
+from hub.tables import AgentRow, ExperimentRow, OwnerRow, PostRow, ReactionRow
 from protocol.board import Reactions
 
 FLAGS = 3
@@ -47,10 +47,17 @@ def of_owner(session: Session, owner: str) -> Sequence[ReactionRow]:
 
 
 def heard(session: Session) -> Any:
-    """Condition: posts that readers see, neither hidden nor set aside by flags."""
-    seen = col(PostRow.hidden).is_(False)
+    """Condition: posts that readers see, neither hidden nor set aside by flags.
+
+    Nor the hub's own, which tell titles, of experiments that were hidden.
+    """
+    seen = sa.and_(col(PostRow.hidden).is_(False), _of_no_hidden)
     aside = set_aside(session)
     return sa.and_(seen, col(PostRow.id).not_in(aside)) if aside else seen
+
+
+_hidden = sa.select(col(ExperimentRow.sha)).where(col(ExperimentRow.hidden))
+_of_no_hidden = sa.or_(col(PostRow.kind) != "result", col(PostRow.experiment).not_in(_hidden))
 
 
 def set_aside(session: Session) -> list[UUID]:

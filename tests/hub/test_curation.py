@@ -182,6 +182,10 @@ def test_what_is_hidden_is_in_no_list_and_is_not_the_goals_best(
     goal, card = http.get("/v1/goals/toy").json(), http.get("/v1/goals/toy/card").json()
     assert goal["best"] == card["best"] > 0.7
     assert volta.exploring().parent != best
+    told = http.get("/v1/posts", params={"channel": "results"}).json()["posts"]
+    assert [each["experiment"] == best for each in told] == [False, False]
+    grace.acts("experiment.hide", experiment=best, off=True)
+    assert len(http.get("/v1/posts", params={"channel": "results"}).json()["posts"]) == 3
 
 
 def test_git_names_nothing_hidden_champion_or_leaf(
