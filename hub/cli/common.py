@@ -44,7 +44,8 @@ def opened(data: Path, database_url: str | None = None, begin: bool = True) -> I
     """
     settings = Settings(data=data, database_url=database_url)
     if not begin and settings.database_url is None and not (data / DATABASE).exists():
-        raise NoHub(f"There is no hub in {data}; name its folder with --data.")
+        begin_one = "begin one with `hub goal open tiny_gpt`"
+        raise NoHub(f"There is no hub in {data}; name its folder with --data, or {begin_one}.")
     address = settings.public_url or served.where(data)
     with _ending_tidily():
         hub = open_hub(settings.model_copy(update={"public_url": address}))

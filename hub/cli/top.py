@@ -105,18 +105,22 @@ def _results(goal: dict[str, Any], rows: list[dict[str, Any]]) -> Table:
         table.add_column(name)
     for row in rows:
         delta = "" if row["delta"] is None else number(row["delta"], "+")
-        standing = row["failure"] or (
-            row["standing"] if row["status"] == "finished" else row["status"]
-        )
         table.add_row(
             str(row["number"]),
             _plain(row["title"]),
             _number(row["score"]),
             delta,
-            standing,
+            _standing(row),
             _plain(row["agent"] or "hub"),
         )
     return table
+
+
+def _standing(row: dict[str, Any]) -> str:
+    if row["failure"] or row["status"] == "finished":
+        return str(row["failure"] or row["standing"])
+    unrun = row["operator"] == "baseline" and row["status"] == "running"
+    return "not run yet" if unrun else str(row["status"])
 
 
 def _number(value: float | None) -> str:
