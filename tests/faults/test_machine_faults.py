@@ -65,7 +65,9 @@ def waits_for_room(client: ClientProcess) -> bool:
 
 def no_run_is_left(client: ClientProcess) -> bool:
     """Whether all that was at work when the disk filled has been ended."""
-    return len(processes_of(client.folder)) == 1
+    assert client.process is not None
+    itself = f"{client.process.pid} "
+    return all(each.startswith(itself) for each in processes_of(client.folder))
 
 
 EXPECTED = {
