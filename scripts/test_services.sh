@@ -5,9 +5,12 @@
 # when pip builds the board; a checkout whose built board came from elsewhere builds it once more,
 # because only pip knows the Node of a machine that has none.
 cd "$(dirname "$0")/.."
-have_browser() { [ -n "${CHROMIUM:-}" ] || command -v chromium google-chrome >/dev/null; }
+have_shell() { [ -n "${CHROMIUM:-}" ] || command -v chromium-headless-shell >/dev/null; }
+have_browser() { have_shell || command -v chromium google-chrome >/dev/null; }
 have_postgres() { command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 
+# The same engine without the browser's windows takes half the processor time; not all have it.
+have_shell || sh scripts/debian.sh chromium-headless-shell || true
 wanted=''
 have_browser || wanted="$wanted chromium"
 have_postgres || wanted="$wanted postgresql"

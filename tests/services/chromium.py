@@ -1,4 +1,7 @@
-"""A real Chromium: CHROMIUM, the machine's, or the one an npm package carries."""
+"""A real Chromium: CHROMIUM, the machine's, or the one an npm package carries.
+
+Its headless shell comes first: the same engine without windows takes half the processor time.
+"""
 
 import os
 import shutil
@@ -6,7 +9,13 @@ import subprocess
 from pathlib import Path
 
 CARRIED_BY = "@sparticuz/chromium"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 MACS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 ROOT = Path(__file__).parents[2]
 
