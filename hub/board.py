@@ -12,7 +12,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from hub import experiments, leaks, voices
 from hub.agents import NotActive
-from hub.db import Work
+from hub.db import Work, parts
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
 from hub.hot import Hot
@@ -198,8 +198,7 @@ def posts_of(
     by_themselves = sa.and_(col(PostRow.author) == owner, col(PostRow.author_kind) == "human")
     theirs = session.exec(select(PostRow).where(sa.or_(by_agents, by_themselves))).all()
     found = {row.id: row for row in theirs}
-    for start in range(0, len(shas), 500):
-        part = shas[start : start + 500]
+    for part in parts(shas):
         about = select(PostRow).where(
             col(PostRow.experiment).in_(part), col(PostRow.author_kind) == "hub"
         )

@@ -129,6 +129,15 @@ _NEWEST = Hot(sa.select(sa.func.max(_events.c.seq)))
 _NEW_EVENTS = Hot(sa.insert(_events), columns=_events.c.keys())
 
 T = TypeVar("T")
+PART = 500
+"""So many values a statement names: a database refuses 32,767, some builds of SQLite fewer."""
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Values in parts that a statement may name, however many there are."""
+    return (values[start : start + PART] for start in range(0, len(values), PART))
+
+
 Rule = Callable[[Work], T]
 """What happens in a transaction."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from hub.db import Work
+from hub.db import Work, parts
 from hub.errors import HubError
 from hub.gitstore import GitStore
 from hub.ops_tables import FlagRow, InviteRow, OperatorRow, ValueRow
@@ -183,8 +183,7 @@ def _rows(desk: Desk, row_type: type[SQLModel], keys: list[str]) -> Iterable[SQL
     table = sa.inspect(row_type)
     key = table.primary_key[0]
     typed = [_typed(row_type, key.name, value) for value in keys]
-    for start in range(0, len(typed), 500):
-        part = typed[start : start + 500]
+    for part in parts(typed):
         yield from desk.work.session.scalars(sa.select(row_type).where(key.in_(part)))
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from hub.blobs import Blobs
+from hub.db import parts
 from hub.errors import NotFound
 from hub.tables import RunRow
 from protocol.runs import Curve, CurvePoint, Run
@@ -30,9 +31,8 @@ def of(session: Session, sha: str) -> list[RunRow]:
 def on(session: Session, shas: Sequence[str]) -> list[RunRow]:
     """The runs of these experiments, however many."""
     found: list[RunRow] = []
-    for start in range(0, len(shas), 500):
-        part = col(RunRow.experiment).in_(shas[start : start + 500])
-        found += session.exec(select(RunRow).where(part)).all()
+    for part in parts(shas):
+        found += session.exec(select(RunRow).where(col(RunRow.experiment).in_(part))).all()
     return found
 
 

@@ -155,6 +155,14 @@ class ExperimentRow(SQLModel, table=True):
             sqlite_where=sa.text("hidden = 1"),
             postgresql_where=sa.text("hidden"),
         ),
+        sa.Index(
+            "ix_experiments_goal_second_parent",
+            "goal",
+            "second_parent",
+            "number",
+            sqlite_where=sa.text("second_parent IS NOT NULL"),
+            postgresql_where=sa.text("second_parent IS NOT NULL"),
+        ),
     )
     id: UUID = Field(primary_key=True)
     sha: str = Field(unique=True, max_length=40)
@@ -313,7 +321,10 @@ class PostRow(SQLModel, table=True):
     """A post; rendered once, when written."""
 
     __tablename__ = "posts"
-    __table_args__ = (sa.Index("ix_posts_channel_topic_seq", "channel", "topic", "seq"),)
+    __table_args__ = (
+        sa.Index("ix_posts_channel_topic_seq", "channel", "topic", "seq"),
+        sa.Index("ix_posts_channel_seq", "channel", "seq"),
+    )
     seq: int | None = Field(default=None, primary_key=True)
     id: UUID = Field(unique=True)
     channel: str = Field(foreign_key="channels.name", max_length=31)
@@ -359,12 +370,15 @@ class EventRow(SQLModel, table=True):
     """One event, written in the transaction that it speaks of."""
 
     __tablename__ = "events"
-    __table_args__ = (sa.Index("ix_events_goal_seq", "goal", "seq"),)
+    __table_args__ = (
+        sa.Index("ix_events_goal_seq", "goal", "seq"),
+        sa.Index("ix_events_type_goal_seq", "type", "goal", "seq"),
+    )
     seq: int = Field(
         primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False}
     )
     at: datetime = Field(sa_type=UtcDateTime)
-    type: str = Field(index=True, max_length=40)
+    type: str = Field(max_length=40)
     goal: str | None = Field(default=None, max_length=31)
     body: dict[str, Any] = Field(sa_column=_json())
 

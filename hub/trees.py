@@ -6,12 +6,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from hub.db import parts
 from hub.tables import EventRow, ExperimentRow, GoalRow
 from protocol.experiments import Standing, Status
 
@@ -152,10 +154,9 @@ def _encoded(goal: GoalRow, seq: int, columns: Columns, complete: bool = True) -
 
 
 def _merge_parents(session: Session, shas: list[str]) -> dict[str, int]:
-    if not shas:
-        return {}
-    query = sa.select(_made.sha, _made.number).where(_made.sha.in_(shas))
-    return dict(session.execute(query).all())
+    numbers = sa.select(_made.sha, _made.number)
+    found = (session.execute(numbers.where(_made.sha.in_(part))) for part in parts(shas))
+    return dict(chain.from_iterable(found))
 
 
 def _columns(rows: Sequence[Any], merges: dict[str, int], epoch: datetime) -> Columns:

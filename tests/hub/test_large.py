@@ -1,0 +1,120 @@
+"""What a hub bears that holds very many rows: shown with few, because the rule is what counts."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from sqlmodel import Session, col, select
+
+from hub import board, db, experiments, goals, overview, trees
+from hub.board import Wanted
+from hub.core import Hub, open_hub
+from hub.settings import Settings
+from hub.tables import ExperimentRow, GoalRow
+from tests.builders import FILES, Clock, a_spec
+from tests.hub import forest
+from tests.hub.operating import Curator
+
+
+@pytest.fixture
+def named(hub: Hub) -> Iterator[list[int]]:
+    """How many values each statement named."""
+    seen: list[int] = []
+
+    def _look(_c: Any, _cursor: Any, statement: str, values: Any, _ctx: Any, many: bool) -> None:
+        if not many and not statement.startswith("INSERT"):
+            seen.append(len(values))
+
+    engines = {hub.database.writer, hub.database.reader}
+    for engine in engines:
+        sa.event.listen(engine, "before_cursor_execute", _look)
+    yield seen
+    for engine in engines:
+        sa.event.remove(engine, "before_cursor_execute", _look)
+
+
+def test_no_statement_names_more_rows_than_a_database_takes(
+    hub: Hub, http: TestClient, named: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "PART", 30)
+    count = 40
+    forest.grow(hub, count)
+    with hub.database.work() as work:
+        theirs = sa.update(ExperimentRow).where(col(ExperimentRow.owner) == "gaia")
+        work.session.execute(theirs.values(second_parent=ExperimentRow.parent))
+    grace = Curator.of(hub, http)
+
+    tree = http.get("/v1/goals/toy/tree").json()
+    banned = grace.acts("owner.ban", owner="gaia")["seq"]
+
+    changed = sa.select(sa.func.count()).where(col(ExperimentRow.changed_seq) == banned)
+    with hub.database.read() as session:
+        assert session.execute(changed).scalar() == count
+    assert tree["second_parent"].count(0) == 1
+    assert max(named) <= 30 + 2
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, sqlite_url: str, clock: Clock) -> Iterator[Hub]:
+    """A hub on SQLite, which says how it will look for rows."""
+    hub = open_hub(Settings(data=tmp_path / "hub", database_url=sqlite_url), clock)
+    with hub.database.work() as work:
+        goals.open_goal(work, hub.git, a_spec(), FILES)
+    yield hub
+    hub.database.dispose()
+
+
+Read = Callable[[Session, GoalRow, ExperimentRow], object]
+READS: dict[str, tuple[Read, set[str]]] = {
+    "a tree's version": (
+        lambda session, goal, _: trees.newest(session, goal.slug),
+        {"ix_events_goal_seq (goal=?)", "ix_events_type_goal_seq (type=? AND goal=?)"},
+    ),
+    "rare events": (
+        lambda session, goal, _: overview.activity(session, goal, 9, 50, ["goal.changed"]),
+        {"ix_events_type_goal_seq (type=? AND goal=? AND seq<?)"},
+    ),
+    "posts of a channel": (
+        lambda session, *_: board.posts(session, Wanted(channel="results"), before=9),
+        {"ix_posts_channel_seq (channel=? AND seq<?)"},
+    ),
+    "children": (
+        lambda session, _, row: experiments.children(session, row, None, 50),
+        {
+            "sqlite_autoindex_experiments_2 (goal=? AND number=?)",
+            "ix_experiments_goal_parent (goal=? AND parent=?)",
+            "ix_experiments_goal_second_parent (goal=? AND second_parent=?)",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_what_is_wanted_is_found_without_reading_all_else(embedded: Hub, what: str) -> None:
+    read, indexes = READS[what]
+    with embedded.database.read() as session:
+        goal = session.get_one(GoalRow, "toy")
+        root = session.exec(select(ExperimentRow)).one()
+        plan = _plan(session, lambda: read(session, goal, root))
+
+    assert indexes <= {step.rpartition(" INDEX ")[2] for step in plan}
+    assert not [step for step in plan if "ORDER BY" in step]
+
+
+def _plan(session: Session, read: Callable[[], object]) -> list[str]:
+    """The steps of what SQLite is asked for meanwhile."""
+    asked: list[tuple[str, Any]] = []
+
+    def _note(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked.append((statement, values))
+
+    engine = session.get_bind()
+    sa.event.listen(engine, "before_cursor_execute", _note)
+    read()
+    sa.event.remove(engine, "before_cursor_execute", _note)
+    raw: Any = session.connection().connection.driver_connection
+    explained = [raw.execute(f"EXPLAIN QUERY PLAN {each}", values) for each, values in asked]
+    return [str(step[3]) for steps in explained for step in steps]
