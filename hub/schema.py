@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from hub.db import Clock, Database, translated
+from hub.db import Clock, Database, copy_into, settle, translated
 from hub.errors import Busy, HubError
 
 
@@ -103,9 +103,20 @@ def _keep_as_it_was(connection: sa.Connection, before: str | None) -> None:
     if before is None or connection.dialect.name != "sqlite" or file is None:
         return
     kept = Path(f"{file}.before-{before}")
-    if not kept.exists():
-        raw: Any = connection.connection.driver_connection
-        raw.execute("VACUUM INTO ?", (str(kept),))
+    part = kept.with_name(f"{kept.name}.part")
+    _drop(part)  # of a hub that was killed at it
+    try:
+        copy_into(connection, part)
+        settle(part)
+        # Only now, and in an older one's place: that is from before somebody went back to it.
+        part.replace(kept)
+    finally:
+        _drop(part)
+
+
+def _drop(part: Path) -> None:
+    for path in (part, part.with_name(f"{part.name}-journal")):
+        path.unlink(missing_ok=True)
 
 
 def _refuse_unknown(revision: str | None) -> None:
