@@ -20,6 +20,12 @@ class NewerSchema(HubError):
     code, status = "newer_schema", 500
 
 
+class OlderServes(HubError):
+    """A hub of an older version serves this folder; stop it, and start it again as this version."""
+
+    code, status = "older_serves", 409
+
+
 class NoDatabase(HubError):
     """There is no database there; look at `--database-url` and whether its server runs."""
 
@@ -36,17 +42,18 @@ def alembic_config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def open_database(url: str, clock: Clock, pool: int = 40) -> Database:
-    """A database with its schema brought up to date.
+def open_database(url: str, clock: Clock, pool: int = 40, *, served: bool = False) -> Database:
+    """A database with its schema brought up to date, unless it is `served` by another process.
 
     Raises:
+        OlderServes: it is, by an older hub, which would have its tables changed under it.
         NoDatabase: the address leads nowhere; the address itself is not told, for its password.
         NewerSchema: the database belongs to a newer hub.
     """
     try:
         database = Database(url, clock, pool)
         with translated():
-            migrate(database)
+            migrate(database, served=served)
     except (sa.exc.ArgumentError, ImportError) as error:
         raise NoDatabase(f"{NoDatabase.sentence()} Addresses begin with postgresql://.") from error
     except Busy as error:
@@ -55,10 +62,11 @@ def open_database(url: str, clock: Clock, pool: int = 40) -> Database:
     return database
 
 
-def migrate(database: Database) -> tuple[str | None, str]:
+def migrate(database: Database, *, served: bool = False) -> tuple[str | None, str]:
     """Bring the schema to this hub's version; returns the revisions before and after.
 
     Raises:
+        OlderServes: the schema is older, and somebody serves it.
         NewerSchema: the database knows a revision that this hub does not.
     """
     head = _head()
@@ -68,6 +76,8 @@ def migrate(database: Database) -> tuple[str | None, str]:
         if before == head:
             return before, head
         _refuse_unknown(before)
+        if served and before is not None:
+            raise OlderServes
         _keep_as_it_was(connection, before)
         let_rebuild(connection)
         command.upgrade(alembic_config(connection), "head")
