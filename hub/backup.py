@@ -7,7 +7,6 @@ left out: `hub restore` makes the repositories again from the rows, with the sam
 import io
 import json
 import lzma
-import os
 import tarfile
 import tempfile
 import zlib
@@ -23,7 +22,7 @@ from sqlmodel import col, select
 from hub import check, copying
 from hub.blobs import BlobMissing
 from hub.core import Hub
-from hub.db import Database, translated
+from hub.db import Database, copy_into, settle, translated
 from hub.errors import Damaged, HubError
 from hub.schema import open_database, revision
 from hub.settings import VERSION, sqlite_url
@@ -89,7 +88,7 @@ def backup(hub: Hub, file: Path) -> dict[str, Any]:
             manifest["blobs"] = _add_blobs(hub, tar, copied)
             # Last, so that a file that holds it is whole.
             _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode(), hub.clock())
-        _settle(whole)
+        settle(whole)
         whole.chmod(FOR_ITS_OWNER)
         whole.replace(file)
     return manifest
@@ -142,8 +141,7 @@ def _copy_database(database: Database, file: Path) -> None:
 def _vacuum_into(database: Database, file: Path) -> None:
     """A read transaction that runs beside the writer, and leaves a file without holes."""
     with database.reader.connect() as connection:
-        raw: Any = connection.connection.driver_connection
-        raw.execute("VACUUM INTO ?", (str(file),))
+        copy_into(connection, file)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes, at: datetime) -> None:
@@ -174,11 +172,6 @@ def _add_blob(hub: Hub, tar: tarfile.TarFile, digest: str) -> None:
     except BlobMissing:
         return  # lost before: `hub check` names it, and a backup without it beats none
     _add(tar, f"blobs/{digest}", content, hub.clock())
-
-
-def _settle(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _refuse_others(file: Path) -> None:

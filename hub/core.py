@@ -71,10 +71,11 @@ class Hub:
     signing_key: str = field(repr=False)
 
 
-def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
+def open_hub(settings: Settings, clock: Clock | None = None, *, served: bool = False) -> Hub:
     """Open a hub's data, made on first start, with its schema brought up to date.
 
     Raises:
+        OlderServes: its data is `served` by another process, of an older version.
         NotWritable: the data folder cannot be made or written.
         NoDatabase: the database does not answer.
         NewerSchema: the database belongs to a newer hub.
@@ -83,7 +84,7 @@ def open_hub(settings: Settings, clock: Clock | None = None) -> Hub:
     make_folder(settings.data)
     provider = _open_provider(settings)
     clock = clock or SteadyClock()
-    database = open_database(settings.url, clock, pool=settings.threads)
+    database = open_database(settings.url, clock, pool=settings.threads, served=served)
     search_index.install(database)
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)

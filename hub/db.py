@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
@@ -315,6 +316,22 @@ def translated() -> Iterator[None]:
         if "malformed" in str(error.orig) or "not a database" in str(error.orig):
             raise Damaged from error
         raise
+
+
+def copy_into(connection: sa.Connection, file: Path) -> None:
+    """Copy a SQLite database, as it is at this moment, into a new file, while others write.
+
+    Raises:
+        StorageFull: there is no room for it; what was written of it may be there.
+    """
+    with translated():
+        hot.say(connection, "VACUUM INTO ?", str(file))
+
+
+def settle(file: Path) -> None:
+    """See that a written file outlives a power cut."""
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def _json(value: Any) -> str:

@@ -124,11 +124,11 @@ class HotQuery(Hot, Generic[Row]):
         return [self._row(*row) for row in self._ask(connection, said)]
 
 
-def say(connection: sa.Connection, text: str) -> None:
-    """Run a plain statement without parameters, such as BEGIN."""
+def say(connection: sa.Connection, text: str, *values: str) -> None:
+    """Run a plain statement, such as BEGIN, with values as the driver itself marks them."""
     dialect: Any = connection.dialect
     try:
-        _driver(connection).execute(text)
+        _driver(connection).execute(text, *([values] if values else []))
     except dialect.dbapi.Error as error:
         raise _told(connection, text, error) from error
 

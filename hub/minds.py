@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from hub import belief, states, titles, trees, verification
 from hub.belief import Belief
+from hub.snapshot import Pending
 from hub.states import State
 from hub.tables import GoalRow
 from hub.verification import Verdict
@@ -33,10 +34,14 @@ class Thoughts:
 
 @dataclass(frozen=True)
 class _Kept:
+    """A thought as of an event; `repeats` were reported between it and the event `heard`."""
+
     thoughts: Thoughts
     seq: int
     at: float
     took: float
+    heard: int
+    repeats: tuple[Pending, ...] = ()
 
     @property
     def long(self) -> bool:
@@ -71,7 +76,18 @@ class Mind:
         kept = self._kept.get(goal.slug)
         if kept is None or not self._lasts(session, goal, kept):
             return None
-        return _with_leases(session, goal, kept.thoughts)
+        kept = self._caught_up(session, goal, kept) if kept.long else kept
+        return _with_leases(session, goal, kept)
+
+    def _caught_up(self, session: Session, goal: GoalRow, kept: _Kept) -> _Kept:
+        """Hear of repeats since: no leases any more, no readings yet, they would be asked again."""
+        heard, repeats = states.repeats(session, goal, kept.thoughts.state.place, kept.heard)
+        if heard == kept.heard:
+            return kept
+        caught_up = replace(kept, heard=heard, repeats=kept.repeats + repeats)
+        if self._kept.get(goal.slug) is kept:
+            self._kept[goal.slug] = caught_up
+        return caught_up
 
     def _lasts(self, session: Session, goal: GoalRow, kept: _Kept) -> bool:
         if kept.long and time.monotonic() < kept.at + PATIENCE * kept.took:
@@ -82,7 +98,7 @@ class Mind:
         seq, started = trees.newest(session, goal.slug), time.monotonic()
         thoughts = think(session, goal)
         ended = time.monotonic()
-        self._kept[goal.slug] = _Kept(thoughts, seq, ended, ended - started)
+        self._kept[goal.slug] = _Kept(thoughts, seq, ended, ended - started, seq)
         return thoughts
 
 
@@ -99,7 +115,8 @@ def think(session: Session, goal: GoalRow) -> Thoughts:
     return Thoughts(state, believed, verdicts, champion)
 
 
-def _with_leases(session: Session, goal: GoalRow, thoughts: Thoughts) -> Thoughts:
-    pending = states.pending(session, goal, thoughts.state.place)
+def _with_leases(session: Session, goal: GoalRow, kept: _Kept) -> Thoughts:
+    thoughts = kept.thoughts
+    pending = states.pending(session, goal, thoughts.state.place) + kept.repeats
     snapshot = replace(thoughts.state.snapshot, pending=pending)
     return replace(thoughts, state=replace(thoughts.state, snapshot=snapshot))

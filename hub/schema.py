@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from hub.db import Clock, Database, translated
+from hub.db import Clock, Database, copy_into, settle, translated
 from hub.errors import Busy, HubError
 
 
@@ -18,6 +18,12 @@ class NewerSchema(HubError):
     """This database was written by a newer hub; upgrade the hub or restore an older backup."""
 
     code, status = "newer_schema", 500
+
+
+class OlderServes(HubError):
+    """A hub of an older version serves this folder; stop it, and start it again as this version."""
+
+    code, status = "older_serves", 409
 
 
 class NoDatabase(HubError):
@@ -36,17 +42,18 @@ def alembic_config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def open_database(url: str, clock: Clock, pool: int = 40) -> Database:
-    """A database with its schema brought up to date.
+def open_database(url: str, clock: Clock, pool: int = 40, *, served: bool = False) -> Database:
+    """A database with its schema brought up to date, unless it is `served` by another process.
 
     Raises:
+        OlderServes: it is, by an older hub, which would have its tables changed under it.
         NoDatabase: the address leads nowhere; the address itself is not told, for its password.
         NewerSchema: the database belongs to a newer hub.
     """
     try:
         database = Database(url, clock, pool)
         with translated():
-            migrate(database)
+            migrate(database, served=served)
     except (sa.exc.ArgumentError, ImportError) as error:
         raise NoDatabase(f"{NoDatabase.sentence()} Addresses begin with postgresql://.") from error
     except Busy as error:
@@ -55,10 +62,11 @@ def open_database(url: str, clock: Clock, pool: int = 40) -> Database:
     return database
 
 
-def migrate(database: Database) -> tuple[str | None, str]:
+def migrate(database: Database, *, served: bool = False) -> tuple[str | None, str]:
     """Bring the schema to this hub's version; returns the revisions before and after.
 
     Raises:
+        OlderServes: the schema is older, and somebody serves it.
         NewerSchema: the database knows a revision that this hub does not.
     """
     head = _head()
@@ -68,6 +76,8 @@ def migrate(database: Database) -> tuple[str | None, str]:
         if before == head:
             return before, head
         _refuse_unknown(before)
+        if served and before is not None:
+            raise OlderServes
         _keep_as_it_was(connection, before)
         let_rebuild(connection)
         command.upgrade(alembic_config(connection), "head")
@@ -103,9 +113,20 @@ def _keep_as_it_was(connection: sa.Connection, before: str | None) -> None:
     if before is None or connection.dialect.name != "sqlite" or file is None:
         return
     kept = Path(f"{file}.before-{before}")
-    if not kept.exists():
-        raw: Any = connection.connection.driver_connection
-        raw.execute("VACUUM INTO ?", (str(kept),))
+    part = kept.with_name(f"{kept.name}.part")
+    _drop(part)  # of a hub that was killed at it
+    try:
+        copy_into(connection, part)
+        settle(part)
+        # Only now, and in an older one's place: that is from before somebody went back to it.
+        part.replace(kept)
+    finally:
+        _drop(part)
+
+
+def _drop(part: Path) -> None:
+    for path in (part, part.with_name(f"{part.name}-journal")):
+        path.unlink(missing_ok=True)
 
 
 def _refuse_unknown(revision: str | None) -> None:

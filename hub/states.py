@@ -12,8 +12,9 @@ from hub import eras, goals
 from hub.eras import Eras
 from hub.hot import HotQuery
 from hub.snapshot import Failure, Node, Pending, Reading, Rules, Snapshot
-from hub.tables import ExperimentRow, GoalRow, OrderRow, RunRow
+from hub.tables import EventRow, ExperimentRow, GoalRow, OrderRow, RunRow
 from protocol.goals import GoalSpec
+from protocol.work import Kind
 
 
 @dataclass(frozen=True)
@@ -166,4 +167,35 @@ _PENDING = HotQuery(
         sa.or_(_orders.state == "open", _orders.state == "leased"),
     ),
     _Open,
+)
+
+
+def repeats(
+    session: Session, goal: GoalRow, place: Mapping[str, int], after: int
+) -> tuple[int, tuple[Pending, ...]]:
+    """Repeats that were reported after an event, as if still under way, and the event they end at.
+
+    Whose they were is left out: who is at work is told by the leases.
+    """
+    found = _REPORTED.all(session.connection(), goal=goal.slug, after=after)
+    told = [orjson.loads(one.body) for one in found]
+    ran = [(one["kind"], place.get(one["sha"])) for one in told if one["kind"] in _AGAIN]
+    known = [Pending(kind=kind, owner="", node=node) for kind, node in ran if node is not None]
+    return max((one.seq for one in found), default=after), tuple(known)
+
+
+class _Reported(NamedTuple):
+    seq: int
+    body: str
+
+
+_AGAIN = (Kind.REPLICATE.value, Kind.ANCHOR.value)
+_events = sa.inspect(EventRow).local_table.c
+_REPORTED = HotQuery(
+    sa.select(_events.seq, sa.cast(_events.body, sa.Text)).where(
+        _events.goal == sa.bindparam("goal"),
+        _events.seq > sa.bindparam("after"),
+        _events.type == "run.reported",
+    ),
+    _Reported,
 )

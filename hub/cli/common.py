@@ -40,15 +40,17 @@ def opened(data: Path, database_url: str | None = None, begin: bool = True) -> I
     """The hub in a data folder, open for as long as a command works on it.
 
     Raises:
+        OlderServes: an older hub serves it, and this would migrate its database.
         NoHub: there is none, and this command does not `begin` one: a typing error would.
     """
     settings = Settings(data=data, database_url=database_url)
     if not begin and settings.database_url is None and not (data / DATABASE).exists():
         begin_one = "begin one with `hub goal open tiny_gpt`"
         raise NoHub(f"There is no hub in {data}; name its folder with --data, or {begin_one}.")
-    address = settings.public_url or served.where(data)
+    serves = served.where(data)
+    at_its_address = settings.model_copy(update={"public_url": settings.public_url or serves})
     with _ending_tidily():
-        hub = open_hub(settings.model_copy(update={"public_url": address}))
+        hub = open_hub(at_its_address, served=serves is not None)
         try:
             yield hub
         finally:

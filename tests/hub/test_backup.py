@@ -1,8 +1,11 @@
 """A hub in a file, made under load; a hub from a file; a hub moved to another database."""
 
+import resource
 import shutil
 import tarfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,8 @@ from hub.cli.root import app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
 from hub.db import Database
-from hub.schema import NewerSchema, alembic_config, migrate
+from hub.errors import StorageFull
+from hub.schema import NewerSchema, alembic_config, migrate, open_database, revision
 from hub.search_index import TextWriter
 from hub.search_query import Query
 from hub.settings import Settings
@@ -230,11 +234,30 @@ def test_a_sqlite_file_is_kept_as_it_was_before_a_migration(
         command.downgrade(alembic_config(connection), "0001")
         connection.commit()
 
+    kept = Path(f"{database.writer.url.database}.before-0001")
+
+    with _files_of_at_most(64 * 1024), pytest.raises(StorageFull):
+        open_database(sqlite_url, utc_now, pool=1)
+    left = list(kept.parent.glob("*.before-*"))
+    kept.write_bytes(b"half a copy, or one of the last time that this was migrated")
     before, head = migrate(database)
 
-    kept = Path(f"{database.writer.url.database}.before-0001")
-    assert (before, kept.exists()) == ("0001", head != "0001")
+    copy = Database(f"sqlite:///{kept}", utc_now, pool=1)
+    assert (left, before) == ([], "0001")
+    assert (revision(copy), revision(database)) == ("0001", head)
+    copy.dispose()
     database.dispose()
+
+
+@contextmanager
+def _files_of_at_most(size: int) -> Iterator[None]:
+    """What a disk without room looks like to whoever writes more than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_backup_of_a_newer_hub_is_refused(hub: Hub, tmp_path: Path) -> None:

@@ -8,14 +8,24 @@ from alembic import command
 from alembic.migration import MigrationContext
 from fastapi.testclient import TestClient
 from sqlmodel import SQLModel, select
+from typer.testing import CliRunner
 
 from hub import check, search
 from hub.agents import looks_like
 from hub.app import create_app
+from hub.cli.root import app
 from hub.clock import utc_now
 from hub.core import Hub, open_hub
 from hub.db import Database
-from hub.schema import NewerSchema, alembic_config, let_rebuild, migrate
+from hub.schema import (
+    NewerSchema,
+    OlderServes,
+    alembic_config,
+    let_rebuild,
+    migrate,
+    revision,
+)
+from hub.served import serving
 from hub.tables import OwnerRow
 from tests.builders import Clock
 from tests.hub.volunteer import Volunteer
@@ -84,6 +94,24 @@ def test_a_migration_may_drop_what_others_refer_to(tmp_path: Path) -> None:
         let_rebuild(connection)
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 0
 
+    database.dispose()
+
+
+def test_a_command_does_not_migrate_under_an_older_hub_that_serves(tmp_path: Path) -> None:
+    data = tmp_path / "hub"
+    data.mkdir()
+    database = a_database(f"sqlite:///{data / 'hub.sqlite3'}")
+    with database.writer.connect() as connection:
+        command.upgrade(alembic_config(connection), "0075")
+        connection.commit()
+
+    with serving(data, "http://127.0.0.1:8000"):
+        refused = CliRunner().invoke(app, ["check", "--data", str(data)])
+        found = revision(database)
+    later = CliRunner().invoke(app, ["check", "--data", str(data)])
+
+    assert (type(refused.exception), found) == (OlderServes, "0075")
+    assert (later.exit_code, revision(database) == "0075") == (0, False)
     database.dispose()
 
 

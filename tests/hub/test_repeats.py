@@ -1,8 +1,9 @@
 """Repeats: who is asked for one, and what becomes of one that fails or is lost."""
 
+import pytest
 from fastapi.testclient import TestClient
 
-from hub import states
+from hub import minds, states
 from hub.core import Hub
 from hub.tables import GoalRow
 from tests.builders import Clock
@@ -137,3 +138,22 @@ def test_a_repeat_waits_for_another_owner_no_longer_than_half_an_hour(
     is_there(hub, curie)
 
     assert tesla.claim().experiment == sha
+
+
+def test_a_repeat_that_was_reported_since_a_long_thought_is_asked_of_nobody_again(
+    volta: Volunteer, tesla: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        volta.explore(learning_rate=0.2 + n / 10, metric=0.8)
+    while (first := tesla.claim(can_mutate=False)).extra["kind"] == "anchor":
+        assert tesla.report(first, metric=0.9).status_code == 200
+    for name, value in {"FEW": 0, "LONG": 0.0, "PATIENCE": 1e9}.items():
+        monkeypatch.setattr(minds, name, value)  # what was thought for this claim lasts
+
+    assert tesla.report(first, metric=0.8).status_code == 200
+    second = tesla.claim(can_mutate=False)
+    assert tesla.report(second, metric=None).status_code == 200
+    third = tesla.claim(can_mutate=False)
+
+    assert first.extra["kind"] == "replicate"
+    assert len({first.experiment, second.experiment, third.experiment}) == 3
