@@ -162,9 +162,8 @@ def _too_many(wait: float) -> TooMany:
 
 def network(address: str, wide: bool = False) -> str:
     """The network that counts as one caller: IPv4 whole or /24, IPv6 /64 or /48."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    parsed = _parsed(address)
+    if parsed is None:
         return address
     prefix = (24 if wide else 32) if parsed.version == 4 else (48 if wide else 64)
     return str(ipaddress.ip_network(f"{parsed}/{prefix}", strict=False))
@@ -172,7 +171,15 @@ def network(address: str, wide: bool = False) -> str:
 
 def is_loopback(address: str) -> bool:
     """Whether a caller is this machine itself."""
+    parsed = _parsed(address)
+    return parsed is not None and parsed.is_loopback
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, if it is one; `::ffff:192.0.2.1` is how an IPv6 socket says an IPv4 one."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        parsed = ipaddress.ip_address(address)
     except ValueError:
-        return False
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed

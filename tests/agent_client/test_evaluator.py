@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_client.evaluator import probes, scoring
-from agent_client.evaluator.corpus import Corpus, Tokenizer, build, parse_tokenizer
+from agent_client.evaluator.corpus import (
+    Corpus,
+    Tokenizer,
+    build,
+    parse_tokenizer,
+    read_documents,
+)
+from agent_client.evaluator.refusal import DataBroken, Rejected
 from hub import goal_files
 from protocol.goals import Scoring
 
@@ -89,11 +97,38 @@ def test_a_tokenizer_that_could_cheat_is_refused(change: dict[str, object], word
         parse_tokenizer(json.dumps(stored))
 
 
-def test_a_tokenizer_without_a_byte_or_with_a_token_twice_is_refused() -> None:
+def test_a_tokenizer_without_a_byte_or_with_a_token_twice_or_of_none_is_refused() -> None:
     tokens = [base64.b64encode(token).decode() for token in BYTES]
-    for broken in (tokens[1:], [*tokens, tokens[0]]):
+    for broken in (tokens[1:], [*tokens, tokens[0]], [*tokens, ""]):
         with pytest.raises(ValueError, match=r"bytes must|must differ"):
             parse_tokenizer(json.dumps({"tokens": broken, "bos": len(broken), "pattern": SPLIT}))
+
+
+def test_a_tokenizer_that_loses_a_byte_is_refused_whatever_it_passed_before() -> None:
+    loses = Tokenizer(bytes_of=(*BYTES, b""), pattern=r"[a-z]", bos=256)
+
+    with pytest.raises(Rejected, match="do not spell") as refusal:
+        build(loses, ["ab", "a1b"], context=4)
+
+    assert refusal.value.probe == "tokenizer"
+
+
+def test_large_logits_cost_what_they_say() -> None:
+    logits = np.array([[[0.0, 3e38], [2000.0, 1999.0]]], dtype=np.float32)
+
+    one, other = scoring.nats(logits, np.array([[1, 1]], dtype=np.int32))[0]
+
+    assert (one, other) == (0.0, pytest.approx(math.log(1 + math.e), abs=1e-12))
+
+
+@pytest.mark.parametrize("text", ["", '"a"\n""', '"a"\n3', '"a"\n{', "[]"])
+def test_validation_texts_that_are_none_are_the_volunteer_s_to_mend(
+    text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "documents.jsonl").write_text(text)
+
+    with pytest.raises(DataBroken, match="run prepare again"):
+        read_documents(tmp_path / "documents.jsonl")
 
 
 def test_draws_repeat_for_one_nonce_and_differ_for_another() -> None:

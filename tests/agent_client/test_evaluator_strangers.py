@@ -106,6 +106,20 @@ def test_silence_and_deafness_end_at_the_deadline() -> None:
         model.ask(np.zeros((512, 1024), dtype=np.int32))
 
 
+@pytest.mark.timeout(20)
+def test_a_process_that_leaves_its_pipe_half_full_ends_at_the_deadline() -> None:
+    """There is room for a part of a batch: whoever waited to write all of it waited for ever."""
+    hear_some = "os.read(0, 40_000); time.sleep(60)"
+    with a_model_that(hear_some, patience=0.5) as model, pytest.raises(Rejected, match="within"):
+        model.ask(np.zeros((512, 1024), dtype=np.int32))
+
+
+@pytest.mark.timeout(20)
+def test_who_comes_after_the_deadline_is_not_waited_for() -> None:
+    with a_model_that("time.sleep(60)", patience=-1.0) as model, pytest.raises(Rejected):
+        model.ready()
+
+
 def test_a_process_that_is_gone_is_named() -> None:
     with a_model_that("sys.exit(3)") as model, pytest.raises(Rejected, match="ended"):
         model.ready()
@@ -124,7 +138,8 @@ def out(tmp_path: Path) -> Path:
 def test_plain_weights_are_copied(out: Path, tmp_path: Path) -> None:
     checkpoint.stage(out, tmp_path, max_checkpoint_mb=1)
 
-    assert (tmp_path / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    for name in ("model.safetensors", "meta.json"):
+        assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 
 
 class Payload:
@@ -148,6 +163,8 @@ STRANGE: dict[str, Callable[[Path], object]] = {
     "pickle": lambda weights: weights.write_bytes(pickle.dumps(Payload())),
     "huge": lambda weights: weights.write_bytes(bytes(2 * 2**20)),
     "liar": lambda weights: weights.write_bytes(struct.pack("<Q", 2**60) + b"{}"),
+    "short": lambda weights: weights.write_bytes(b"7 bytes"),
+    "no object": lambda weights: weights.write_bytes(struct.pack("<Q", 2) + b"[]"),
     "deep": lambda weights: weights.write_bytes(struct.pack("<Q", len(DEEP)) + DEEP),
 }
 

@@ -19,18 +19,40 @@ def grace(hub: Hub, http: TestClient) -> Curator:
     return Curator.of(hub, http)
 
 
+@pytest.mark.parametrize(
+    "holds", [["owner.quarantine"], ["owner.quarantine", "owner.ban"], ["a flag"]]
+)
 def test_a_hold_that_was_undone_gives_nothing_back_later(
-    hub: Hub, tesla: Volunteer, grace: Curator
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator, holds: list[str]
 ) -> None:
     tesla.explore(0.3, metric=0.85)
-    done = grace.acts("owner.quarantine", owner="nikola")
-    grace.acts("action.undo", seq=done["seq"])
+    if holds == ["a flag"]:
+        flag(volta, "owner", "nikola")
+        last = grace.acts(**(grace.queue().items[0].reject or {}))
+    else:
+        *_, last = [grace.acts(hold, owner="nikola") for hold in holds]
+    grace.acts("action.undo", seq=last["seq"])
     grace.acts("agent.quarantine", agent="tesla")
 
     grace.acts("owner.quarantine", owner="nikola")
     grace.acts("owner.restore", owner="nikola")
 
     assert standing(hub)["tesla"] == ("quarantined", 0), "its device was set aside by itself"
+
+
+def test_what_is_undone_under_a_hold_neither_ends_it_nor_is_one(
+    hub: Hub, http: TestClient, tesla: Volunteer, grace: Curator
+) -> None:
+    sha = tesla.explore(0.3, metric=0.85).experiment
+    before = standing(hub)
+    grace.acts("owner.quarantine", owner="nikola")
+    hidden = grace.acts("experiment.hide", experiment=sha)
+    grace.acts("action.undo", seq=hidden["seq"])
+
+    grace.acts("owner.restore", owner="nikola")
+
+    assert standing(hub) == before
+    assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1]
 
 
 def test_an_owner_whose_restoration_was_undone_is_restored_again(

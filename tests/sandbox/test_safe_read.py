@@ -26,6 +26,42 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
         safe_read(tmp_path, "result", LIMIT)
 
 
+def test_what_lies_on_another_file_system_is_not_read() -> None:
+    with pytest.raises(UnsafeFile, match="leads elsewhere"):
+        safe_read(Path("/"), "proc/version", LIMIT)
+
+
+def test_a_file_that_says_another_size_than_it_has_is_refused() -> None:
+    with pytest.raises(UnsafeFile, match="changed while it was read"):
+        safe_read(Path("/proc/self"), "limits", 1 << 16)
+
+
+def test_a_file_that_is_written_anew_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    """Its size stays; who reads it may have got half of each."""
+    file, over = tmp_path / "result", threading.Event()
+    file.write_bytes(b"x" * (4 << 20))
+
+    def write() -> None:
+        at = 0
+        while not over.is_set():
+            at += 1
+            os.utime(file, ns=(at, at))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(UnsafeFile, match="changed while it was read"):
+            read_often(tmp_path)
+    finally:
+        over.set()
+        writer.join()
+
+
+def read_often(folder: Path) -> None:
+    for _ in range(500):
+        safe_read(folder, "result", 4 << 20)
+
+
 def a_link(folder: Path) -> None:
     (folder / "result").symlink_to("/etc/hostname")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from hub.errors import TooMany
-from hub.limits import CHANNELS_A_DAY, FLEET, Limits
+from hub.limits import CHANNELS_A_DAY, FLEET, Limits, is_loopback, network
 from hub.settings import Settings
 
 
@@ -83,3 +83,60 @@ def test_an_address_holds_so_many_sockets_and_another_its_own() -> None:
             pass
     with limits.socket("203.0.113.9"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("address", "one", "wide"),
+    [
+        ("192.0.2.7", "192.0.2.7/32", "192.0.2.0/24"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32", "192.0.2.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("testclient", "testclient", "testclient"),
+    ],
+)
+def test_a_caller_is_its_network_however_a_socket_says_it(
+    address: str, one: str, wide: str
+) -> None:
+    assert (network(address), network(address, wide=True)) == (one, wide)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_s_own_requests_are_free_and_its_wrong_tokens_are_not(address: str) -> None:
+    """A hub that listens on `::` hears IPv4 too, and took all of it for one stranger."""
+    limits = Limits(Settings(rate_anonymous=2, joins_per_hour=1, rate_failures=2), lambda: 0.0)
+
+    for free in (limits.anonymous, limits.joining, limits.pondering):
+        assert times(free, address) == 60
+    assert times(limits.failed, address) == 1
+    assert not is_loopback("::ffff:192.0.2.7")
+    assert times(limits.anonymous, "::ffff:192.0.2.7") == 1
+    assert times(limits.joining, "192.0.2.9") == 1
+
+
+def times(attempt: Callable[[str], None], address: str) -> int:
+    """How often an address gets through, of sixty times."""
+    return done(1, lambda _: attempt(address), most=60)
+
+
+def test_a_rest_fills_a_bucket_and_no_more() -> None:
+    now = [0.0]
+    limits = Limits(Settings(rate_owner=60), clock=lambda: now[0])
+    assert done(1, lambda _: limits.owner("ada")) == 30
+
+    now[0] += 10
+    assert done(1, lambda _: limits.owner("ada")) == 10
+    now[0] += 3600
+    assert done(1, lambda _: limits.owner("ada")) == 30
+    assert done(1, lambda _: limits.owner("ada", per_minute=10)) == 5
+
+
+def test_a_token_is_vouched_for_a_minute() -> None:
+    now = [100.0]
+    limits = Limits(Settings(), clock=lambda: now[0])
+    assert not limits.vouched("genuine")
+    limits.vouch("genuine")
+
+    now[0] += 59
+    assert limits.vouched("genuine") and not limits.vouched("another")
+    now[0] += 1
+    assert not limits.vouched("genuine")

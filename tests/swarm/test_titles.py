@@ -121,6 +121,14 @@ def test_a_title_is_decided_by_others_runs_of_what_two_of_them_have_run() -> Non
     assert len(known.readings) - 2 not in decided
 
 
+def test_nobody_is_another_for_what_is_theirs() -> None:
+    known = three_claims()
+
+    by = titles.confirmed_by(known)
+
+    assert by[EARLY] == by[BETTER] == {"bo0", "bo1"}
+
+
 def test_before_anything_was_run_by_enough_others_any_of_their_runs_decides() -> None:
     once = a_claim(LEVEL - GAIN)
     own = tuple(one for one in once.readings if one.owner == "ada")[1:]
