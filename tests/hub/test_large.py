@@ -160,3 +160,29 @@ def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(hub: Hub, http: T
     sa.event.remove(ExperimentRow, "load", _note)
 
     assert read == {shas[-1]}
+
+
+def test_a_few_of_a_subtree_cost_what_a_few_cost(embedded: Hub) -> None:
+    forest.grow(embedded, 60)
+    with embedded.database.read() as session:
+        root = experiments.find(session, "#0", "toy")
+        few = _steps(session, lambda: experiments.subtree(session, root, 4))
+        every = _steps(session, lambda: experiments.subtree(session, root, 99))
+
+    assert 4 * few < every
+
+
+def _steps(session: Session, read: Callable[[], object]) -> int:
+    """How many instructions of its own SQLite runs meanwhile."""
+    steps = 0
+
+    def _count() -> None:
+        nonlocal steps
+        steps += 1
+
+    read()
+    raw: Any = session.connection().connection.driver_connection
+    raw.set_progress_handler(_count, 1)
+    read()
+    raw.set_progress_handler(None, 1)
+    return steps
