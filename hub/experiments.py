@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -13,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub.db import Work
+from hub.db import Work, parts
 from hub.errors import Ambiguous, BodyChanged, HubError, NotFound
 from hub.hot import HotQuery
 from hub.tables import ExperimentRow, GoalRow
@@ -292,21 +293,24 @@ def subtree(session: Session, row: ExperimentRow, limit: int) -> list[Experiment
 
     What descends from a hidden one is told all the same.
     """
+    # Level by level: who wants 200 of 100,000 need not wait until all of them are found and sorted.
+    shown, level = [row.sha], [row.sha]
+    while level and len(shown) < limit:
+        children = _under(session, row.goal, level)
+        shown += [sha for _, sha, hidden in children if not hidden]
+        level = [sha for _, sha, _ in children]
+    made, wanted = ExperimentRow, shown[:limit]
+    found = (session.exec(select(made).where(col(made.sha).in_(part))) for part in parts(wanted))
+    rows = {each.sha: each for each in chain.from_iterable(found)}
+    return [rows[sha] for sha in wanted]
+
+
+def _under(session: Session, goal: str, level: Sequence[str]) -> list[tuple[int, str, bool]]:
+    """Number, sha and whether it is hidden of each first child of these, by number."""
     made = ExperimentRow
-    below = (
-        sa.select(col(made.sha), sa.literal(0).label("down"))
-        .where(col(made.sha) == row.sha)
-        .cte("below", recursive=True)
-    )
-    below = below.union_all(
-        sa.select(col(made.sha), below.c.down + 1)
-        .join(below, col(made.parent) == below.c.sha)
-        .where(col(made.goal) == row.goal)
-    )
-    shown = sa.or_(~col(made.hidden), col(made.sha) == row.sha)
-    query = select(made).join(below, col(made.sha) == below.c.sha).where(shown)
-    query = query.order_by(below.c.down, col(made.number)).limit(limit)
-    return list(session.exec(query).all())
+    children = select(made.number, made.sha, made.hidden).where(col(made.goal) == goal)
+    found = (session.exec(children.where(col(made.parent).in_(part))) for part in parts(level))
+    return sorted(chain.from_iterable(found))
 
 
 def leaves(session: Session, goal: GoalRow, before: int | None, limit: int) -> list[ExperimentRow]:

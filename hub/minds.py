@@ -72,6 +72,10 @@ class Mind:
         if kept is None or (kept.long and not self._lasts(session, goal, kept)):
             self.of(session, goal)
 
+    def copy(self) -> "Mind":
+        """One that knows the same, and keeps to itself what it thinks from now on."""
+        return Mind(dict(self._kept))
+
     def _known(self, session: Session, goal: GoalRow) -> Thoughts | None:
         kept = self._kept.get(goal.slug)
         if kept is None or not self._lasts(session, goal, kept):

@@ -12,6 +12,7 @@ from hub import curation, goals, holds, moderation, people, plan, recount
 from hub.db import parts
 from hub.desk import TABLES, ChangedSince, Desk, Effect, put_back
 from hub.errors import HubError, NotFound
+from hub.minds import Mind
 from hub.ops_tables import ActionRow
 from hub.tables import ExperimentRow, GoalRow
 from hub.words import counted
@@ -64,16 +65,16 @@ def perform(desk: Desk, said: acts.Act) -> Effect:
     return effect
 
 
-def preview(desk: Desk, said: acts.Act) -> Preview:
-    """What an action would do; the caller takes the transaction back."""
+def preview(desk: Desk, said: acts.Act, mind: Mind) -> Preview:
+    """What an action would do; the caller takes the transaction back, and foresaw what it can."""
     champions = _champions(desk.work.session)
-    before = plan.next_orders(desk.work, desk.settings)
+    before = plan.next_orders(desk.work, desk.settings, mind)
     effect = perform(desk, said)
     desk.work.session.flush()
     crowned = _crowned(desk.work.session, champions)
     cascade = desk.counts() | ({"champions": len(crowned)} if crowned else {})
     cascade_changes = [*crowned, *_in_words(desk)][:MOST_CHANGES]
-    after = plan.next_orders(desk.work, desk.settings)
+    after = plan.next_orders(desk.work, desk.settings, Mind())
     return Preview(
         sentence=effect.sentence,
         cascade=cascade,
@@ -83,9 +84,9 @@ def preview(desk: Desk, said: acts.Act) -> Preview:
     )
 
 
-def next_orders(desk: Desk) -> list[Planned]:
+def next_orders(desk: Desk, mind: Mind) -> list[Planned]:
     """The next ten work orders as things stand."""
-    return plan.next_orders(desk.work, desk.settings)
+    return plan.next_orders(desk.work, desk.settings, mind)
 
 
 def _log(desk: Desk, said: acts.Act, effect: Effect) -> int:

@@ -1,36 +1,55 @@
 """Outcomes: what became of experiments, derived again from their runs that count."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from hub.db import Work
-from hub.tables import ExperimentRow, OrderRow, RunRow
+from hub.tables import ExperimentRow, OrderRow
 from protocol.experiments import Status
+
+# Of the tables: who bans an owner keeps all others waiting while each experiment of a goal and each
+# run pass, and as entities with their patches they take four times as long.
+_made = SQLModel.metadata.tables["experiments"].c
+_run = SQLModel.metadata.tables["runs"].c
+_TOLD = ("n_children", "n_runs", "status", "failure", "metric", "finished_at")
+_KNOWN = sa.select(_made.sha, _made.lease, *(_made[name] for name in _TOLD))
+_UPDATE = (
+    sa.update(_made.sha.table)
+    .where(_made.sha == sa.bindparam("at_sha"))
+    .values({name: sa.bindparam(name) for name in _TOLD})
+)
 
 
 def derive(work: Work, slug: str, which: sa.ColumnElement[bool] | None = None) -> None:
     """Status, result and counters of a goal's experiments, of all of them or of some."""
     work.session.flush()
-    made = ExperimentRow
-    these = (col(made.goal) == slug, *([] if which is None else [which]))
-    by_experiment: dict[str, list[RunRow]] = {}
-    for run in _counted(work.session, sa.select(col(made.sha)).where(*these)):
-        by_experiment.setdefault(run.experiment, []).append(run)
+    these = (_made.goal == slug, *([] if which is None else [which]))
+    ran = _counted(work.connection, sa.select(_made.sha).where(*these))
     children, at_work = _children(work.session, slug), _at_work(work.session, slug)
-    for row in work.session.exec(select(made).where(*these)):
-        row.n_children = children.get(row.sha, 0)
-        runs = by_experiment.get(row.sha, [])
-        if runs or row.n_runs:
-            _derive(row, runs, at_work)
-    work.session.flush()
+    changed: list[dict[str, Any]] = []
+    for row in work.connection.execute(_KNOWN.where(*these)):
+        was = {name: getattr(row, name) for name in _TOLD}
+        told = {**was, **_outcome(row, ran.get(row.sha, []), at_work)}
+        told["n_children"] = children.get(row.sha, 0)
+        if told != was:
+            changed.append({"at_sha": row.sha, **told})
+    if changed:
+        work.connection.execute(_UPDATE, changed)
+    work.session.expire_all()
 
 
-def _counted(session: Session, shas: sa.Select[str]) -> Sequence[RunRow]:
-    query = select(RunRow).where(col(RunRow.experiment).in_(shas), col(RunRow.counted))
-    return session.exec(query.order_by(col(RunRow.created_at), col(RunRow.id))).all()
+def _counted(connection: sa.Connection, shas: sa.Select[str]) -> dict[str, list[Any]]:
+    """What the runs that count said, by experiment, the first of them first."""
+    query = sa.select(_run.experiment, _run.failure, _run.metric, _run.created_at)
+    query = query.where(_run.experiment.in_(shas), _run.counted)
+    found: dict[str, list[Any]] = {}
+    for run in connection.execute(query.order_by(_run.created_at, _run.id)):
+        found.setdefault(run.experiment, []).append(run)
+    return found
 
 
 def _children(session: Session, slug: str) -> dict[str, int]:
@@ -49,16 +68,21 @@ def _at_work(session: Session, slug: str) -> set[UUID]:
     return set(session.exec(held).all())
 
 
-def _derive(row: ExperimentRow, runs: list[RunRow], at_work: set[UUID]) -> None:
+def _outcome(row: Any, runs: Sequence[Any], at_work: set[UUID]) -> dict[str, Any]:
     """The first result decides, and a first failure yields to a later success."""
-    row.n_runs = len(runs)
+    if not runs and not row.n_runs:
+        return {}
     if not runs:
-        row.failure = row.metric = row.finished_at = None
         # A baseline has no lease: it waits for whoever runs it first.
         waits = row.lease is None or row.lease in at_work
-        row.status = (Status.RUNNING if waits else Status.ABANDONED).value
-        return
+        status = Status.RUNNING if waits else Status.ABANDONED
+        nothing = dict.fromkeys(("failure", "metric", "finished_at"))
+        return {**nothing, "n_runs": 0, "status": status.value}
     told = next((run for run in runs if run.failure is None), runs[0])
-    row.finished_at = runs[0].created_at
-    row.failure, row.metric = told.failure, told.metric
-    row.status = (Status.FAILED if told.failure else Status.FINISHED).value
+    return {
+        "n_runs": len(runs),
+        "status": (Status.FAILED if told.failure else Status.FINISHED).value,
+        "failure": told.failure,
+        "metric": told.metric,
+        "finished_at": runs[0].created_at,
+    }

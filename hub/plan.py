@@ -6,7 +6,7 @@ from hub import work
 from hub.db import Work
 from hub.minds import Mind
 from hub.settings import Settings
-from hub.tables import AgentRow, ExperimentRow, OrderRow, OwnerRow
+from hub.tables import AgentRow, ExperimentRow, GoalRow, OrderRow, OwnerRow
 from protocol.agents import Device
 from protocol.operators import Planned
 from protocol.work import WorkRequest
@@ -16,12 +16,22 @@ AGENTS = 10
 STAND_IN = "nobody-yet"
 
 
-def next_orders(unit: Work, settings: Settings, count: int = ORDERS) -> list[Planned]:
+def foresee(session: Session, mind: Mind) -> Mind:
+    """What a rehearsal needs to know of large goals: thought out before others wait for its end.
+
+    The hub's own mind must not remember what is taken back, so this is a copy.
+    """
+    handing_out = col(GoalRow.state) == "open", col(GoalRow.weight) > 0
+    for goal in session.exec(select(GoalRow).where(*handing_out)):
+        mind.ponder(session, goal)
+    return mind.copy()
+
+
+def next_orders(unit: Work, settings: Settings, mind: Mind, count: int = ORDERS) -> list[Planned]:
     """What would be handed out next, if the agents seen last asked in turn; nothing is kept."""
     with unit.connection.begin_nested() as savepoint:
         rehearsal = Work(unit.connection, unit.now)
         askers = _askers(rehearsal)
-        mind = Mind()  # the hub's own must not remember what is taken back
         turns = [askers[turn % len(askers)] for turn in range(count)]
         planned = [_ask(rehearsal, settings, mind, asker) for asker in turns]
         rehearsal.close()

@@ -10,13 +10,14 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from hub import admission, agents, guards, sessions, tokens, values
+from hub import admission, agents, guards, plan, sessions, tokens, values
 from hub.agents import Speaker
 from hub.board import Author
 from hub.core import Hub
 from hub.db import Work as UnitOfWork
 from hub.desk import Desk
 from hub.errors import Forbidden, HubError, Unauthorized
+from hub.minds import Mind
 from hub.renewals import Ask, Found
 from hub.sessions import Actor, SignedIn
 from hub.tables import AgentRow, OwnerRow, TokenRow
@@ -289,7 +290,15 @@ def _desk(hub: TheHub, operator: CurrentOperator, work: Work) -> Desk:
     return Desk(work, hub.settings, hub.git, operator)
 
 
-def _rehearsal(hub: TheHub, operator: CurrentOperator) -> Iterator[Desk]:
+def _foreseen(hub: TheHub, _operator: CurrentOperator, session: Read) -> Mind:
+    return plan.foresee(session, hub.mind)
+
+
+Foreseen = Annotated[Mind, Depends(_foreseen)]
+"""What the hub thinks of its large goals, for a rehearsal, which others have to wait for."""
+
+
+def _rehearsal(hub: TheHub, operator: CurrentOperator, _before: Foreseen) -> Iterator[Desk]:
     with hub.database.rehearsal() as work:
         yield Desk(work, hub.settings, hub.git, operator)
 

@@ -25,6 +25,7 @@ from hub.agents import NotActive
 from hub.api.deps import (
     ActingDesk,
     CurrentOperator,
+    Foreseen,
     PostingAuthor,
     Read,
     RehearsalDesk,
@@ -84,15 +85,15 @@ def act(said: Said, desk: ActingDesk) -> Acted:
 
 
 @router.post("/preview", responses=refused)
-def preview(said: Said, desk: RehearsalDesk) -> Preview:
+def preview(said: Said, mind: Foreseen, desk: RehearsalDesk) -> Preview:
     """What an action would do, cascade and next ten work orders included, without doing it."""
-    return operators.preview(desk, said)
+    return operators.preview(desk, said, mind)
 
 
 @router.get("/plan", responses=refused)
-def plan(desk: RehearsalDesk) -> list[Planned]:
+def plan(mind: Foreseen, desk: RehearsalDesk) -> list[Planned]:
     """The next ten work orders as things stand."""
-    return operators.next_orders(desk)
+    return operators.next_orders(desk, mind)
 
 
 def _asked(

@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from hub import goal_files, operators, sessions
+from hub import goal_files, operators, plan, sessions
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.core import Hub
 from hub.desk import Desk
@@ -147,9 +147,11 @@ def invalid(error: ValidationError) -> Invalid:
 def run(hub: Hub, act: acts.Act, by: str = CONSOLE.name, preview: bool = False) -> None:
     """Do an action or preview it, and say what came of it."""
     if preview:
+        with hub.database.read() as session:
+            mind = plan.foresee(session, hub.mind)
         with hub.database.rehearsal() as work:
             desk = Desk(work, hub.settings, hub.git, actor(work.session, by))
-            _tell_preview(operators.preview(desk, act))
+            _tell_preview(operators.preview(desk, act, mind))
         return
     with hub.database.work() as work:
         desk = Desk(work, hub.settings, hub.git, actor(work.session, by))

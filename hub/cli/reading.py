@@ -122,10 +122,11 @@ def _health(hub: Hub, session: Session) -> Sequence[BaseModel]:
     return [rolls.health(session, hub.settings, hub.clock())]
 
 
-def _plan(hub: Hub, _: Session) -> Sequence[BaseModel]:
+def _plan(hub: Hub, session: Session) -> Sequence[BaseModel]:
     """Show the next ten work orders as things stand."""
+    mind = plan.foresee(session, hub.mind)
     with hub.database.rehearsal() as work:
-        return plan.next_orders(work, hub.settings)
+        return plan.next_orders(work, hub.settings, mind)
 
 
 LISTS: dict[str, tuple[Reader, str]] = {

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, db, experiments, goals, overview, trees
+from hub import board, db, experiments, goals, minds, overview, trees
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
@@ -118,3 +118,71 @@ def _plan(session: Session, read: Callable[[], object]) -> list[str]:
     raw: Any = session.connection().connection.driver_connection
     explained = [raw.execute(f"EXPLAIN QUERY PLAN {each}", values) for each, values in asked]
     return [str(step[3]) for steps in explained for step in steps]
+
+
+def test_nobody_waits_for_an_operator_s_plan_to_be_thought_out(
+    hub: Hub, http: TestClient, thinking: list[bool]
+) -> None:
+    forest.grow(hub, minds.FEW)
+    grace = Curator.of(hub, http)
+
+    planned = grace.send("GET", "plan").json()
+    grace.previews("owner.limit", owner="gaia", per_minute=5)
+
+    assert (planned[0]["kind"], thinking) == ("anchor", [False, True])
+
+
+@pytest.fixture
+def thinking(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each thought about a goal, whether others waited for it; and all of them are long."""
+    seen: list[bool] = []
+    think = minds.think
+
+    def _slowly(session: Session, goal: GoalRow) -> minds.Thoughts:
+        seen.append(isinstance(session, db.Writing))
+        return think(session, goal)
+
+    monkeypatch.setattr(minds, "think", _slowly)
+    monkeypatch.setattr(minds, "LONG", 0.0)
+    monkeypatch.setattr(minds, "PATIENCE", 1e9)
+    return seen
+
+
+def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(hub: Hub, http: TestClient) -> None:
+    shas = forest.grow(hub, 20)
+    grace, read = Curator.of(hub, http), set[str]()
+
+    def _note(row: ExperimentRow, _: Any) -> None:
+        read.add(row.__dict__["sha"])
+
+    sa.event.listen(ExperimentRow, "load", _note)
+    grace.acts("experiment.hide", experiment=shas[-1])
+    sa.event.remove(ExperimentRow, "load", _note)
+
+    assert read == {shas[-1]}
+
+
+def test_a_few_of_a_subtree_cost_what_a_few_cost(embedded: Hub) -> None:
+    forest.grow(embedded, 60)
+    with embedded.database.read() as session:
+        root = experiments.find(session, "#0", "toy")
+        few = _steps(session, lambda: experiments.subtree(session, root, 4))
+        every = _steps(session, lambda: experiments.subtree(session, root, 99))
+
+    assert 4 * few < every
+
+
+def _steps(session: Session, read: Callable[[], object]) -> int:
+    """How many instructions of its own SQLite runs meanwhile."""
+    steps = 0
+
+    def _count() -> None:
+        nonlocal steps
+        steps += 1
+
+    read()
+    raw: Any = session.connection().connection.driver_connection
+    raw.set_progress_handler(_count, 1)
+    read()
+    raw.set_progress_handler(None, 1)
+    return steps
