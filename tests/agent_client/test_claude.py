@@ -103,6 +103,25 @@ def test_an_edit_becomes_a_proposal_with_its_cost(
     assert idea.usage.dollars == pytest.approx((1000 * 3 + 100 * 15) / 1e6)
 
 
+def test_what_a_cache_keeps_and_gives_is_paid_as_well(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    anthropic_api.then(
+        proposing(
+            EDIT,
+            input_tokens=1000,
+            output_tokens=100,
+            cache_creation_input_tokens=200,
+            cache_read_input_tokens=500,
+        )
+    )
+
+    usage = a_claude().propose(a_task()).usage
+
+    assert usage.tokens == 1800
+    assert usage.dollars == pytest.approx(((1000 + 2 * 200 + 0.1 * 500) * 3 + 100 * 15) / 1e6)
+
+
 def test_a_search_that_does_not_occur_comes_back_with_the_nearest_block(
     anthropic_api: AnthropicServer,
     a_claude: Callable[..., Claude],

@@ -118,6 +118,21 @@ def test_beat_soon_renews_all_at_once_and_a_lease_let_go_no_more() -> None:
     assert [lease for _, lease in hub.heard] == [kept.lease]
 
 
+def test_what_was_given_back_and_came_again_stays_in_care_when_the_first_is_let_go() -> None:
+    keeper, hub, clock = a_keeper()
+    first = an_order()
+    keeper.hold(first, "laying out")
+    again = first.model_copy(update={"epoch": 2})
+    keeper.hold(again, "training")
+
+    assert not keeper.let_go(first)
+
+    keeper.beat_soon()
+    pass_time(keeper, clock, 1.0)
+    assert [lease for _, lease in hub.heard] == [again.lease]
+    assert keeper.let_go(again)
+
+
 def test_a_heartbeat_that_was_lost_is_followed_by_the_next() -> None:
     keeper, hub, clock = a_keeper()
     keeper.hold(an_order(9.0), "training")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent_client.workspace import DataBroken, Workspace
+from agent_client.workspace import DataBroken, Workspace, settle
 from protocol.goals import GoalSpec
 from tests.builders import FILES, a_spec
 
@@ -139,6 +139,7 @@ def test_each_run_gets_a_copy_of_the_baselines_caches(tmp_path: Path) -> None:
 
     copy = workspace.lay_out(other, FILES, "toy") / ".cache" / "kernel"
     copy.write_text("poison")
+    workspace.keep_caches(other, "toy")
 
     assert (workspace.caches("toy") / "kernel").read_text() == "good"
 
@@ -233,6 +234,56 @@ def test_a_download_that_breaks_off_is_the_datas_fault(tmp_path: Path) -> None:
 
     with pytest.raises(DataBroken, match="could not be fetched"):
         workspace.data(with_download(), FILES, make)
+
+
+def test_a_download_without_an_end_is_cut_off_at_the_size_that_the_goal_names(
+    tmp_path: Path,
+) -> None:
+    """It would fill the volunteer's disk, however quickly it came."""
+    endless = io.BytesIO(bytes(8 << 20))
+    workspace = Workspace(tmp_path, download=lambda url: closing(endless))
+    workspace.open()
+    told = list[int]()
+    endless.close = lambda: told.append(endless.tell())  # type: ignore[method-assign]
+
+    with pytest.raises(DataBroken, match="size or hash"):
+        workspace.data(with_download(), FILES, make)
+
+    assert told == [1 << 20]
+
+
+@pytest.mark.parametrize("where", ["data", "data/train", "data/train/home"])
+def test_a_link_that_prepare_leaves_is_refused_and_what_it_names_stays(
+    tmp_path: Path, where: str
+) -> None:
+    """A stranger's program ran there: what a link names would be taken for its data."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "letter").write_text("to Ada")
+    (home / "letter").chmod(0o600)
+
+    def prepare(folder: Path) -> None:
+        link = folder / where
+        if link.is_dir():
+            link.rmdir()
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(home)
+
+    with pytest.raises(DataBroken, match="left a link"):
+        a_workspace(tmp_path).data(a_goal(), FILES, prepare)
+
+    assert (home / "letter").read_text() == "to Ada"
+
+
+def test_what_a_link_names_is_not_opened_with_the_data(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "key").write_text("mine")
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "key")
+
+    settle(tmp_path / "data")
+
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
 
 
 def test_a_download_that_drips_is_given_up(tmp_path: Path) -> None:
