@@ -155,7 +155,7 @@ def _said(folder: Path) -> Mapping[str, object]:
         return {}
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 

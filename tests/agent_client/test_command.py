@@ -42,6 +42,26 @@ def test_the_prompt_is_a_file_it_can_read(tmp_path: Path) -> None:
     assert propose(tmp_path, code).title.startswith("edit: +LEARNING_RATE")
 
 
+def test_it_has_its_owners_environment_without_the_hubs_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTHUB_TOKEN", "Bearer hub-token")
+    monkeypatch.setenv("MODEL_KEY", "the owner's")
+    names = "Path('PROPOSAL.json').write_text(json.dumps({'hypothesis': ' '.join(os.environ)}))"
+
+    told = propose(tmp_path, EDIT + names).hypothesis
+
+    assert "MODEL_KEY" in told and "AGENTHUB_TOKEN" not in told
+
+
+@pytest.mark.parametrize("said", ["[]", "no", "[" * 100_000])
+def test_words_that_cannot_be_read_are_none(tmp_path: Path, said: str) -> None:
+    (tmp_path / "said").write_text(said)
+    code = f"Path('PROPOSAL.json').write_text(Path({str(tmp_path / 'said')!r}).read_text())"
+
+    assert propose(tmp_path, EDIT + code).hypothesis == "The command did not say why."
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
