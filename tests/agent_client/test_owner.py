@@ -122,6 +122,17 @@ def test_power_runs_and_money_have_limits(tmp_path: Path) -> None:
     assert (gate.reason(), gate.money()) == ("", "")
 
 
+def test_money_has_a_limit_in_total_as_well(tmp_path: Path) -> None:
+    gate = a_gate(tmp_path, dollars_total=7.0)
+    gate.state.spend(SATURDAY_NOON.date(), dollars=4.0)
+    assert gate.money() == ""
+    gate.clock = lambda: SATURDAY_NOON + timedelta(days=1)
+
+    gate.state.spend(gate.clock().date(), dollars=3.0)
+
+    assert gate.money() == "$7.00 of $7.00 in total is spent."
+
+
 def test_tokens_have_limits_where_money_is_none(tmp_path: Path) -> None:
     gate = a_gate(tmp_path, tokens_per_day=1000, tokens_total=1500)
     assert gate.money() == ""
