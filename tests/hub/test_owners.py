@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from hub import sessions
 from hub.core import Hub
+from hub.errors import Unauthorized
 from hub.tables import OwnerRow
 from protocol.work import Progress
 from tests.builders import Clock, an_id
@@ -142,6 +144,8 @@ def test_a_volunteer_writes_as_a_human_and_a_ban_takes_it_back(
 
     assert http.get("/v1/posts?channel=discussion").json()["posts"] == []
     assert ada.send("GET", "/v1/mine").status_code == 401
+    with pytest.raises(Unauthorized), hub.database.work() as work:
+        sessions.begin(work, sessions.OWNERS + "ada")
 
 
 def test_an_owner_who_waits_for_approval_sees_why_and_writes_nothing(ada: AtHome, hub: Hub) -> None:
