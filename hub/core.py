@@ -125,7 +125,7 @@ def make_folder(data: Path) -> None:
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds a signing key
         (data / ".writable").write_bytes(b"")
-        (data / ".writable").unlink()
+        (data / ".writable").unlink(missing_ok=True)  # another command looked as well
     except OSError as error:
         raise NotWritable(f"{data} cannot be written: {error.strerror}.") from error
 

@@ -196,7 +196,7 @@ class Database:
     def _writing(self) -> Iterator[Work]:
         """What is not committed is taken back."""
         with translated(), self._writers.begun() as connection:
-            self._take_turn(connection)
+            self.take_turn(connection)
             # Only now: who asked the time before its turn would write it behind later ones.
             work = Work(connection, self.clock())
             try:
@@ -222,7 +222,12 @@ class Database:
         except Exception as error:
             return [error] * len(rules)
 
-    def _take_turn(self, connection: sa.Connection) -> None:
+    def take_turn(self, connection: sa.Connection) -> None:
+        """Wait until no other writer is at work; on SQLite the transaction itself did, as it began.
+
+        Raises:
+            Busy: it took too long.
+        """
         # One writer at a time on both databases (ADR 0020): event numbers stay in commit order,
         # the same id sent twice at once meets itself, and no two rules can deadlock.
         if not self.is_sqlite:

@@ -75,13 +75,16 @@ def migrate(database: Database, *, served: bool = False) -> tuple[str | None, st
         connection.rollback()
         if before == head:
             return before, head
-        _refuse_unknown(before)
-        if served and before is not None:
-            raise OlderServes
-        _keep_as_it_was(connection, before)
         let_rebuild(connection)
-        command.upgrade(alembic_config(connection), "head")
-        connection.commit()
+        with connection.begin():
+            database.take_turn(connection)  # several hubs may open it at once
+            before = MigrationContext.configure(connection).get_current_revision()
+            if before != head:
+                _refuse_unknown(before)
+                if served and before is not None:
+                    raise OlderServes
+                _keep_as_it_was(database, before)
+                command.upgrade(alembic_config(connection), "head")
     database.writer.dispose()
     database.reader.dispose()
     return before, head
@@ -107,16 +110,17 @@ def revision(database: Database) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def _keep_as_it_was(connection: sa.Connection, before: str | None) -> None:
-    """Copy a SQLite file before it is migrated; PostgreSQL migrates all or nothing by itself."""
-    file = connection.engine.url.database
-    if before is None or connection.dialect.name != "sqlite" or file is None:
+def _keep_as_it_was(database: Database, before: str | None) -> None:
+    """Copy a SQLite file whose writer waits; PostgreSQL has nothing of the kind."""
+    file = database.writer.url.database
+    if before is None or not database.is_sqlite or file is None:
         return
     kept = Path(f"{file}.before-{before}")
     part = kept.with_name(f"{kept.name}.part")
     _drop(part)  # of a hub that was killed at it
     try:
-        copy_into(connection, part)
+        with database.reader.connect() as connection:
+            copy_into(connection, part)
         settle(part)
         # Only now, and in an older one's place: that is from before somebody went back to it.
         part.replace(kept)

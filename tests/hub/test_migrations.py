@@ -1,5 +1,7 @@
 """One migration history serves both databases."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,23 @@ def test_migrating_twice_is_migrating_once(empty_database_url: str) -> None:
 
     assert (before, migrate(database)) == (None, (head, head))
     database.dispose()
+
+
+def test_of_hubs_that_open_at_once_one_migrates_and_the_others_wait(
+    empty_database_url: str,
+) -> None:
+    first, second = a_database(empty_database_url), a_database(empty_database_url)
+
+    with ThreadPoolExecutor(1) as pool:
+        with first.work() as work:
+            waiting = pool.submit(migrate, second)
+            time.sleep(0.3)  # until it waits
+            command.upgrade(alembic_config(work.connection), "head")
+        before, head = waiting.result()
+
+    assert (before, revision(first)) == (head, head)
+    first.dispose()
+    second.dispose()
 
 
 def test_a_hub_of_the_first_schema_is_brought_up_to_date_with_all_that_it_holds(
