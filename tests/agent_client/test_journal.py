@@ -52,6 +52,11 @@ def an_entry(number: int = 0) -> Entry:
     return Entry("run", uuid4(), {"number": number, "log": "ä" * 100})
 
 
+def full(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """A disk without room."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_entries_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
     entries = [an_entry(number) for number in range(12)]
@@ -190,12 +195,12 @@ def test_a_full_disk_gives_up_the_reserve_for_a_finished_run(
     journal = a_journal(tmp_path)
     real = files.write_durably
 
-    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
+    def nearly_full(path: Path, content: bytes, mode: int = 0o600) -> None:
         if (journal.folder / "reserve").exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, content, mode)
 
-    monkeypatch.setattr(files, "write_durably", full)
+    monkeypatch.setattr(files, "write_durably", nearly_full)
     assert (journal.folder / "reserve").stat().st_size > 0
 
     assert journal.add(an_entry())
@@ -206,9 +211,6 @@ def test_without_any_room_the_entry_waits_in_memory_and_is_still_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal, entry = a_journal(tmp_path), an_entry()
-
-    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "write_durably", full)
@@ -227,9 +229,6 @@ def test_what_waited_in_memory_is_written_down_when_there_is_room_and_gone_when_
 ) -> None:
     journal, entry = a_journal(tmp_path), an_entry()
 
-    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patch:
         patch.setattr(files, "write_durably", full)
         journal.add(entry)
@@ -247,9 +246,6 @@ def test_what_the_hub_never_takes_is_kept_while_there_is_no_room_to_set_it_aside
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal, refused, good = a_journal(tmp_path), an_entry(1), an_entry(2)
-
-    def full(path: Path, content: bytes, mode: int = 0o600) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     def strict(path: str, body: dict[str, object]) -> dict[str, object]:
         if body["number"] == 1:
