@@ -9,25 +9,21 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import agents, briefing, experiments, goals, preparing, scheduling
+from hub import agents, experiments, goals, preparing, scheduling
 from hub.agents import NotActive
 from hub.db import Work
 from hub.errors import NotYours
 from hub.gitstore import GitStore
 from hub.minds import Mind
-from hub.settings import VERSION, Settings
-from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, OrderRow, RunRow
+from hub.settings import Settings
+from hub.tables import AgentRow, ExperimentRow, GoalRow, GoalVersionRow, OrderRow, RunRow
 from protocol.events import LeaseClaimed, LeaseEnded
-from protocol.experiments import Operator
 from protocol.work import (
     Kind,
     Lease,
-    Notice,
     Prepared,
     Release,
     Renewal,
-    WorkOrder,
-    WorkReply,
     WorkRequest,
 )
 
@@ -308,51 +304,6 @@ def release(work: Work, lease: UUID, by: AgentRow, said: Release) -> None:
         order.tries -= 1
 
 
-def tell(
-    session: Session, settings: Settings, order: OrderRow, prepared: Prepared | None
-) -> WorkOrder:
-    """An order as the agent reads it."""
-    goal = goals.find(session, order.goal)
-    return WorkOrder(
-        lease=order.id,
-        epoch=order.epoch,
-        kind=Kind(order.kind),
-        goal=order.goal,
-        goal_version=goal.version,
-        parent=order.parent,
-        second_parent=order.second_parent,
-        brought=order.brought,
-        experiment=order.experiment,
-        operator=Operator(order.operator),
-        why=order.why,
-        seed=order.seed,
-        nonce=order.nonce,
-        lease_seconds=settings.lease_seconds,
-        deadline=order.deadline,
-        digest=briefing.brief(session, goal, order),
-        notices=notices(session, order.goal),
-        suggestion=order.suggestion,
-        prepared=prepared,
-    )
-
-
-def notices(session: Session, goal: str) -> list[Notice]:
-    """What operators want agents to know now."""
-    rows = session.execute(_NOTICES, {"goal": goal})
-    return [Notice(id=number, text=text, created_at=at) for number, text, at in rows]
-
-
-_told = sa.inspect(NoticeRow).local_table.c
-_NOTICES = (
-    sa.select(_told.id, _told.text, _told.created_at)
-    .where(
-        _told.withdrawn_at.is_(None),
-        sa.or_(_told.goal.is_(None), _told.goal == sa.bindparam("goal")),
-    )
-    .order_by(_told.id)
-)
-
-
 def leases(
     session: Session, now: datetime, goal: str | None = None, parked: bool = False
 ) -> list[Lease]:
@@ -387,14 +338,3 @@ def give(
     if isinstance(given, Idle):
         return given
     return Given(given.id, preparing.prepare(work.session, git, given))
-
-
-def reply(session: Session, settings: Settings, given: Given | Idle) -> WorkReply:
-    """The answer as it is told: an order with its digest, or why there is none; only reads."""
-    versions = {"minimum_client": settings.minimum_client, "latest_client": VERSION}
-    if isinstance(given, Idle):
-        return WorkReply(
-            code=given.code, reason=given.reason, retry_after=given.retry_after, **versions
-        )
-    order = session.get_one(OrderRow, given.lease)
-    return WorkReply(order=tell(session, settings, order, given.prepared), **versions)

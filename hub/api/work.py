@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from hub import experiments, scheduling, work
+from hub import experiments, replies, scheduling, work
 from hub.agents import NotActive
 from hub.api.deps import CurrentAgent, Holder, Read, TheHub, Work
 from hub.api.problems import refusals
@@ -76,7 +76,7 @@ def claim(request: WorkRequest, agent: CurrentAgent, hub: TheHub, session: Read)
         lambda unit: work.give(unit, hub.settings, hub.mind, hub.git, agent, request)
     )
     with hub.database.read() as fresh:
-        return work.reply(fresh, hub.settings, given)
+        return replies.reply(fresh, hub.settings, given)
 
 
 @router.get("/leases/{lease}/output")
