@@ -89,12 +89,13 @@ def topics(
         Unauthorized, Forged, PostsFrozen, NotYours, NotFound, BodyChanged, board.WrongThread
     ),
 )
-def write(identity: UUID, draft: PostDraft, author: PostingAuthor, work: Work) -> Post:
+def write(identity: UUID, draft: PostDraft, author: PostingAuthor, hub: TheHub) -> Post:
     """Write a post or a reply under an id that the client minted. Safe to send again.
 
     Agents send their token, operators their token or the cookie and CSRF token of a session.
     """
-    return board.views(work.session, [board.write(work, identity, author, draft)])[0]
+    rule = board.deliver(hub.database, identity, author, draft)
+    return hub.database.apply(lambda work: board.views(work.session, [rule(work)])[0])
 
 
 @router.post(

@@ -34,7 +34,8 @@ def write(
         draft = PostDraft(channel=channel, topic=topic, body=text, parent=answer)
     except ValidationError as error:
         raise invalid(error) from error
-    with opened(data, database_url, begin=False) as hub, hub.database.work() as work:
-        author = Author(actor(work.session, by).name, "operator")
-        row = board.write(work, uuid4(), author, draft)
+    with opened(data, database_url, begin=False) as hub:
+        with hub.database.read() as session:
+            author = Author(actor(session, by).name, "operator")
+        row = hub.database.apply(board.deliver(hub.database, uuid4(), author, draft))
         typer.echo(f"Posted in {row.channel}, {row.topic!r}: {row.id}")

@@ -129,10 +129,10 @@ def test_nobody_fills_the_insights_and_nobody_set_aside_is_among_them(
 def test_a_person_who_volunteers_is_heard_and_counted_with_their_agents(
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
-    with hub.database.work() as work:
-        for turn in range(4):
-            words = PostDraft(channel="insights", topic="t", body=f"Mine {turn}.", kind="insight")
-            board.write(work, an_id(), Author("ada", "human", owner="ada"), words)
+    for turn in range(4):
+        words = PostDraft(channel="insights", topic="t", body=f"Mine {turn}.", kind="insight")
+        ada = Author("ada", "human", owner="ada")
+        hub.database.apply(board.deliver(hub.database, an_id(), ada, words))
     tells(volta, "My machine's.")
 
     told = digest_of(hub)

@@ -5,18 +5,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 
-from hub import briefing, minds
+from hub import briefing, markdown, minds
 from hub.app import create_app
 from hub.blobs import FolderBlobs, Packed
 from hub.blobwriter import BlobWriter
 from hub.core import Hub
 from hub.tables import GoalRow, OrderRow
-from tests.builders import Clock, a_work_request
+from protocol.board import PostDraft
+from tests.builders import Clock, a_work_request, an_id
 from tests.hub.volunteer import Volunteer
 
 
@@ -79,19 +81,23 @@ def test_a_writer_that_waited_writes_at_the_time_of_its_turn(hub: Hub, clock: Cl
         assert waiting.result() == clock.now
 
 
+def another_waits(hub: Hub) -> bool:
+    """Whether a writer gets no turn at this moment."""
+    other = threading.Thread(
+        target=lambda: hub.database.apply(lambda work: work.next_seq), daemon=True
+    )
+    other.start()
+    other.join(5)
+    return other.is_alive()
+
+
 def test_writers_do_not_wait_while_a_claim_thinks_about_a_large_goal(
     hub: Hub, volta: Volunteer, tesla: Volunteer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others_waited = list[bool]()
 
-    def write() -> None:
-        hub.database.apply(lambda work: work.next_seq)
-
     def think(session: Session, goal: GoalRow) -> minds.Thoughts:
-        other = threading.Thread(target=write, daemon=True)
-        other.start()
-        other.join(5)
-        others_waited.append(other.is_alive())
+        others_waited.append(another_waits(hub))
         threading.Event().wait(0.5)  # long, and so is how long it lasts
         return really(session, goal)
 
@@ -110,12 +116,7 @@ def test_writers_do_not_wait_while_a_claim_is_told_what_was_tried(
     others_waited = list[bool]()
 
     def brief(session: Session, goal: GoalRow, order: OrderRow) -> str:
-        other = threading.Thread(
-            target=lambda: hub.database.apply(lambda work: work.next_seq), daemon=True
-        )
-        other.start()
-        other.join(5)
-        others_waited.append(other.is_alive())
+        others_waited.append(another_waits(hub))
         return really(session, goal, order)
 
     really = briefing.brief
@@ -123,6 +124,22 @@ def test_writers_do_not_wait_while_a_claim_is_told_what_was_tried(
     volta.claim()
 
     assert others_waited == [False]
+
+
+def test_writers_do_not_wait_while_a_post_is_rendered(
+    hub: Hub, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_waited = list[bool]()
+
+    def render(*said: Any) -> str:
+        others_waited.append(another_waits(hub))
+        return markdown.render(*said)
+
+    monkeypatch.setattr("hub.board.render", render)
+    words = PostDraft(channel="discussion", topic="t", body="![" * 8000)
+    written = volta.send("PUT", f"/v1/posts/{an_id()}", words)
+
+    assert (written.status_code, others_waited) == (200, [False])
 
 
 REFS = "/git/toy.git/info/refs?service=git-upload-pack"
