@@ -8,6 +8,7 @@ INPUTS := pyproject.toml hatch_build.py $(BOARD)
 JOBS ?= 3
 SEEDS ?= 20
 MINUTES ?= 5
+HUBS ?= 1
 .DEFAULT_GOAL := help
 export PYTHON
 
@@ -56,8 +57,8 @@ golden: $(VENV)/.dev ## write the golden files anew after a wire change; review 
 faults: $(VENV)/.dev $(VENV)/.services ## SIGKILL, cut wires, full disks: SEEDS=20 of each fault
 	SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/faults -m faults
 
-soak: $(VENV)/.dev ## kill hub and clients at random for MINUTES=5, then check what is left
-	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+soak: $(VENV)/.dev $(VENV)/.services ## kill hubs and clients at random for MINUTES=5, then check; HUBS=3 on PostgreSQL
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --hubs $(HUBS)
 
 bench-swarm: $(VENV)/.dev ## simulate swarms: policies side by side, SWARM="--seeds 40 --workers 16 256"
 	$(BIN)/pip install -qq -e ".[bench]"

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from websockets.frames import Frame, Opcode
 
 from hub.db import Database, translated
+from hub.errors import HubError
 from hub.tables import EventRow
 
 log = logging.getLogger(__name__)
@@ -316,5 +317,7 @@ def _logging_trouble() -> Iterator[None]:
     """A database that is away for a moment must not end the tail."""
     try:
         yield
+    except (HubError, psycopg.OperationalError, sa.exc.OperationalError) as error:
+        log.warning("live.away", extra={"reason": str(error).partition("\n")[0]})
     except Exception:
         log.warning("live.trouble", exc_info=True)

@@ -1,7 +1,11 @@
-"""`make soak`: hub and clients are killed, frozen and cut off at random; then all must add up."""
+"""`make soak`: hubs and clients are killed, frozen and cut off at random; then all must add up.
+
+With `--hubs 3` as many processes serve one PostgreSQL, whose connections are cut as well.
+"""
 
 import argparse
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,16 +13,17 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from tests.builders import Order
 from tests.faults.client_process import ClientProcess, eventually
-from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
+from tests.faults.hub_process import TOY, HubProcess, a_data_folder_with_the_toy
 from tests.faults.invariants import Site, violations
 from tests.faults.ledger import LeaseLost, Ledger, ledgers
+from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.proxy import Fault, FaultProxy, fault_proxy
 
 LEASE = "5"
@@ -52,13 +57,14 @@ class Honest(Ledger):
 
 @dataclass
 class Soak:
-    """A hub behind a bad network, clients and volunteers with ledgers, and a hammer."""
+    """Hubs behind bad networks, clients and volunteers with ledgers, and a hammer."""
 
     random: Random
-    hub: HubProcess
-    proxy: FaultProxy
+    hubs: Sequence[HubProcess]
+    proxies: Sequence[FaultProxy]
     clients: Sequence[ClientProcess]
     ledgers: Sequence[Ledger]
+    postgres: PostgresServer | None = None
     blows: Counter[str] = field(default_factory=Counter)
     over: threading.Event = field(default_factory=threading.Event)
     troubles: list[str] = field(default_factory=list)
@@ -75,8 +81,9 @@ class Soak:
             time.sleep(self.random.uniform(*PAUSE))
             self._blow()
         self._recover(workers)
-        site = Site(self.hub.data, self.ledgers, self.clients)
-        return self.troubles + violations(site)
+        sites = [Site(each.data, self.ledgers, self.clients) for each in self.hubs]
+        broken = [line for site in sites for line in violations(site)]
+        return list(dict.fromkeys(self.troubles + broken))
 
     def _work(self, ledger: Ledger) -> None:
         while not self.over.is_set():
@@ -95,29 +102,37 @@ class Soak:
 
     def _hammers(self) -> list[Callable[[], None]]:
         return [
-            self._kill_the_hub,
-            self._kill_the_hub,
-            self._restart_the_hub,
-            self._freeze_the_hub,
+            self._kill_a_hub,
+            self._kill_a_hub,
+            self._restart_a_hub,
+            self._freeze_a_hub,
             self._kill_a_client,
             self._kill_a_client,
             self._freeze_a_client,
             self._partition,
             self._lose_replies,
+            *([self._lose_the_database] if self.postgres else []),
         ]
 
-    def _kill_the_hub(self) -> None:
-        self.hub.kill()
-        self.hub.start()
+    def _kill_a_hub(self) -> None:
+        hub = self.random.choice(self.hubs)
+        hub.kill()
+        hub.start()
 
-    def _restart_the_hub(self) -> None:
-        self.hub.stop()
-        self.hub.start()
+    def _restart_a_hub(self) -> None:
+        hub = self.random.choice(self.hubs)
+        hub.stop()
+        hub.start()
 
-    def _freeze_the_hub(self) -> None:
-        self.hub.freeze()
+    def _freeze_a_hub(self) -> None:
+        hub = self.random.choice(self.hubs)
+        hub.freeze()
         time.sleep(self.random.uniform(0.5, 3))
-        self.hub.thaw()
+        hub.thaw()
+
+    def _lose_the_database(self) -> None:
+        assert self.postgres is not None
+        self.postgres.cut()
 
     def _kill_a_client(self) -> None:
         client = self.random.choice(self.clients)
@@ -131,13 +146,16 @@ class Soak:
         client.signal(signal.SIGCONT)
 
     def _partition(self) -> None:
-        self.proxy.partition()
+        proxy = self.random.choice(self.proxies)
+        proxy.partition()
         time.sleep(self.random.uniform(0.5, 4))
-        self.proxy.heal()
+        proxy.heal()
 
     def _lose_replies(self) -> None:
         count = self.random.randrange(1, 6)
-        self.proxy.plan(*(Fault(drop_reply_after=self.random.randrange(300)),) * count)
+        self.random.choice(self.proxies).plan(
+            *(Fault(drop_reply_after=self.random.randrange(300)),) * count
+        )
 
     def _recover(self, workers: Sequence[threading.Thread]) -> None:
         self.over.set()
@@ -150,7 +168,10 @@ class Soak:
         eventually(lambda: not any(client.unsent() for client in self.clients))
         for client in self.clients:
             self._stop(client)
-        self.hub.stop()
+        if self.postgres is None:
+            self.hubs[0].stop()
+        else:
+            _bring_home(self.hubs)
 
     def _stop(self, client: ClientProcess) -> None:
         try:
@@ -163,6 +184,26 @@ class Soak:
             self.troubles.append(f"{client.name} ended with {code}")
 
 
+def _bring_home(hubs: Sequence[HubProcess]) -> None:
+    """Stop the hubs, and put beside each log what the invariants read.
+
+    That is PostgreSQL's rows as a file, and git as each hub gives it to whoever clones: what the
+    others wrote it makes only when somebody asks.
+    """
+    folder = hubs[0].data.parent
+    hubs[0].run("backup", str(folder / "all.tar"))
+    copy = HubProcess(folder / "copy")
+    copy.run("restore", str(folder / "all.tar"))
+    for each in hubs:
+        source, clone = f"{each.url}/git/toy.git", folder / "toy.git"
+        subprocess.run(("git", "clone", "-q", "--mirror", source, str(clone)), check=True)
+        each.stop()
+        shutil.rmtree(each.data / "git" / "toy.git", ignore_errors=True)
+        (each.data / "git").mkdir(exist_ok=True)
+        clone.rename(each.data / "git" / "toy.git")
+        shutil.copy(copy.data / "hub.sqlite3", each.data)
+
+
 def _last_words(client: ClientProcess) -> str:
     return f"its last words: {client.log.read_text(errors='replace')[-2000:]}"
 
@@ -172,31 +213,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--hubs", type=int, default=1, help="more than one: on PostgreSQL")
     said = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="agenthub-soak-") as name:
-        return _soak(Path(name), said.minutes, said.seed)
+        return _soak(Path(name), said.minutes, said.seed, said.hubs)
 
 
-def _soak(folder: Path, minutes: float, seed: int) -> int:
-    hub = HubProcess(a_data_folder_with_the_toy(folder), settings={"AGENTHUB_LEASE_SECONDS": LEASE})
-    hub.start()
-    with fault_proxy(hub.port) as proxy:
-        names = [f"soak{number}" for number in range(2)]
-        clients = [ClientProcess(folder / n, proxy.url, n, f"owner-{n}").join() for n in names]
-        soak = Soak(Random(seed), hub, proxy, clients, ledgers(proxy.url, seed, kind=Honest))
+def _soak(folder: Path, minutes: float, seed: int, hubs: int) -> int:
+    with contextlib.ExitStack() as at_end:
+        postgres = at_end.enter_context(postgres_server()) if hubs > 1 else None
+        served = _several(folder, hubs, postgres) if postgres else [_one(folder)]
+        for hub in served:
+            hub.start()
+            at_end.callback(hub.kill)
+        proxies = [at_end.enter_context(fault_proxy(hub.port)) for hub in served]
+        clients = list(_clients(folder, proxies))
+        for client in clients:
+            at_end.callback(client.kill)
+        honest = ledgers(proxies[0].url, seed, kind=Honest)
+        honest[1].url = proxies[-1].url
+        soak = Soak(Random(seed), served, proxies, clients, honest, postgres)
         print(f"Soaking for {minutes:g} minutes with seed {seed} ...", flush=True)
-        try:
-            broken = soak.run(minutes * 60)
-        finally:
-            for client in clients:
-                client.kill()
-            hub.kill()
-    _report(soak, broken)
-    return 1 if broken else 0
+        broken = soak.run(minutes * 60)
+        _report(soak, broken)
+        return 1 if broken else 0
+
+
+def _one(folder: Path) -> HubProcess:
+    data = a_data_folder_with_the_toy(folder)
+    return HubProcess(data, settings={"AGENTHUB_LEASE_SECONDS": LEASE})
+
+
+def _several(folder: Path, count: int, postgres: PostgresServer) -> list[HubProcess]:
+    """Hubs with a data folder each, on one database and the same blobs."""
+    settings = {
+        "AGENTHUB_LEASE_SECONDS": LEASE,
+        "AGENTHUB_DATABASE_URL": postgres.fresh_database(),
+    }
+    made = [HubProcess(folder / f"hub{number}", settings=settings) for number in range(count)]
+    (folder / "blobs").mkdir()
+    for each in made:
+        each.data.mkdir()
+        (each.data / "blobs").symlink_to(folder / "blobs")
+    made[0].run("goal", "open", str(TOY))
+    return made
+
+
+def _clients(folder: Path, proxies: Sequence[FaultProxy]) -> Iterator[ClientProcess]:
+    """Two, each at another hub where there are several."""
+    for proxy, name in zip((proxies[0], proxies[-1]), ("soak0", "soak1"), strict=True):
+        yield ClientProcess(folder / name, proxy.url, name, f"owner-{name}").join()
 
 
 def _report(soak: Soak, broken: Sequence[str]) -> None:
-    runs = len(Site(soak.hub.data).rows("SELECT id FROM runs"))
+    runs = len(Site(soak.hubs[0].data).rows("SELECT id FROM runs"))
     for blow, times in sorted(soak.blows.items()):
         print(f"{times:5d}  {blow}")
     print(f"{runs:5d}  runs on the hub")
