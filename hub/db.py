@@ -222,8 +222,10 @@ class Database:
         except Exception as error:
             return [error] * len(rules)
 
-    def take_turn(self, connection: sa.Connection) -> None:
+    def take_turn(self, connection: sa.Connection, patience: int = 0) -> None:
         """Wait until no other writer is at work; on SQLite the transaction itself did, as it began.
+
+        `patience` is for who waits longer than requests do, in milliseconds.
 
         Raises:
             Busy: it took too long.
@@ -231,8 +233,10 @@ class Database:
         # One writer at a time on both databases (ADR 0020): event numbers stay in commit order,
         # the same id sent twice at once meets itself, and no two rules can deadlock.
         if not self.is_sqlite:
-            connection.exec_driver_sql(f"set local lock_timeout = {LOCK_TIMEOUT}")
+            connection.exec_driver_sql(f"set local lock_timeout = {patience or LOCK_TIMEOUT}")
             connection.exec_driver_sql(f"select pg_advisory_xact_lock({WRITER_LOCK})")
+            if patience:  # what comes next has readers queue behind it, should it wait for a table
+                connection.exec_driver_sql(f"set local lock_timeout = {LOCK_TIMEOUT}")
 
     @contextmanager
     def rehearsal(self) -> Iterator[Work]:

@@ -13,6 +13,9 @@ from alembic.script import ScriptDirectory
 from hub.db import Clock, Database, copy_into, settle, translated
 from hub.errors import Busy, HubError
 
+PATIENCE = 1_800_000
+"""Milliseconds that a hub waits while another one migrates their database."""
+
 
 class NewerSchema(HubError):
     """This database was written by a newer hub; upgrade the hub or restore an older backup."""
@@ -77,7 +80,8 @@ def migrate(database: Database, *, served: bool = False) -> tuple[str | None, st
             return before, head
         let_rebuild(connection)
         with connection.begin():
-            database.take_turn(connection)  # several hubs may open it at once
+            # Several hubs may open it at once, and the first may have a large one to migrate.
+            database.take_turn(connection, PATIENCE)
             before = MigrationContext.configure(connection).get_current_revision()
             if before != head:
                 _refuse_unknown(before)

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlmodel import SQLModel, select
 from typer.testing import CliRunner
 
-from hub import check, search
+from hub import check, db, search
 from hub.agents import looks_like
 from hub.app import create_app
 from hub.cli.root import app
@@ -60,8 +60,9 @@ def test_migrating_twice_is_migrating_once(empty_database_url: str) -> None:
 
 
 def test_of_hubs_that_open_at_once_one_migrates_and_the_others_wait(
-    empty_database_url: str,
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(db, "LOCK_TIMEOUT", 100)  # a migration may take longer than any request
     first, second = a_database(empty_database_url), a_database(empty_database_url)
 
     with ThreadPoolExecutor(1) as pool:
