@@ -21,13 +21,12 @@ app.command("validate")(goal_author.validate)
 app.command("import")(goal_author.import_checkout)
 
 NameArgument = Annotated[str, typer.Argument(help="The goal's name.")]
-ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; it stands in the log.")]
 
 
 @app.command("open")
 def open_goal(
     name: Annotated[str, typer.Argument(help="A goal of the library, or a goal's folder.")],
-    reason: ReasonOption = "opened at the console",
+    reason: acting.Reason = "opened at the console",
     by: acting.By = CONSOLE.name,
     preview: acting.Look = False,
     data: DataOption = DEFAULT_DATA,

@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
-from hub import goal_files, goal_import, goal_new, goal_toml, goals
+from hub import goal_files, goal_import, goal_new, goal_toml
+from hub.cli import acting
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
+from hub.sessions import CONSOLE
+from protocol import acts
 from protocol.goals import Direction
 
 
@@ -56,6 +59,7 @@ def import_checkout(
     write: Annotated[
         Path | None, typer.Option("--write", help="Write a goal folder there; open nothing.")
     ] = None,
+    by: acting.By = CONSOLE.name,
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
 ) -> None:
@@ -69,6 +73,7 @@ def import_checkout(
         goal_toml.write_folder(write, spec, texts)
         typer.echo(f"Wrote {write}. Its numbers are self-reported: train.py measures itself.")
         return
-    with opened(data, database_url) as hub, hub.database.work() as work:
-        goal = goals.open_goal(work, hub.git, spec, texts)
-    typer.echo(f"Opened {goal.slug}. Its numbers are self-reported: train.py measures itself.")
+    act = acts.CreateGoal(spec=spec, files=dict(texts), reason="imported from a checkout")
+    with opened(data, database_url) as hub:
+        acting.run(hub, act, by)
+    typer.echo("Its numbers are self-reported: train.py measures itself.")

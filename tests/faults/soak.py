@@ -187,20 +187,23 @@ class Soak:
 def _bring_home(hubs: Sequence[HubProcess]) -> None:
     """Stop the hubs, and put beside each log what the invariants read.
 
-    That is PostgreSQL's rows as a file, and git as each hub gives it to whoever clones: what the
-    others wrote it makes only when somebody asks.
+    That is PostgreSQL's rows as a file, and the commits as each hub gives them to whoever fetches:
+    what the others wrote it makes only when somebody asks.
     """
     folder = hubs[0].data.parent
     hubs[0].run("backup", str(folder / "all.tar"))
     copy = HubProcess(folder / "copy")
     copy.run("restore", str(folder / "all.tar"))
+    shas = Site(copy.data).column("SELECT sha FROM experiments")
     for each in hubs:
-        source, clone = f"{each.url}/git/toy.git", folder / "toy.git"
-        subprocess.run(("git", "clone", "-q", "--mirror", source, str(clone)), check=True)
+        fetched = folder / "toy.git"
+        subprocess.run(("git", "init", "-q", "--bare", str(fetched)), check=True)
+        fetch = ("git", "-C", str(fetched), "fetch", "-q", "--stdin", f"{each.url}/git/toy.git")
+        subprocess.run(fetch, input="\n".join(shas), text=True, check=True)
         each.stop()
         shutil.rmtree(each.data / "git" / "toy.git", ignore_errors=True)
         (each.data / "git").mkdir(exist_ok=True)
-        clone.rename(each.data / "git" / "toy.git")
+        fetched.rename(each.data / "git" / "toy.git")
         shutil.copy(copy.data / "hub.sqlite3", each.data)
 
 

@@ -115,10 +115,14 @@ def test_a_name_that_is_neither_a_folder_nor_in_the_library_says_what_is(tmp_pat
 def test_a_checkout_is_opened_as_it_is_and_marked_self_reported(
     checkout: Path, tmp_path: Path
 ) -> None:
-    said = hub("import", checkout, "--data", tmp_path / "hub").output
+    data = ("--data", tmp_path / "hub")
+    said = hub("import", checkout, *data).output
 
-    assert "Opened my-autoresearch. Its numbers are self-reported" in said
-    assert "self-reported" in hub("show", "my-autoresearch", "--data", tmp_path / "hub").output
+    assert "Opened my-autoresearch" in said
+    assert "Its numbers are self-reported" in said
+    assert "self-reported" in hub("show", "my-autoresearch", *data).output
+    logged = CliRunner().invoke(app, ["log", *map(str, data)]).output
+    assert re.search(r"goal\.create .*my-autoresearch.*imported from", logged)
 
 
 def test_an_imported_goal_prepares_trains_and_reports(checkout: Path, tmp_path: Path) -> None:
