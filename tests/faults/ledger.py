@@ -57,7 +57,7 @@ class Ledger:
     def claim(self, **changes: Any) -> Order:
         """Ask for work once; raises when there is none."""
         body = a_work_request(**changes).model_dump(mode="json")
-        reply = WorkReply.model_validate_json(self.ask("POST", "/v1/work", body).content)
+        reply = WorkReply.model_validate_json(_answered(self.ask("POST", "/v1/work", body)).content)
         assert reply.order is not None, reply.reason
         order = reply.order
         return Order(
