@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from protocol.agents import Device
@@ -106,19 +106,3 @@ def check_machine(spec: GoalSpec, capability: float | None, free_mb: int) -> Non
         raise DeviceRefused(
             f"{spec.name} needs {rules.disk_mb:,} MB of disk; {free_mb:,} MB are free."
         )
-
-
-def fitting(
-    specs: Iterable[GoalSpec], device: Device, found: Mapping[str, Calibration]
-) -> tuple[list[str], dict[str, str]]:
-    """Sort goals into those this device may run and, for the others, the reason."""
-    fit: list[str] = []
-    reasons: dict[str, str] = {}
-    for spec in specs:
-        try:
-            check(spec, device, found.get(spec.name))
-        except DeviceRefused as refusal:
-            reasons[spec.name] = str(refusal)
-        else:
-            fit.append(spec.name)
-    return fit, reasons

@@ -63,8 +63,6 @@ class Totals(BaseModel):
     dollars: float = 0.0
     tokens: int = 0
     training_seconds: float = 0.0
-    busy_seconds: float = 0.0
-    span_seconds: float = 0.0
 
 
 class Memory(BaseModel):
@@ -80,7 +78,6 @@ class Memory(BaseModel):
     children: list[Child] = Field(default_factory=list)
     today: Day | None = None
     totals: Totals = Totals()
-    paused: bool = False
 
 
 @dataclass
