@@ -45,10 +45,6 @@ class GoalFolder:
     spec: GoalSpec
     texts: MappingProxyType[str, str]
 
-    def files(self, with_text: bool = True) -> list[GoalFile]:
-        """List the goal's files with their SHA-256, editable ones marked."""
-        return [self._file(name, with_text) for name in self.spec.everything]
-
     def digest(self) -> str:
         """Hash goal.toml's meaning and all files; equal digests mean the same goal."""
         whole = hashlib.sha256(self.spec.model_dump_json().encode())
@@ -56,15 +52,19 @@ class GoalFolder:
             whole.update(f"{name}\0{sha256(self.texts[name])}\0".encode())
         return whole.hexdigest()
 
-    def _file(self, name: str, with_text: bool) -> GoalFile:
-        text = self.texts[name]
-        return GoalFile(
-            path=name,
+
+def listed(spec: GoalSpec, texts: Mapping[str, str], with_text: bool = True) -> list[GoalFile]:
+    """A goal's files by path with their SHA-256, editable ones marked."""
+    return [
+        GoalFile(
+            path=path,
             sha256=sha256(text),
             size=len(text.encode()),
-            editable=name in self.spec.files.editable,
+            editable=path in spec.files.editable,
             text=text if with_text else None,
         )
+        for path, text in sorted(texts.items())
+    ]
 
 
 def sha256(text: str) -> str:

@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_becomes_a_spec_with_hashed_files(folder: Path) -> None:
     goal = goal_files.load(folder)
 
-    files = {file.path: file for file in goal.files()}
+    files = {file.path: file for file in goal_files.listed(goal.spec, goal.texts)}
     assert goal.spec.name == "tiny"
     assert sorted(files) == ["prepare.py", "program.md", "train.py"]
     assert files["train.py"].editable
