@@ -8,7 +8,19 @@ import typer
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from hub import curation, experiments, invites, operators, plan, review, rolls, sessions, tokens
+from hub import (
+    curation,
+    experiments,
+    goals,
+    invites,
+    operators,
+    plan,
+    review,
+    revisions,
+    rolls,
+    sessions,
+    tokens,
+)
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.core import Hub
 from hub.words import size, span
@@ -163,7 +175,9 @@ def versions(
 ) -> None:
     """List a goal's versions."""
     with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
-        _tell(curation.versions(session, goal), "version by created_at reason")
+        _tell(
+            revisions.versions(session, goals.find(session, goal)), "version by created_at reason"
+        )
 
 
 def diff(
