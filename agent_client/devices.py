@@ -1,4 +1,4 @@
-"""How fast this device is at a goal, and whether that is enough."""
+"""What a device is called, how fast it is at a goal, and whether that is enough."""
 
 import hashlib
 import re
@@ -54,6 +54,12 @@ def device_class(device: Device) -> str:
     words = _NOISE.sub(" ", device.name.lower())
     name = "-".join(re.findall(r"[a-z0-9]+", words)) or "unknown"
     return f"{device.kind} {name[:60]} x{device.count}"
+
+
+def named(device: Device) -> Device:
+    """The device with the names under which the hub compares it."""
+    names = {"device_class": device_class(device), "fingerprint": fingerprint(device)}
+    return device.model_copy(update=names)
 
 
 def calibrate(spec: GoalSpec, train: Callable[[Budget], Mapping[str, float]]) -> Calibration:
