@@ -80,7 +80,7 @@ def _fact(name: str, value: Any) -> tuple[str, str]:
     """What a number is of and the number in words, as the board's page of the hub's health."""
     label, _, unit = name.rpartition("_")
     if unit in UNITS:
-        return label.replace("_", " "), "never" if value is None else UNITS[unit](value)
+        return label.replace("_", " "), UNITS[unit](value)
     if isinstance(value, dict):
         said = ", ".join(f"{count} of {each}" for each, count in value.items()) or "none"
     elif isinstance(value, bool):
