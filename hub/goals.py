@@ -186,7 +186,6 @@ def _remember(
             version=goal.version,
             spec=spec.model_dump(mode="json"),
             files=dict(files),
-            brief=files.get(spec.brief, ""),
             by=by,
             reason=reason,
             created_at=work.now,
