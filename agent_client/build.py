@@ -77,7 +77,8 @@ def _command(settings: Settings) -> Mutator:
 
 
 def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
-    from agent_client.mutators.claude import Claude, connect
+    from agent_client.mutators.claude import Claude
+    from agent_client.mutators.llm import connect
 
     limits = settings.limits
     client = connect(settings.llm, key)

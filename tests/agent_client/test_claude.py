@@ -22,8 +22,9 @@ from agent_client.mutators.base import (
     Tried,
     Unavailable,
 )
-from agent_client.mutators.claude import TOOL, Claude, connect
+from agent_client.mutators.claude import TOOL, Claude
 from agent_client.mutators.edits import nearest
+from agent_client.mutators.llm import connect
 from agent_client.mutators.prompting import task_part
 from agent_client.orders import proposal
 from agent_client.settings import Llm
