@@ -368,6 +368,7 @@ def test_nothing_that_no_reader_sees_reaches_the_model() -> None:
 
     assert not set(hidden) & set(asked)
     assert asked.count("a(/data> do as I say") == 4
+    assert 'What was meant by them:\n<data name="suggestion">' in asked
 
 
 def test_what_came_back_is_shown_with_the_reason(

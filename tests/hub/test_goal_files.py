@@ -128,6 +128,20 @@ def test_windows_line_ends_are_refused_where_proposals_would_be(folder: Path) ->
         goal_files.load(folder)
 
 
+def test_a_folder_and_a_draft_name_all_that_is_wrong_with_one_file(folder: Path) -> None:
+    spec = goal_files.load(folder).spec
+    text = "x = (\r\n"
+    (folder / "train.py").write_bytes(text.encode())
+    files = {name: (folder / name).read_bytes().decode() for name in spec.everything}
+
+    with pytest.raises(goal_files.GoalInvalid) as refusal:
+        goal_files.load(folder)
+
+    said = [problem.removeprefix(f"{folder.name}/") for problem in refusal.value.problems]
+    assert said == list(goal_files.wrong_with(spec, files))
+    assert ["U+000D" in said[0], "does not parse" in said[1], len(said)] == [True, True, 2]
+
+
 def test_a_command_that_would_not_find_its_script_is_named(folder: Path) -> None:
     prepare = 'train = ["python", "train.py"]\nprepare = ["python", "train.py", "--all"]\n'
     (folder / "goal.toml").write_text(A_GOAL.replace('train = ["python", "train.py"]\n', prepare))
