@@ -10,7 +10,7 @@ from rich.console import Console
 
 from agent_client import machine
 from agent_client.backoff import Stopping
-from agent_client.devices import device_class, fingerprint
+from agent_client.devices import named
 from agent_client.errors import BadSettings, CopiedFolder, NoKey, NoSandbox
 from agent_client.gpu import NoGauge, gauge
 from agent_client.hub_api import Hub, check_address
@@ -27,7 +27,6 @@ from agent_client.setup import Kit
 from agent_client.state import State, machine_identity
 from agent_client.telemetry import Telemetry
 from agent_client.workspace import Workspace
-from protocol.agents import Device
 
 KEY = "ANTHROPIC_API_KEY"
 
@@ -78,7 +77,8 @@ def _command(settings: Settings) -> Mutator:
 
 
 def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
-    from agent_client.mutators.claude import Claude, connect
+    from agent_client.mutators.claude import Claude
+    from agent_client.mutators.llm import connect
 
     limits = settings.limits
     client = connect(settings.llm, key)
@@ -141,16 +141,10 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
         fallback=chosen.fallback,
         telemetry=Telemetry(folder, console),
         stopping=stopping,
-        device=known(machine.describe(settings.gpus, sandbox.name)),
+        device=named(machine.describe(settings.gpus, sandbox.name)),
         gpu=gpu_of(settings.gpus),
         why_mutator=chosen.why,
     )
-
-
-def known(device: Device) -> Device:
-    """The device with the names under which the hub compares it."""
-    names = {"device_class": device_class(device), "fingerprint": fingerprint(device)}
-    return device.model_copy(update=names)
 
 
 def loop_for(kit: Kit) -> Loop:

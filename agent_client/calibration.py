@@ -17,8 +17,7 @@ from agent_client.devices import (
     calibrate,
     check,
     check_machine,
-    device_class,
-    fingerprint,
+    named,
 )
 from agent_client.errors import ClientError
 from agent_client.sandbox import Sandbox
@@ -63,9 +62,7 @@ def fitness(
         WrongAnswer: this machine's arithmetic cannot be trusted.
     """
     goals = list(goals)
-    device = device.model_copy(
-        update={"device_class": device_class(device), "fingerprint": fingerprint(device)}
-    )
+    device = named(device)
     workspace = Workspace(folder, shared=shared_cache(folder))
     workspace.open()
     trial = _Trial(workspace, sandbox, tell, gpu)

@@ -1,8 +1,8 @@
-"""How fast this device is at a goal, and whether that is enough."""
+"""What a device is called, how fast it is at a goal, and whether that is enough."""
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from protocol.agents import Device
@@ -56,6 +56,12 @@ def device_class(device: Device) -> str:
     return f"{device.kind} {name[:60]} x{device.count}"
 
 
+def named(device: Device) -> Device:
+    """The device with the names under which the hub compares it."""
+    names = {"device_class": device_class(device), "fingerprint": fingerprint(device)}
+    return device.model_copy(update=names)
+
+
 def calibrate(spec: GoalSpec, train: Callable[[Budget], Mapping[str, float]]) -> Calibration:
     """Run the goal's baseline for its calibration time; `train` returns the numbers of its block.
 
@@ -106,19 +112,3 @@ def check_machine(spec: GoalSpec, capability: float | None, free_mb: int) -> Non
         raise DeviceRefused(
             f"{spec.name} needs {rules.disk_mb:,} MB of disk; {free_mb:,} MB are free."
         )
-
-
-def fitting(
-    specs: Iterable[GoalSpec], device: Device, found: Mapping[str, Calibration]
-) -> tuple[list[str], dict[str, str]]:
-    """Sort goals into those this device may run and, for the others, the reason."""
-    fit: list[str] = []
-    reasons: dict[str, str] = {}
-    for spec in specs:
-        try:
-            check(spec, device, found.get(spec.name))
-        except DeviceRefused as refusal:
-            reasons[spec.name] = str(refusal)
-        else:
-            fit.append(spec.name)
-    return fit, reasons

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at a GPU: degrees Celsius, watts, MiB; `others` are pids that are not ours."""
+    """One look at a GPU: degrees Celsius, watts; `others` are pids that are not ours."""
 
     temperature: float | None = None
     power: float | None = None
-    used_mb: int | None = None
     others: tuple[int, ...] = ()
 
 
@@ -49,7 +48,6 @@ class Nvml:
         return Reading(
             temperature=self._try(nvml.nvmlDeviceGetTemperature, handle, 0),
             power=self._scaled(self._try(nvml.nvmlDeviceGetPowerUsage, handle)),
-            used_mb=self._used(handle),
             others=self._others(handle),
         )
 
@@ -60,10 +58,6 @@ class Nvml:
 
     def _scaled(self, milliwatts: float | None) -> float | None:
         return None if milliwatts is None else milliwatts / 1000
-
-    def _used(self, handle: Any) -> int | None:
-        memory = self._try(self.library.nvmlDeviceGetMemoryInfo, handle)
-        return None if memory is None else int(memory.used) // (1 << 20)
 
     def _others(self, handle: Any) -> tuple[int, ...]:
         found = []

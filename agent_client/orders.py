@@ -20,7 +20,6 @@ def work_request(settings: Settings, device: Device, memory: Memory) -> WorkRequ
         device=device,
         goals=settings.goals,
         client_version=VERSION,
-        sequence=memory.sequence + 1,
         session=memory.session,
     )
 

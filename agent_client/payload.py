@@ -9,7 +9,8 @@ import typer
 from pydantic import BaseModel
 
 from agent_client import fleet, machine, settings
-from agent_client.build import KEY, choose_mutator, choose_sandbox, known
+from agent_client.build import KEY, choose_mutator, choose_sandbox
+from agent_client.devices import named
 from agent_client.hub_api import Hub
 from agent_client.journal import Journal
 from agent_client.options import HOME, Folder
@@ -26,7 +27,7 @@ from protocol.work import Output, Progress
 def parts(folder: Folder, chosen: Settings, hub: Hub) -> Iterator[tuple[str, Any]]:
     """Each thing that is sent, under the address that it goes to."""
     sandbox = choose_sandbox(chosen.unsafe_no_sandbox)
-    device = known(machine.describe(chosen.gpus, sandbox.name))
+    device = named(machine.describe(chosen.gpus, sandbox.name))
     yield from _to_the_hub(folder, chosen, device)
     mutator = choose_mutator(chosen, os.environ.get(KEY), lambda: "")
     if mutator.mutator.name == "claude":

@@ -104,7 +104,6 @@ class Proposer:
             update={
                 "holding": self._holding(),
                 "can_mutate": self._llm_works(),
-                "sequence": kit.state.next_sequence(),
                 "prefetch": bool(kit.keeper.held()),
             }
         )
@@ -357,7 +356,6 @@ class Proposer:
             operator=order.operator,
             seed=order.seed,
             digest=order.digest,
-            suggestion=order.suggestion,
         )
 
     def _give_back(

@@ -32,7 +32,6 @@ class Sender:
     backoff: Backoff = field(default_factory=Backoff)
     revoked: threading.Event = field(default_factory=threading.Event)
     trouble: str = ""
-    acknowledged: int = 0
     _wake: threading.Event = field(default_factory=threading.Event)
     _over: threading.Event = field(default_factory=threading.Event)
     _pass: threading.Lock = field(default_factory=threading.Lock)
@@ -111,7 +110,6 @@ class Sender:
         if reply.get(key) != str(entry.id):
             raise NotNamed
         self.journal.remove(name)
-        self.acknowledged += 1
         self.backoff.reset()
 
     def _give_back(self, entry: Entry, problem: HubRefused) -> None:

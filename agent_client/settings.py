@@ -97,8 +97,6 @@ class Settings(BaseSettings):
     agent: str
     owner: str
     token: str
-    device_class: str = ""
-    machine: str = ""
     goals: list[str] = Field(default_factory=list)
     mutator: str = Field(default="auto", pattern=r"^(auto|claude|offline|command)$")
     mutator_command: str = ""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 from agent_client.backoff import Stopping
 from agent_client.hub_api import Hub
@@ -71,4 +70,3 @@ class Kit:
     budget: str = ""
     max_experiments: int | None = None
     why_mutator: str = ""
-    on_ready: Callable[[UUID], None] = field(default=lambda _: None)

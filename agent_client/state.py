@@ -63,8 +63,6 @@ class Totals(BaseModel):
     dollars: float = 0.0
     tokens: int = 0
     training_seconds: float = 0.0
-    busy_seconds: float = 0.0
-    span_seconds: float = 0.0
 
 
 class Memory(BaseModel):
@@ -72,7 +70,6 @@ class Memory(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    sequence: int = 0
     session: str = Field(default_factory=lambda: uuid4().hex)
     machine: str = ""
     folder: str = ""
@@ -80,7 +77,6 @@ class Memory(BaseModel):
     children: list[Child] = Field(default_factory=list)
     today: Day | None = None
     totals: Totals = Totals()
-    paused: bool = False
 
 
 @dataclass
@@ -124,10 +120,6 @@ class State:
             except OSError as problem:
                 log.warning("the state cannot be written; kept in memory", problem=str(problem))
             return self.memory
-
-    def next_sequence(self) -> int:
-        """A number that grows with every claim, so that the hub notices a copied folder."""
-        return self.change(lambda now: {"sequence": now.sequence + 1}).sequence
 
     def hold(self, held: Held) -> None:
         """Remember a lease, or what it now works on."""

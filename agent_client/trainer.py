@@ -17,7 +17,6 @@ from protocol.goals import GoalSpec
 from protocol.runs import CurvePoint, Failure
 
 POLL_SECONDS = 0.1
-END_SECONDS = 20.0
 GO_FILE = ".go"
 WAITS_AT_MOST = 4 * 3600.0
 REASONS = {

@@ -23,7 +23,6 @@ from agent_client.errors import ClientError
 from agent_client.sandbox import wipe
 from protocol.goals import DataFile, FilePath, GoalSpec
 
-KEEP_GOALS = 4
 KEEP_TREES = 500
 KEEP_UNUSED_SECONDS = 24 * 3600.0
 CACHES = ".cache"

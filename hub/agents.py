@@ -255,7 +255,7 @@ def views(
     held = _held(session, names, now)
     return [
         Agent(
-            **row.model_dump(exclude={"sequence", "device_class"}),
+            **row.model_dump(exclude={"device_class"}),
             **ran.get(row.name, {}),
             **tried.get(row.name, {}),
             working_on=held.get(row.name),

@@ -5,12 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from hub import agents
 from hub.tables import ExperimentRow, GoalRow, RunRow
-from protocol.experiments import Standing
 from protocol.overview import Contribution, Effort
 
 MOST = 200
-_REFUTED = (Standing.DISPUTED.value, Standing.REJECTED.value)
 
 
 def effort(session: Session, goal: GoalRow) -> Effort:
@@ -54,39 +53,15 @@ def _contribution(ran: Any, made: Any) -> Contribution:
     return Contribution.model_validate(known)
 
 
-def _ran(goal: GoalRow) -> Any:
-    return (
-        sa.select(
-            col(RunRow.agent),
-            sa.func.max(col(RunRow.owner)).label("owner"),
-            sa.func.count().label("runs"),
-            _times(col(RunRow.kind) == "replicate").label("replicates"),
-            sa.func.sum(col(RunRow.seconds)).label("seconds"),
-        )
-        .where(col(RunRow.goal) == goal.slug)
-        .group_by(col(RunRow.agent))
-    )
+def _ran(goal: GoalRow) -> sa.Select[Any]:
+    run = RunRow
+    whose = sa.func.max(col(run.owner)).label("owner")
+    seconds = sa.func.sum(col(run.seconds)).label("seconds")
+    return agents.done(None).add_columns(whose, seconds).where(col(run.goal) == goal.slug)
 
 
-def _made(goal: GoalRow) -> Any:
-    row = ExperimentRow
-    verified = col(row.standing) == Standing.VERIFIED.value
-    sign = -1 if goal.direction == "min" else 1
-    gain = sa.case((sa.and_(verified, col(row.kept)), sign * col(row.delta)), else_=0.0)
-    return (
-        sa.select(
-            col(row.agent),
-            sa.func.max(col(row.owner)).label("owner"),
-            sa.func.count().label("experiments"),
-            _times(col(row.kept)).label("kept"),
-            _times(verified).label("confirmed"),
-            _times(col(row.standing).in_(_REFUTED)).label("refuted"),
-            sa.func.sum(gain).label("verified_gain"),
-        )
-        .where(col(row.goal) == goal.slug, ~col(row.hidden), col(row.agent).is_not(None))
-        .group_by(col(row.agent))
-    )
-
-
-def _times(condition: Any) -> Any:
-    return sa.func.sum(sa.case((condition, 1), else_=0))
+def _made(goal: GoalRow) -> sa.Select[Any]:
+    made = ExperimentRow
+    whose = sa.func.max(col(made.owner)).label("owner")
+    shown = (col(made.goal) == goal.slug, ~col(made.hidden))
+    return agents.made(None).add_columns(whose).where(*shown)

@@ -12,12 +12,12 @@ from hub.desk import Desk, Effect, NoChange
 from hub.errors import HubError, NotFound
 from hub.ops_tables import FlagRow
 from hub.scheduling import Wish
-from hub.tables import ExperimentRow, GoalRow, GoalVersionRow, NoticeRow, RunRow
+from hub.tables import ExperimentRow, GoalRow, NoticeRow, RunRow
 from hub.words import counted
 from protocol import acts
 from protocol.experiments import Operator
 from protocol.goals import GoalSpec, GoalState
-from protocol.operators import GoalDiff, GoalVersion
+from protocol.operators import GoalDiff
 from protocol.work import Kind
 
 
@@ -247,17 +247,6 @@ def withdraw_notice(desk: Desk, act: acts.WithdrawNotice) -> Effect:
         raise NoChange
     desk.change(row, withdrawn_at=desk.work.now)
     return Effect(str(row.id), f"Notice {row.id} is withdrawn.", row.goal)
-
-
-def versions(session: Session, slug: str) -> list[GoalVersion]:
-    """A goal's versions, the newest first."""
-    goals.find(session, slug)
-    query = select(GoalVersionRow).where(col(GoalVersionRow.goal) == slug)
-    rows = session.exec(query.order_by(col(GoalVersionRow.version).desc())).all()
-    return [
-        GoalVersion(version=row.version, by=row.by, reason=row.reason, created_at=row.created_at)
-        for row in rows
-    ]
 
 
 def diff(session: Session, slug: str, base: int, version: int) -> GoalDiff:

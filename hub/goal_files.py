@@ -45,10 +45,6 @@ class GoalFolder:
     spec: GoalSpec
     texts: MappingProxyType[str, str]
 
-    def files(self, with_text: bool = True) -> list[GoalFile]:
-        """List the goal's files with their SHA-256, editable ones marked."""
-        return [self._file(name, with_text) for name in self.spec.everything]
-
     def digest(self) -> str:
         """Hash goal.toml's meaning and all files; equal digests mean the same goal."""
         whole = hashlib.sha256(self.spec.model_dump_json().encode())
@@ -56,15 +52,19 @@ class GoalFolder:
             whole.update(f"{name}\0{sha256(self.texts[name])}\0".encode())
         return whole.hexdigest()
 
-    def _file(self, name: str, with_text: bool) -> GoalFile:
-        text = self.texts[name]
-        return GoalFile(
-            path=name,
+
+def listed(spec: GoalSpec, texts: Mapping[str, str], with_text: bool = True) -> list[GoalFile]:
+    """A goal's files by path with their SHA-256, editable ones marked."""
+    return [
+        GoalFile(
+            path=path,
             sha256=sha256(text),
             size=len(text.encode()),
-            editable=name in self.spec.files.editable,
+            editable=path in spec.files.editable,
             text=text if with_text else None,
         )
+        for path, text in sorted(texts.items())
+    ]
 
 
 def sha256(text: str) -> str:
@@ -147,40 +147,46 @@ def _read_all(folder: Path, spec: GoalSpec) -> tuple[dict[str, str], list[str]]:
     texts: dict[str, str] = {}
     problems: list[str] = []
     for name in spec.everything:
+        where = f"{folder.name}/{name}"
         try:
-            texts[name] = _read_one(folder, name, spec.limits.file_bytes)
-            if name in spec.files.editable:
-                problems += preflight.unfit(f"{folder.name}/{name}", texts[name])
+            texts[name] = _read_one(folder / name, where)
         except GoalInvalid as error:
             problems += error.problems
+        else:
+            problems += _wrong_with_one(spec, name, texts[name], where)
     return texts, problems
 
 
-def _read_one(folder: Path, name: str, limit: int) -> str:
-    path, where = folder / name, f"{folder.name}/{name}"
+def _read_one(path: Path, where: str) -> str:
     if path.is_symlink() or not path.is_file():
         raise GoalInvalid([f"{where} is named in {GOAL_TOML} but is not a plain file"])
-    if path.stat().st_size > limit:
-        raise GoalInvalid([f"{where} is {path.stat().st_size} bytes; the limit is {limit}"])
     try:
-        text = path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise GoalInvalid([f"{where} is not UTF-8 text (byte {error.start})"]) from error
+
+
+def _wrong_with_one(spec: GoalSpec, path: str, text: str, where: str) -> Iterator[str]:
+    size = len(text.encode())
+    if size > spec.limits.file_bytes:
+        yield f"{where} is {size} bytes; the limit is {spec.limits.file_bytes}"
     if "\0" in text:
-        raise GoalInvalid([f"{where} holds a NUL character, which no text does"])
-    if name.endswith(".py"):
-        must_parse(text, where)
-    return text
+        yield f"{where} holds a NUL character, which no text does"
+        return
+    if path in spec.files.editable:
+        yield from preflight.unfit(where, text)
+    if path.endswith(".py"):
+        yield from _unparsed(text, where)
 
 
-def must_parse(text: str, where: str) -> None:
-    """Refuse Python that does not parse; raises GoalInvalid naming file and line."""
+def _unparsed(text: str, where: str) -> Iterator[str]:
+    """What keeps Python from being parsed, by file and line."""
     try:
         compile(text, where, "exec", dont_inherit=True)
     except UNREADABLE as error:
         line = getattr(error, "lineno", None) or 1
         said = str(error) or "it is nested too deeply"
-        raise GoalInvalid([f"{where}:{line}: does not parse: {said}"]) from error
+        yield f"{where}:{line}: does not parse: {said}"
 
 
 def _lost_commands(spec: GoalSpec) -> Iterator[str]:
@@ -206,19 +212,7 @@ def wrong_with(spec: GoalSpec, files: Mapping[str, str]) -> Iterator[str]:
     """What keeps these texts from being the files of a goal."""
     yield from _lost_commands(spec)
     for path in spec.everything:
-        if path not in files:
+        if path in files:
+            yield from _wrong_with_one(spec, path, files[path], path)
+        else:
             yield f"{path} is named in {GOAL_TOML} but is not here"
-            continue
-        size = len(files[path].encode())
-        if size > spec.limits.file_bytes:
-            yield f"{path} is {size} bytes; the limit is {spec.limits.file_bytes}"
-        if "\0" in files[path]:
-            yield f"{path} holds a NUL character, which no text does"
-            continue
-        if path in spec.files.editable:
-            yield from preflight.unfit(path, files[path])
-        if path.endswith(".py"):
-            try:
-                must_parse(files[path], path)
-            except GoalInvalid as refused:
-                yield from refused.problems

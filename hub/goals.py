@@ -1,7 +1,6 @@
 """Goals: opening them with their baseline, editing them by version, and telling them to readers."""
 
 import functools
-import hashlib
 from collections.abc import Mapping
 from uuid import UUID, uuid5
 
@@ -9,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
-from hub import gitobjects, prior
+from hub import gitobjects, goal_files, prior
 from hub.db import Work
 from hub.errors import HubError, NotFound
 from hub.gitstore import GitStore, author_of, commit_object
@@ -18,7 +17,7 @@ from hub.markdown import render
 from hub.tables import ChannelRow, ExperimentRow, GoalRow, GoalVersionRow, OrderRow
 from protocol.events import ExperimentRegistered, GoalChanged
 from protocol.experiments import Operator, Status
-from protocol.goals import Goal, GoalFile, GoalSpec, GoalState
+from protocol.goals import Goal, GoalSpec, GoalState
 
 ROOT_IDS = UUID("6f1d6c4e-4d7a-5d0c-9d27-a9e0c0ffee00")
 
@@ -27,12 +26,6 @@ class GoalExists(HubError):
     """A goal by that name is here already; edit it, or choose another name."""
 
     code, status = "goal_exists", 409
-
-
-class GoalNotOpen(HubError):
-    """This goal takes no new work; its state and the reason stand on its page."""
-
-    code, status = "goal_not_open", 409
 
 
 def find(session: Session, slug: str) -> GoalRow:
@@ -171,7 +164,7 @@ def view(session: Session, goal: GoalRow, with_files: bool = False) -> Goal:
         state=GoalState(goal.state),
         reason=goal.state_reason,
         spec=rules,
-        files=_files(rules, current.files, with_files),
+        files=goal_files.listed(rules, current.files, with_files),
         brief_html=_rendered(current.files.get(rules.brief, "")) if with_files else "",
         baseline=goal.root,
         champion=goal.champion,
@@ -184,19 +177,6 @@ def view(session: Session, goal: GoalRow, with_files: bool = False) -> Goal:
     )
 
 
-def _files(rules: GoalSpec, files: Mapping[str, str], with_text: bool) -> list[GoalFile]:
-    return [
-        GoalFile(
-            path=path,
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-            size=len(text.encode()),
-            editable=path in rules.files.editable,
-            text=text if with_text else None,
-        )
-        for path, text in sorted(files.items())
-    ]
-
-
 def _remember(
     work: Work, goal: GoalRow, spec: GoalSpec, files: Mapping[str, str], by: str, reason: str
 ) -> None:
@@ -206,7 +186,6 @@ def _remember(
             version=goal.version,
             spec=spec.model_dump(mode="json"),
             files=dict(files),
-            brief=files.get(spec.brief, ""),
             by=by,
             reason=reason,
             created_at=work.now,

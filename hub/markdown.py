@@ -13,7 +13,6 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from nh3 import Cleaner
 
-RENDERER = 2
 _TAGS = {
     *("p", "br", "hr", "blockquote", "pre", "code", "em", "strong", "del", "s", "a"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li"),

@@ -45,7 +45,6 @@ def _order(
         deadline=order.deadline,
         digest=briefing.brief(session, goal, order),
         notices=_notices(session, order.goal),
-        suggestion=order.suggestion,
         prepared=prepared,
     )
 

@@ -13,8 +13,10 @@ from protocol.operators import GoalVersion
 RULES = "goal.json"
 
 
-def versions(session: Session, goal: GoalRow, before: int | None, limit: int) -> list[GoalVersion]:
-    """A goal's versions, the newest first, before a cursor."""
+def versions(
+    session: Session, goal: GoalRow, before: int | None = None, limit: int | None = None
+) -> list[GoalVersion]:
+    """A goal's versions, the newest first, before a cursor; all of them without a limit."""
     kept = GoalVersionRow
     # Without the files, which are large.
     columns = (kept.version, kept.by, kept.reason, kept.created_at)

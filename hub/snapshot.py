@@ -1,6 +1,5 @@
 """One goal's state as plain values: everything the swarm decides is a pure function of these."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 
@@ -130,12 +129,6 @@ class Snapshot:
     def sign(self) -> float:
         """1 where smaller is better, -1 where larger is: a loss is the reading times this."""
         return -1.0 if self.rules.direction == "max" else 1.0
-
-    def without_readings(self, drop: Iterable[int]) -> "Snapshot":
-        """The same goal, had these readings (positions) never come."""
-        gone = set(drop)
-        kept = tuple(one for place, one in enumerate(self.readings) if place not in gone)
-        return replace(self, readings=kept)
 
     def without_owner(self, owner: str) -> "Snapshot":
         """The same goal, had this owner never come.

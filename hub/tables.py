@@ -84,7 +84,6 @@ class AgentRow(SQLModel, table=True):
     device_class: str = Field(max_length=200)
     client_version: str = Field(default="", max_length=40)
     wish: str = Field(default="", max_length=8)
-    sequence: int = 0
     created_at: datetime = Field(sa_type=UtcDateTime)
     last_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
@@ -123,14 +122,13 @@ class GoalRow(SQLModel, table=True):
 
 
 class GoalVersionRow(SQLModel, table=True):
-    """What a goal was at a version: its rules, files and brief, kept for ever."""
+    """What a goal was at a version: its rules and files, kept for ever."""
 
     __tablename__ = "goal_versions"
     goal: str = Field(primary_key=True, foreign_key="goals.slug", max_length=31)
     version: int = Field(primary_key=True)
     spec: dict[str, Any] = Field(sa_column=_json())
     files: dict[str, str] = Field(sa_column=_json())
-    brief: str = ""
     by: str = Field(default="", max_length=40)
     reason: str = Field(default="", max_length=400)
     created_at: datetime = Field(sa_type=UtcDateTime)
@@ -238,7 +236,6 @@ class OrderRow(SQLModel, table=True):
     brought: list[str] = Field(default_factory=list, sa_column=_shas())
     experiment: str | None = Field(default=None, index=True, max_length=40)
     why: str = Field(default="", max_length=600)
-    suggestion: str = ""
     seed: int = Field(sa_type=sa.BigInteger)
     nonce: str = Field(max_length=64)
     epoch: int = 0
@@ -335,7 +332,6 @@ class PostRow(SQLModel, table=True):
     kind: str = Field(default="note", max_length=16)
     body: str
     html: str
-    renderer: int = 1
     goal: str | None = Field(default=None, max_length=31)
     experiment: str | None = Field(default=None, index=True, max_length=40)
     references: list[str] = Field(sa_column=_json())

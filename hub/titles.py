@@ -205,6 +205,3 @@ def _sealed(snapshot: Snapshot, places: Sequence[int]) -> list[tuple[int, bytes]
 def _told(one: Reading) -> bytes:
     said = (one.node, float(one.value), one.owner, one.device, one.period, one.group)
     return repr(said).encode()
-
-
-__all__ = ["CONFIRMED", "CROWN", "Referee", "confirmed_by", "decisions", "retraced"]

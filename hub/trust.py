@@ -149,11 +149,3 @@ def total(records: Iterable[Record]) -> int:
     """
     every = list(records)
     return min([sum(one.valid for one in every), *(one.valid for one in every if one.broken)])
-
-
-def check_probability(consecutive_valid: int) -> float:
-    """How likely a claim is checked: always below ten valid runs, then one in so many, never < 5 %.
-
-    Source: BOINC's adaptive replication (`sched_send.cpp`), with the floor of security.md 4.2.
-    """
-    return 1.0 if consecutive_valid < 10 else max(0.05, 1.0 / consecutive_valid)

@@ -325,18 +325,3 @@ def posterior_better(belief: Belief, node: int, than: int) -> float:
     gap = float(belief.loss[than] - belief.loss[node])
     spread = math.hypot(float(belief.loss_sd[node]), float(belief.loss_sd[than]))
     return 0.5 * (1 + math.erf(gap / (spread * math.sqrt(2)))) if spread > 0 else float(gap > 0)
-
-
-def waiting(verdicts: Sequence[Verdict]) -> list[int]:
-    """Nodes whose test is under way: some evidence, no decision."""
-    return [node for node, one in enumerate(verdicts) if one.state == "provisional" and one.n]
-
-
-__all__ = [
-    "Verdict",
-    "bounds",
-    "judge",
-    "posterior_better",
-    "surely_better",
-    "waiting",
-]

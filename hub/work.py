@@ -278,7 +278,7 @@ def renew(order: Held, terms: Terms, wish: str, now: datetime) -> Renewal:
     stop, reason = terms.stop, terms.reason
     if (now - (order.claimed_at or now)).total_seconds() > terms.longest:
         stop = True
-        reason = f"This lease is {terms.longest:.0f} s old, four times what a run may take."
+        reason = f"This lease is over {terms.longest:.0f} s old, far more than a run may take."
     if order.hidden:
         stop, reason = True, "an operator took this experiment out"
     if wish == "stop":

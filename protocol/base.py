@@ -86,30 +86,3 @@ class Page(Wire):
 
     next_cursor: str | None = None
     seq: int = 0
-
-
-__all__ = [
-    "EXACT",
-    "MAX_CURVE_POINTS",
-    "MAX_FILE_BYTES",
-    "MAX_LOG_BYTES",
-    "MAX_POST_BYTES",
-    "AgentName",
-    "AnySha",
-    "Count",
-    "Finite",
-    "Line",
-    "Moment",
-    "Page",
-    "Positive",
-    "Problem",
-    "Request",
-    "Seconds",
-    "Sha",
-    "Slug",
-    "Text",
-    "Time",
-    "Wire",
-    "figure",
-    "in_utc",
-]

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter
+from pydantic import Discriminator, Field, Tag
 
 from protocol.base import Time, Wire
 
@@ -192,6 +192,3 @@ class AnyEnvelope(Wire):
     seq: int
     at: Time
     event: AnyEvent
-
-
-event_adapter: TypeAdapter[Event] = TypeAdapter(KnownEvent)

@@ -311,4 +311,3 @@ class Health(Wire):
     clients: dict[str, int] = Field(default_factory=dict)
     registration: str
     posts_frozen: bool
-    backup_age_seconds: float | None = None

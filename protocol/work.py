@@ -23,7 +23,10 @@ class Kind(StrEnum):
 
 
 class WorkRequest(Request):
-    """Ask for work; `holding` lists the leases the client knows it has, so ghosts can be found."""
+    """Ask for work; `holding` lists the leases the client knows it has, so ghosts can be found.
+
+    `sequence` is what older clients say besides; nothing goes by it.
+    """
 
     device: Device
     goals: list[Slug] = Field(default_factory=list, max_length=64)
@@ -76,7 +79,6 @@ class WorkOrder(Wire):
     deadline: Time
     digest: str = ""
     notices: list[Notice] = Field(default_factory=list)
-    suggestion: str = ""
     prepared: Prepared | None = None
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from agent_client.evaluator.scoring import Losses, draw, nats
 from agent_client.evaluator.wire import Model, Tokens
-from protocol.goals import Scoring
 from protocol.runs import ProbeResult
 
 SIGMAS = 4.0
@@ -123,15 +122,6 @@ def hidden_gap(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> ProbeR
     gap = float(unseen.mean() - seen.mean())
     detail = f"unseen texts cost {gap:+.4f} bits per byte more, standard error {error:.4f}"
     return ProbeResult(name="hidden", passed=gap <= SIGMAS * error, detail=detail, value=gap)
-
-
-def rows_asked(rules: Scoring) -> int:
-    """Count the rows that the probes of one evaluation send to model processes."""
-    sealed, probed = (
-        math.ceil(rows / rules.batch_rows) * rules.batch_rows
-        for rows in (rules.sealed_rows, rules.probe_rows)
-    )
-    return sealed + 5 * probed  # repeat and causality ask twice, batch once
 
 
 def _forge(full: Pass, row: int, cut: int, dice: np.random.Generator) -> Tokens:

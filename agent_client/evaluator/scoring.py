@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -107,8 +107,3 @@ def joined(corpora: Sequence[Corpus]) -> tuple[Tokens, Tokens]:
         np.concatenate([corpus.inputs for corpus in corpora]),
         np.concatenate([corpus.targets for corpus in corpora]),
     )
-
-
-def probe_share(rows: int, probes: Iterable[int]) -> float:
-    """Return the rows that probes send as a share of the rows of the full pass."""
-    return sum(probes) / rows

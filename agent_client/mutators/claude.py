@@ -21,10 +21,7 @@ from agent_client.mutators.base import (
     one_line,
 )
 from agent_client.mutators.edits import BadEdit, Edit, apply
-from agent_client.mutators.llm import connect
 from agent_client.settings import Llm
-
-__all__ = ["Claude", "connect"]
 
 TOOL = "propose_change"
 LONGER = 2

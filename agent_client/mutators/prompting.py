@@ -81,9 +81,7 @@ def _file(path: str, text: str) -> str:
 
 def _suggestion(task: Task) -> str:
     said = quoted(task.suggestion, 2000)
-    return (
-        f'A suggestion from the hub:\n<data name="suggestion">\n{said}\n</data>\n' if said else ""
-    )
+    return f'What was meant by them:\n<data name="suggestion">\n{said}\n</data>\n' if said else ""
 
 
 def _refused(task: Task) -> str:

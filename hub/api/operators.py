@@ -12,10 +12,12 @@ from hub import (
     curation,
     experiments,
     goal_drafts,
+    goals,
     invites,
     moderation,
     operators,
     review,
+    revisions,
     rolls,
     sessions,
     sheets,
@@ -182,7 +184,7 @@ def health(session: Read, hub: TheHub) -> Health:
 @router.get("/goals/{slug}/versions", responses=refused)
 def versions(slug: str, session: Read) -> list[GoalVersion]:
     """A goal's versions, the newest first."""
-    return curation.versions(session, slug)
+    return revisions.versions(session, goals.find(session, slug))
 
 
 @router.get("/goals/{slug}/diff", responses=refused)

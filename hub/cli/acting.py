@@ -59,7 +59,6 @@ COMMON = {
 
 WORDS = {
     "agent": "An agent's name: 2 to 31 of a-z, 0-9 and -.",
-    "base": "The goal's version that you edited, so that nobody's change is lost.",
     "days": "Days until it ends; left out, it does not.",
     "email": "An address at the sign-in provider that becomes this operator.",
     "experiment": "An experiment: its sha, or its first 4 digits or more.",
@@ -82,7 +81,6 @@ WORDS = {
     "times": "How many replications.",
     "token": "A token's id, as `hub token list` shows it.",
     "uses": "How often it can be used.",
-    "version": "A version of the goal.",
     "weight": "Its share of the work, beside other goals' weights.",
 }
 

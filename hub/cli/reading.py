@@ -8,7 +8,19 @@ import typer
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from hub import curation, experiments, invites, operators, plan, review, rolls, sessions, tokens
+from hub import (
+    curation,
+    experiments,
+    goals,
+    invites,
+    operators,
+    plan,
+    review,
+    revisions,
+    rolls,
+    sessions,
+    tokens,
+)
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.core import Hub
 from hub.words import size, span
@@ -68,7 +80,7 @@ def _fact(name: str, value: Any) -> tuple[str, str]:
     """What a number is of and the number in words, as the board's page of the hub's health."""
     label, _, unit = name.rpartition("_")
     if unit in UNITS:
-        return label.replace("_", " "), "never" if value is None else UNITS[unit](value)
+        return label.replace("_", " "), UNITS[unit](value)
     if isinstance(value, dict):
         said = ", ".join(f"{count} of {each}" for each, count in value.items()) or "none"
     elif isinstance(value, bool):
@@ -163,7 +175,9 @@ def versions(
 ) -> None:
     """List a goal's versions."""
     with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
-        _tell(curation.versions(session, goal), "version by created_at reason")
+        _tell(
+            revisions.versions(session, goals.find(session, goal)), "version by created_at reason"
+        )
 
 
 def diff(

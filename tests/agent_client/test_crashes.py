@@ -259,7 +259,7 @@ def test_a_second_client_in_the_folder_is_refused_by_pid(volunteer: Volunteer) -
 
 
 def test_a_folder_copied_from_another_machine_is_refused(volunteer: Volunteer) -> None:
-    state = {"machine": "another machine", "sequence": 3}
+    state = {"machine": "another machine"}
     (volunteer.folder / "state.json").write_text(json.dumps(state))
 
     done = volunteer.do("run")

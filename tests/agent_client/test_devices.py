@@ -86,13 +86,6 @@ def test_a_device_that_cannot_run_a_goal_is_told_why(device: Device, words: str)
         devices.check(NANO, device)
 
 
-def test_another_goal_is_offered() -> None:
-    fit, reasons = devices.fitting([TINY, NANO], a_device(), {})
-
-    assert fit == ["tiny_gpt"]
-    assert "needs cuda" in reasons["nanogpt"]
-
-
 @pytest.mark.parametrize(
     ("name", "kind", "expected"),
     [

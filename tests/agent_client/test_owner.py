@@ -283,8 +283,8 @@ def test_the_state_survives_a_torn_file_by_its_previous_copy(tmp_path: Path) -> 
     state = State(tmp_path)
     held = Held(lease=an_id(), epoch=1)
     state.hold(held)
-    state.next_sequence()
-    (tmp_path / "state.json").write_text('{"sequence": 4')
+    state.count(runs=1)
+    (tmp_path / "state.json").write_text('{"totals": {"runs": 1')
 
     again = State.open(tmp_path)
 

@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_becomes_a_spec_with_hashed_files(folder: Path) -> None:
     goal = goal_files.load(folder)
 
-    files = {file.path: file for file in goal.files()}
+    files = {file.path: file for file in goal_files.listed(goal.spec, goal.texts)}
     assert goal.spec.name == "tiny"
     assert sorted(files) == ["prepare.py", "program.md", "train.py"]
     assert files["train.py"].editable
@@ -126,6 +126,20 @@ def test_windows_line_ends_are_refused_where_proposals_would_be(folder: Path) ->
 
     with pytest.raises(goal_files.GoalInvalid, match=r"train\.py holds U\+000D.*lines end in LF"):
         goal_files.load(folder)
+
+
+def test_a_folder_and_a_draft_name_all_that_is_wrong_with_one_file(folder: Path) -> None:
+    spec = goal_files.load(folder).spec
+    text = "x = (\r\n"
+    (folder / "train.py").write_bytes(text.encode())
+    files = {name: (folder / name).read_bytes().decode() for name in spec.everything}
+
+    with pytest.raises(goal_files.GoalInvalid) as refusal:
+        goal_files.load(folder)
+
+    said = [problem.removeprefix(f"{folder.name}/") for problem in refusal.value.problems]
+    assert said == list(goal_files.wrong_with(spec, files))
+    assert ["U+000D" in said[0], "does not parse" in said[1], len(said)] == [True, True, 2]
 
 
 def test_a_command_that_would_not_find_its_script_is_named(folder: Path) -> None:

@@ -205,12 +205,7 @@ def test_a_device_that_scatters_wildly_is_set_aside_and_its_readings_with_it(
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
     sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
-    others = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(4)]
-    wild = Volunteer.joined(http, "wild", "wilde")
-    for turn in range(6):
-        for each in others:
-            reads(hub, each, sha, 0.8 + 0.0001 * turn)
-        reads(hub, wild, sha, 0.8 + (0.2 if turn % 2 else -0.2))
+    scatters(hub, http, sha, Volunteer.joined(http, "wild", "wilde"))
 
     assert http.get("/v1/agents/wild").json()["state"] == "quarantined"
     score = http.get(f"/v1/experiments/{sha}").json()
@@ -224,19 +219,24 @@ def test_what_only_a_device_ran_that_was_set_aside_may_be_tried_again(
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
     sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
-    others = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(4)]
     wild = Volunteer.joined(http, "wild", "wilde")
     alone = wild.explore(learning_rate=0.4, metric=0.8).experiment
-    for turn in range(6):
-        for each in others:
-            reads(hub, each, sha, 0.8 + 0.0001 * turn)
-        reads(hub, wild, sha, 0.8 + (0.2 if turn % 2 else -0.2))
+    scatters(hub, http, sha, wild)
     assert standing(hub)["wild"] == ("quarantined", 0)
 
     shown = http.get(f"/v1/experiments/{alone}").json()
 
     assert (shown["status"], shown["metric"], shown["n_runs"]) == ("abandoned", None, 0)
     assert volta.propose(volta.exploring(), learning_rate=0.4).status_code == 200
+
+
+def scatters(hub: Hub, http: TestClient, sha: str, wild: Volunteer, among: int = 2) -> None:
+    """Have a device read far off, now above and now below, what some others read alike."""
+    others = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(among)]
+    for turn in range(6):
+        for each in others:
+            reads(hub, each, sha, 0.8 + 0.0001 * turn)
+        reads(hub, wild, sha, 0.8 + (0.2 if turn % 2 else -0.2))
 
 
 def reads(hub: Hub, agent: Volunteer, sha: str, metric: float) -> None:
@@ -256,12 +256,8 @@ def test_a_ban_hears_devices_again_that_the_hub_set_aside_and_undoing_it_does_no
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
     sha = volta.explore(learning_rate=0.2, metric=0.8).experiment or ""
-    others = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}") for n in range(4)]
     wild, mild = (Volunteer.joined(http, name, f"{name}-owner") for name in ("wild", "mild"))
-    for turn in range(6):
-        for each in others:
-            reads(hub, each, sha, 0.8 + 0.0001 * turn)
-        reads(hub, wild, sha, 0.8 + (0.2 if turn % 2 else -0.2))
+    scatters(hub, http, sha, wild, among=3)
     for turn in range(6):
         reads(hub, mild, sha, 0.8 + 0.0001 * turn)
     set_aside(hub, "mild")

@@ -22,11 +22,20 @@ from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
 HALF_A_BODY = b"POST /v1/agents HTTP/1.1\r\nHost: hub\r\nContent-Length: 500\r\n\r\n{"
 
 
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub process with the goal `toy`, logging JSON, for all who leave it running."""
+    data = a_data_folder_with_the_toy(tmp_path_factory.mktemp("serving"))
+    hub = HubProcess(data, settings={"AGENTHUB_LOG_JSON": "1"}, by_itself=True)
+    hub.start()
+    yield hub
+    hub.kill()
+
+
 @pytest.fixture
-def serving(tmp_path: Path) -> Iterator[HubProcess]:
-    """A hub process with the goal `toy`, logging JSON."""
-    data, settings = a_data_folder_with_the_toy(tmp_path), {"AGENTHUB_LOG_JSON": "1"}
-    hub = HubProcess(data, settings=settings, by_itself=True)
+def mortal(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub process that its test ends."""
+    hub = HubProcess(a_data_folder_with_the_toy(tmp_path))
     hub.start()
     yield hub
     hub.kill()
@@ -46,10 +55,10 @@ def slow_clients(port: int, count: int, words: bytes) -> Iterator[list[socket.so
 
 
 def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
-    serving: HubProcess,
+    mortal: HubProcess,
 ) -> None:
     async def listen() -> int | None:
-        address = serving.url.replace("http", "ws") + "/v1/live"
+        address = mortal.url.replace("http", "ws") + "/v1/live"
         async with websockets.connect(address) as live:
             await live.recv()
             listening.set()
@@ -65,7 +74,7 @@ def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
     listener.start()
     listening.wait(20)
 
-    assert serving.stop() == 0
+    assert mortal.stop() == 0
     listener.join(20)
     assert codes == [1001]
 
@@ -78,7 +87,8 @@ def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
 def test_three_hundred_slow_clients_keep_nobody_else_waiting(
     serving: HubProcess, words: bytes
 ) -> None:
-    body = a_join().model_dump(mode="json")
+    name = f"volta-{len(words)}"
+    body = a_join(name, owner=name).model_dump(mode="json")
     with slow_clients(serving.port, 300, words) as clients:
         with httpx.Client(base_url=serving.url, timeout=10) as client:
             assert client.post("/v1/agents", json=body).status_code == 201
@@ -88,19 +98,19 @@ def test_three_hundred_slow_clients_keep_nobody_else_waiting(
     assert answer == b"" or b"408" in answer.split(b"\r\n")[0]
 
 
-def test_commands_know_which_hub_serves_their_folder(serving: HubProcess, tmp_path: Path) -> None:
+def test_commands_know_which_hub_serves_their_folder(mortal: HubProcess, tmp_path: Path) -> None:
     copied = f"sqlite:///{tmp_path / 'copy.sqlite3'}"
 
-    link = serving.run("operator", "add", "grace", "-r", "she asked")
-    with pytest.raises(RuntimeError, match=f"{serving.url} goes on writing.*still_served"):
-        serving.run("copy-to", copied)
-    with pytest.raises(RuntimeError, match=f"at {serving.url}; stop it first.*already_served"):
-        serving.run("serve", "--port", "0")
-    meanwhile = serving.run("copy-to", copied, "--while-serving")
-    serving.kill()
-    elsewhere = serving.run("operator", "link", "grace", "-r", "she lost it")
+    link = mortal.run("operator", "add", "grace", "-r", "she asked")
+    with pytest.raises(RuntimeError, match=f"{mortal.url} goes on writing.*still_served"):
+        mortal.run("copy-to", copied)
+    with pytest.raises(RuntimeError, match=f"at {mortal.url}; stop it first.*already_served"):
+        mortal.run("serve", "--port", "0")
+    meanwhile = mortal.run("copy-to", copied, "--while-serving")
+    mortal.kill()
+    elsewhere = mortal.run("operator", "link", "grace", "-r", "she lost it")
 
-    assert f"{serving.url}/" in link
+    assert f"{mortal.url}/" in link
     assert "Copied" in meanwhile
     assert "http://127.0.0.1:8000/" in elsewhere
 

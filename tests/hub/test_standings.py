@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import curation, goals, standings
+from hub import goals, revisions, standings
 from hub.core import Hub
 from tests.builders import FILES, Clock, a_device, a_spec
 from tests.hub.volunteer import Volunteer
@@ -117,7 +117,7 @@ def test_versions_tell_what_changed_and_why(hub: Hub, http: TestClient) -> None:
     added = [line["text"] for line in diff["files"][1]["hunks"][0]["lines"] if line["kind"] == "+"]
     assert added == ["And quickly."]
     with hub.database.read() as session:
-        assert len(curation.versions(session, "toy")) == 2
+        assert len(revisions.versions(session, goals.find(session, "toy"))) == 2
     assert [each["version"] for each in http.get("/v1/goals/toy/versions?cursor=2").json()] == [1]
     assert http.get("/v1/goals/toy/versions/9/diff").status_code == 404
 

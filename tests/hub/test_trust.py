@@ -74,11 +74,6 @@ def test_a_reading_that_nobody_repeated_earns_nothing() -> None:
     assert trust.suspicions(snapshot, fitted) == []
 
 
-@pytest.mark.parametrize(("valid", "probability"), [(0, 1.0), (9, 1.0), (10, 0.1), (100, 0.05)])
-def test_claims_of_the_trusted_are_checked_by_sampling(valid: int, probability: float) -> None:
-    assert trust.check_probability(valid) == probability
-
-
 def test_thresholds_grow_with_the_number_of_devices() -> None:
     assert trust.thresholds(50)[0] == pytest.approx(3.09, abs=0.01)
     assert trust.thresholds(50)[1] == pytest.approx(3.54, abs=0.01)
