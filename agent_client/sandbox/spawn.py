@@ -52,7 +52,7 @@ def specification(kind: str, job: Job) -> dict[str, Any]:
     work = job.work_dir.resolve(strict=True)
     return {
         "kind": kind,
-        "argv": list(job.argv),
+        "argv": _command(job),
         "env": base_env(work) | dict(job.env),
         "work": str(work),
         "readable": _readable(job),
@@ -61,6 +61,14 @@ def specification(kind: str, job: Job) -> dict[str, Any]:
         "limits": _limits(job.limits),
         "grace": job.grace_seconds,
     }
+
+
+def _command(job: Job) -> list[str]:
+    """What runs: an environment that a link leads to is seen under its own name alone."""
+    program, *rest = job.argv
+    if Path(program).is_relative_to(sys.prefix):
+        program = str(Path(sys.prefix).resolve() / Path(program).relative_to(sys.prefix))
+    return [program, *rest]
 
 
 def _readable(job: Job) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -30,6 +31,20 @@ class TestEveryKind:
         ended, _ = run(sandbox, a_job(tmp_path, "raise SystemExit(7)"))
 
         assert (ended.code, ended.reason, ended.clean) == (7, None, True)
+
+    def test_an_environment_that_a_link_leads_to_runs_as_well(
+        self, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        link, work = tmp_path / "venv", tmp_path / "work"
+        link.symlink_to(sys.prefix)
+        work.mkdir()
+        python = str(link / Path(sys.executable).relative_to(sys.prefix))
+        monkeypatch.setattr(sys, "prefix", str(link))
+        monkeypatch.setattr(sys, "executable", python)
+
+        ended, said = run(sandbox, a_job(work, "import numpy; print('found')"))
+
+        assert (ended.ok, said) == (True, "found\n")
 
     def test_a_crash_by_a_signal_is_told(self, sandbox: Sandbox, tmp_path: Path) -> None:
         ended, _ = run(sandbox, a_job(tmp_path, "import os; os.abort()"))
