@@ -41,7 +41,7 @@ class GitWriter(Background):
     def stop(self) -> None:
         """Write what is left and end."""
         super().stop()
-        self.once()
+        self.take_turn()
 
     def catch_up(self) -> None:
         """Have the newest commits made from their rows where a repository lacks them."""
