@@ -343,12 +343,6 @@ def copy_into(connection: sa.Connection, file: Path) -> None:
         hot.say(connection, "VACUUM INTO ?", str(file))
 
 
-def settle(file: Path) -> None:
-    """See that a written file outlives a power cut."""
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
-
-
 def _json(value: Any) -> str:
     """JSON for a column; Python's own takes what orjson refuses, such as huge numbers."""
     try:
