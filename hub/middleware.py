@@ -66,7 +66,7 @@ class RequestIds:
         try:
             await self.app(scope, receive, _send)
         except TimeoutError:
-            log.info("http.slow_reader", path=scope["path"])
+            log.info("http.slow_reader", path=redact(scope["path"]))
         finally:
             log.info(
                 "http.request",

@@ -14,9 +14,11 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from hub import middleware
 from hub.guards import BadJson, check_json
-from hub.middleware import in_time
+from hub.middleware import Identities, RequestIds, in_time
 from hub.server import PatientProtocol
 from tests.services.ports import free_port
 
@@ -89,6 +91,29 @@ def test_who_is_cancelled_takes_along_what_it_waits_for() -> None:
 
     in_a_loop(asked())
     assert ended == ["it"]
+
+
+def test_who_reads_nothing_is_let_go_and_no_line_of_the_log_tells_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answers(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def nobody_reads(_message: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def nothing() -> Any:
+        raise AssertionError
+
+    secret = "ah_agent_" + "a" * 10 + "_" + "b" * 43
+    scope = {"type": "http", "method": "GET", "path": f"/v1/{secret}", "headers": []}
+    monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.01)
+
+    with capture_logs() as said:
+        in_a_loop(RequestIds(answers, Identities())(scope, nothing, nobody_reads))
+
+    assert [each["event"] for each in said] == ["http.slow_reader", "http.request"]
+    assert {each["path"] for each in said} == {"/v1/ah_agent_…"}
 
 
 def plainly(body: bytes) -> bool:
