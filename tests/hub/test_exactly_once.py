@@ -90,6 +90,20 @@ def test_somebody_else_s_lease_cannot_be_reported(volta: Volunteer, tesla: Volun
     assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
 
 
+def test_somebody_else_s_lease_takes_no_proposal_and_their_ids_tell_nothing(
+    volta: Volunteer, tesla: Volunteer
+) -> None:
+    order, proposed, reported = volta.exploring(), an_id(), an_id()
+    strange = tesla.propose(order, learning_rate=0.3)
+    assert volta.propose(order, proposed).status_code == 200
+    assert volta.report(order, reported).status_code == 200
+
+    copied = (tesla.propose(order, proposed), tesla.report(order, reported))
+
+    for answer in (strange, *copied):
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
+
+
 def test_a_result_cannot_be_replayed_with_another_nonce(volta: Volunteer) -> None:
     answer = volta.report(volta.claim(), nonce="feed")
 

@@ -113,6 +113,7 @@ def test_who_lost_a_lease_neither_gives_back_nor_ends_its_next_holders(
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
     assert renewed(tesla, taken.lease, taken.epoch) == "200"
+    assert tesla.report(taken).json()["late"] is False
 
 
 def test_a_lease_that_was_given_back_is_good_for_no_proposal(volta: Volunteer) -> None:
