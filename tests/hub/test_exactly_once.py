@@ -124,6 +124,20 @@ def test_a_result_is_of_the_experiment_that_its_lease_is_for(
     assert runs_and_credit(hub) == before
 
 
+def test_a_claim_stays_what_its_author_measured_whatever_others_read(
+    http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    first = volta.claim()
+    volta.report(first, metric=0.9)
+    again = tesla.claim()
+    assert again.experiment == first.experiment
+
+    assert tesla.report(again, metric=0.5).status_code == 200
+
+    shown = http.get(f"/v1/experiments/{first.experiment}").json()
+    assert (shown["metric"], shown["status"], shown["n_runs"]) == (0.9, "finished", 2)
+
+
 def test_credit_and_start_are_what_a_run_can_have_had(hub: Hub, volta: Volunteer) -> None:
     order = volta.claim()
 
