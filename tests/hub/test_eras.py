@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import eras, goals
+from hub import eras, goals, states
 from hub.core import Hub
 from hub.eras import Eras, _measuring
+from hub.tables import OrderRow
 from tests.builders import FILES, NOON, Clock, a_spec
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -57,6 +58,28 @@ def test_rules_hold_from_the_moment_of_their_edit_and_the_first_ones_before_it()
     told = [known.at(when) for when in (NOON - moment, NOON, edit - moment, edit)]
 
     assert told == ["", "", "", "rules of version 2"]
+
+
+def test_a_run_whose_lease_went_on_to_another_is_of_the_rules_that_it_began_under(
+    hub: Hub, http: TestClient, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    lost = volta.claim()
+    began = clock.now
+    edited(hub, http, clock, budget={"unit": "steps", "amount": 20})
+    clock.forward(3600)
+    with hub.database.work() as work:
+        again = work.session.get_one(OrderRow, lost.lease)
+        again.epoch, again.agent, again.claimed_at = 2, "tesla", clock.now
+        again.holders = {"1": "volta", "2": "tesla"}
+
+    assert volta.report(lost, metric=0.9, started_at=began).json()["late"]
+    lost.epoch = 2
+    assert tesla.report(lost, metric=0.8, started_at=clock.now).status_code == 200
+
+    with hub.database.read() as session:
+        readings = states.read(session, goals.find(session, "toy")).snapshot.readings
+    told = {each.value: each.era for each in readings}
+    assert told == {0.9: "", 0.8: "rules of version 2"}
 
 
 EVALUATE = {"train": ["python", "train.py"], "evaluate": ["python", "prepare.py"]}
