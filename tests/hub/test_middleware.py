@@ -14,6 +14,10 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from hub import middleware
@@ -96,16 +100,20 @@ def test_who_is_cancelled_takes_along_what_it_waits_for() -> None:
 def test_who_reads_nothing_is_let_go_and_no_line_of_the_log_tells_a_token(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def answers(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200})
+    async def answer(_request: Request) -> Response:
+        return Response(b"an answer")
 
-    async def nobody_reads(_message: Any) -> None:
-        await asyncio.sleep(60)
+    async def trouble(_request: Request, _error: Exception) -> Response:
+        return Response(b"the disk, maybe", 500)
+
+    async def nobody_reads(message: Any) -> None:
+        await asyncio.sleep(60 if message["type"] == "http.response.body" else 0)
 
     async def nothing() -> Any:
         raise AssertionError
 
     secret = "ah_agent_" + "a" * 10 + "_" + "b" * 43
+    answers = Starlette(routes=[Route("/v1/{what}", answer)], exception_handlers={OSError: trouble})
     scope = {"type": "http", "method": "GET", "path": f"/v1/{secret}", "headers": []}
     monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.01)
 
