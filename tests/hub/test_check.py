@@ -114,6 +114,23 @@ def test_a_changed_row_is_found(hub: Hub, volta: Volunteer) -> None:
     assert codes(check.repair(hub)) == {"row_disagrees"}
 
 
+def test_a_row_of_another_tree_and_one_without_its_parent_are_found(
+    hub: Hub, volta: Volunteer
+) -> None:
+    for rate in (0.2, 0.3):
+        volta.explore(rate, metric=rate)
+    with hub.database.work() as work:
+        change = sa.update(ExperimentRow)
+        wrong = {1: {"tree": "0" * 40}, 2: {"parent": "f" * 40}}
+        for number, values in wrong.items():
+            only = change.where(col(ExperimentRow.number) == number)
+            work.session.execute(only.values(**values))
+
+    found = {each.code: each.where for each in check.check(hub).findings}
+
+    assert (found["tree_disagrees"], found["parent_missing"]) == ("toy #1", "toy #2")
+
+
 def test_a_row_that_disagrees_keeps_nothing_else_from_being_mended(
     hub: Hub, volta: Volunteer
 ) -> None:
