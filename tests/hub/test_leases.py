@@ -320,6 +320,9 @@ def test_a_crash_is_given_up_once_it_is_mended_until_its_report_comes(
     assert (reported["status"], reported["verdict"][:14]) == ("failed", "Failed: crash.")
     assert http.get(f"/v1/experiments/{mend}").json()["status"] == "running"
     assert volta.ask(holding=[]).order is not None  # the lease is at work on the mend
+    volta.release(order)
+    then = [http.get(f"/v1/experiments/{sha}").json()["status"] for sha in (crash, mend)]
+    assert then == ["failed", "abandoned"]
 
 
 def renewed(who: Volunteer, lease: object, epoch: int) -> str:
