@@ -106,7 +106,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 
 
 def test_whatever_moves_numbers_makes_other_rules() -> None:
-    measured = {"commands": EVALUATE}
+    measured: dict[str, Any] = {"commands": EVALUATE}
     specs = [a_spec(**measured), *(a_spec(**measured | each) for each in OTHERWISE.values())]
 
     rules = {_measuring(spec) for spec in specs}
@@ -115,8 +115,12 @@ def test_whatever_moves_numbers_makes_other_rules() -> None:
 
 
 def test_what_moves_no_number_leaves_the_rules_as_they_are() -> None:
-    mirrored = {"data": {"files": [FILE | {"url": "https://example.com/data.bin"}]}}
-    words = {"title": "A better toy", "limits": {"disk_mb": 64}, "verification": {"owners": 3}}
+    mirrored: dict[str, Any] = {"data": {"files": [FILE | {"url": "https://example.com/data.bin"}]}}
+    words: dict[str, Any] = {
+        "title": "A better toy",
+        "limits": {"disk_mb": 64},
+        "verification": {"owners": 3},
+    }
 
     assert _measuring(a_spec(**words)) == _measuring(a_spec())
     assert _measuring(a_spec(**mirrored)) == _measuring(a_spec(data={"files": [FILE]}))
