@@ -190,6 +190,17 @@ def test_a_released_lease_is_free_at_once_for_the_next(
     assert str(tesla.claim().lease) == identity
 
 
+def test_a_repeat_whose_holder_is_set_aside_is_free_for_the_next(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    identity = a_replicate(hub)
+    assert str(volta.claim().lease) == identity
+
+    Curator.of(hub, http).acts("owner.quarantine", owner="ada")
+
+    assert str(tesla.claim().lease) == identity
+
+
 def test_an_abandoned_exploration_leaves_its_node_in_the_tree(
     http: TestClient, clock: Clock, volta: Volunteer, tesla: Volunteer
 ) -> None:
