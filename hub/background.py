@@ -1,5 +1,6 @@
 """What a hub does again and again beside its requests, each in a thread of its own."""
 
+import sys
 import threading
 from abc import ABC, abstractmethod
 
@@ -37,7 +38,16 @@ class Background(ABC):
     def once(self) -> float:
         """Take a turn; returns how many seconds later the next is due."""
 
+    def take_turn(self) -> float:
+        """`once`, whatever happens: nobody would start a thread again that one turn ended."""
+        try:
+            return self.once()
+        except Exception:
+            told = threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
+            threading.excepthook(told)
+            return self.interval
+
     def _run(self) -> None:
         pause = self.interval
         while not self._stop.wait(pause):
-            pause = self.once()
+            pause = self.take_turn()

@@ -19,10 +19,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from hub import check, copying
+from hub import check, copying, whole_files
 from hub.blobs import BlobMissing
 from hub.core import Hub
-from hub.db import Database, copy_into, settle, translated
+from hub.db import Database, copy_into, translated
 from hub.errors import Damaged, HubError
 from hub.schema import open_database, revision
 from hub.settings import VERSION, sqlite_url
@@ -88,9 +88,8 @@ def backup(hub: Hub, file: Path) -> dict[str, Any]:
             manifest["blobs"] = _add_blobs(hub, tar, copied)
             # Last, so that a file that holds it is whole.
             _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode(), hub.clock())
-        settle(whole)
         whole.chmod(FOR_ITS_OWNER)
-        whole.replace(file)
+        whole_files.take_place(whole, file)
     return manifest
 
 

@@ -107,12 +107,10 @@ class FolderBlobs(Blobs):
         self.root = root
 
     def keep(self, packed: Packed) -> None:
-        """Write to a temporary file, fsync, rename."""
+        """Write, and take the place of whatever is there: it may have been damaged since."""
         path = self._path(packed.digest)
-        if path.exists():
-            return
         with _reached(str(self.root), OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            whole_files.make_folder(path.parent)
             whole_files.put(path, packed.data, mode=0o600, durable=True)
 
     def get(self, digest: str) -> bytes:

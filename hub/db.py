@@ -25,6 +25,8 @@ from protocol.events import Envelope, Event
 WRITER_LOCK = 0x4167656E74487562  # "AgentHub": writers of every hub process queue here
 LOCK_TIMEOUT = 10_000
 """Milliseconds that a writer waits for its turn before it answers 503."""
+READ_ONLY = "25006"
+"""What PostgreSQL answers a writer with while a standby takes over, or stands in."""
 
 
 class Writing(Session):
@@ -320,11 +322,19 @@ def translated() -> Iterator[None]:
         # The second: what broke the transaction was told to one of those who share it.
         raise Busy from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Busy("The database connection was lost; try again in a moment.") from error
-        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
-            raise Damaged from error
-        raise
+        if (refusal := _refusal(error)) is None:
+            raise
+        raise refusal from error
+
+
+def _refusal(error: DBAPIError) -> HubError | None:
+    if error.connection_invalidated:
+        return Busy("The database connection was lost; try again in a moment.")
+    if getattr(error.orig, "sqlstate", "") == READ_ONLY:
+        return Busy("The database takes no writes now; try again in a moment.")
+    if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+        return Damaged()
+    return None
 
 
 def copy_into(connection: sa.Connection, file: Path) -> None:
@@ -335,12 +345,6 @@ def copy_into(connection: sa.Connection, file: Path) -> None:
     """
     with translated():
         hot.say(connection, "VACUUM INTO ?", str(file))
-
-
-def settle(file: Path) -> None:
-    """See that a written file outlives a power cut."""
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
 
 
 def _json(value: Any) -> str:

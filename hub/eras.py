@@ -53,4 +53,5 @@ def _measuring(spec: GoalSpec) -> str:
     data = [(file.path, file.sha256) for file in spec.data.files]
     rest = (spec.data.generated, spec.data.fallback, spec.data.val_hidden)
     rules = (spec.budget, spec.commands, spec.scoring, spec.seeds, spec.metric.source)
-    return repr((*rules, data, *rest))
+    # With more threads more is trained in as many seconds.
+    return repr((*rules, data, *rest, spec.limits.threads))

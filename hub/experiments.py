@@ -23,6 +23,7 @@ from protocol.experiments import Experiment, Spread, Standing, Status
 
 ENOUGH = 4
 """Digits that a short sha needs at least."""
+_NUMBER = re.compile(r"#[0-9]{1,9}")
 STEPS = 24
 USUAL = 0.95
 """This part of the children is within the steps of their spread; the worst are beyond."""
@@ -115,7 +116,7 @@ def find(session: Session, name: str, goal: str | None = None) -> ExperimentRow:
     query = select(ExperimentRow)
     if goal is not None:
         query = query.where(col(ExperimentRow.goal) == goal)
-    if name.startswith("#") and name[1:].isdecimal():
+    if _NUMBER.fullmatch(name):
         query = query.where(col(ExperimentRow.number) == int(name[1:]))
     elif len(name) == 40:
         query = query.where(col(ExperimentRow.sha) == name)

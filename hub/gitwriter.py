@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+import pygit2
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -41,7 +42,7 @@ class GitWriter(Background):
     def stop(self) -> None:
         """Write what is left and end."""
         super().stop()
-        self.once()
+        self.take_turn()
 
     def catch_up(self) -> None:
         """Have the newest commits made from their rows where a repository lacks them."""
@@ -49,8 +50,8 @@ class GitWriter(Background):
         for goal, shas in self._newest().items():
             try:
                 self.git.have(goal, shas)
-            except HubError as error:
-                log.warning("git.behind", extra={"goal": goal, "reason": error.code})
+            except (HubError, OSError, pygit2.GitError) as error:
+                log.warning("git.behind", extra={"goal": goal, "reason": str(error)})
 
     def _newest(self) -> dict[str, list[str]]:
         """A repository that is not there at all is made by whoever reads it."""

@@ -82,7 +82,7 @@ class Heartbeats(Background):
     def stop(self) -> None:
         """Write what is left and end."""
         super().stop()
-        self.flush()
+        self.take_turn()
 
     def _write(
         self, beats: dict[UUID, Beat], seen: dict[str, datetime], used: dict[str, datetime]

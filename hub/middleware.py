@@ -61,12 +61,15 @@ class RequestIds:
                     *message.get("headers", []),
                     (b"x-request-id", identity.encode()),
                 ]
-            await in_time(send(message), SLOW_SECONDS)  # a reader who reads nothing is let go
+            try:
+                await in_time(send(message), SLOW_SECONDS)
+            except TimeoutError as error:
+                raise _Unread from error
 
         try:
             await self.app(scope, receive, _send)
-        except TimeoutError:
-            log.info("http.slow_reader", path=scope["path"])
+        except _Unread:
+            log.info("http.slow_reader", path=redact(scope["path"]))
         finally:
             log.info(
                 "http.request",
@@ -76,6 +79,10 @@ class RequestIds:
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
+
+
+class _Unread(Exception):
+    """A reader who reads nothing is let go; no OSError, for which another answer would be made."""
 
 
 def begun(scope: Scope) -> float:

@@ -31,6 +31,7 @@ def project(session: Session, git: GitStore, goal: GoalRow) -> int:
     with _lock:
         if _written.get(key) == version and (key[0] / "packed-refs").exists():
             return 0
+        session.refresh(goal)  # PostgreSQL may have read it before what that version tells of
         refs = _refs(session, goal)
         # Another hub process may have taken them. A commit is made with its ancestry, so the newest
         # of each line is asked for first.

@@ -10,7 +10,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from hub.db import Clock, Database, copy_into, settle, translated
+from hub import whole_files
+from hub.db import Clock, Database, copy_into, translated
 from hub.errors import Busy, HubError
 
 PATIENCE = 1_800_000
@@ -125,9 +126,8 @@ def _keep_as_it_was(database: Database, before: str | None) -> None:
     try:
         with database.reader.connect() as connection:
             copy_into(connection, part)
-        settle(part)
         # Only now, and in an older one's place: that is from before somebody went back to it.
-        part.replace(kept)
+        whole_files.take_place(part, kept)
     finally:
         _drop(part)
 

@@ -102,8 +102,10 @@ def _readings(
 ) -> tuple[Reading, ...]:
     run, order = RunRow, OrderRow
     said = [col(run.owner), col(run.agent), col(run.session), col(run.device_class), col(run.kind)]
-    # A run is made under the rules that its work was handed out with.
-    when = sa.func.coalesce(col(order.claimed_at), col(run.created_at))
+    # A run is made under the rules that its work was handed out with; where that went to another
+    # since, only the run itself says when.
+    handed_out = sa.case((col(order.epoch) == col(run.epoch), col(order.claimed_at)))
+    when = sa.func.coalesce(handed_out, col(run.started_at))
     query = (
         sa.select(col(run.experiment), col(run.metric), when if known.changed else sa.null(), *said)
         .where(col(run.goal) == goal.slug, col(run.counted), col(run.metric).is_not(None))

@@ -1,5 +1,6 @@
 """Blobs keep what they are given, in a folder and in a bucket of a real S3 server."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,42 @@ def test_a_torn_blob_counts_as_missing(tmp_path: Path) -> None:
 
     with pytest.raises(BlobMissing):
         store.get(digest)
+
+
+def test_a_blob_that_was_damaged_is_whole_again_once_its_content_comes_back(tmp_path: Path) -> None:
+    store = FolderBlobs(tmp_path)
+    digest = store.put(b"step 1\n" * 1000)
+    (tmp_path / digest[:2] / digest[2:]).write_bytes(b"torn")
+
+    store.put(b"step 1\n" * 1000)
+
+    assert store.get(digest) == b"step 1\n" * 1000
+
+
+def test_a_power_cut_takes_neither_a_blob_nor_its_name_nor_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: dict[Path, list[str]] = {}
+    fsync = os.fsync
+
+    def _watched(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").resolve()
+        synced[path] = [each.name for each in path.iterdir()] if path.is_dir() else [path.name]
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", _watched)
+    folder = tmp_path / "data" / "blobs"
+
+    digest = FolderBlobs(folder).put(b"step 1\n" * 1000)
+
+    names = {path: said for path, said in synced.items() if path.is_dir()}
+    assert names == {
+        tmp_path: ["data"],
+        tmp_path / "data": ["blobs"],
+        folder: [digest[:2]],
+        folder / digest[:2]: [digest[2:]],
+    }
+    assert len(synced) == len(names) + 1
 
 
 def test_a_hub_keeps_its_logs_in_a_bucket(

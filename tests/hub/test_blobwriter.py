@@ -65,17 +65,32 @@ def test_the_same_log_twice_waits_once(slow: Hub, volta: Volunteer) -> None:
     assert waiting(slow) == before
 
 
-def test_a_disk_that_refuses_loses_nothing_and_is_tried_again(slow: Hub, volta: Volunteer) -> None:
+def test_a_disk_that_refuses_loses_nothing_and_is_tried_more_and_more_rarely(
+    slow: Hub, volta: Volunteer
+) -> None:
     made = volta.explore(0.2, 0.8).experiment
     folder = slow.settings.data / "blobs"
     folder.write_text("in the way")
 
-    refused = slow.blob_writer.turn()
+    pauses = [slow.blob_writer.once() for _ in range(7)]
     folder.unlink()
-    taken = slow.blob_writer.turn()
+    taken = slow.blob_writer.once()
 
-    assert (refused, taken, waiting(slow)) == (False, True, 0)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    assert (taken, waiting(slow)) == (slow.blob_writer.interval, 0)
     assert read(volta, made) == ("step 1\nstep 2", 2)
+
+
+def test_a_hub_that_stops_begins_no_further_blob_and_the_next_one_does(
+    slow: Hub, volta: Volunteer
+) -> None:
+    volta.explore(0.2, 0.8)
+    before = waiting(slow)
+
+    slow.blob_writer.stop()
+
+    assert not slow.blob_writer.turn()
+    assert (len(files(slow)), waiting(slow)) == (0, before)
 
 
 def test_a_backup_holds_what_has_not_moved(

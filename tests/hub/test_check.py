@@ -114,6 +114,43 @@ def test_a_changed_row_is_found(hub: Hub, volta: Volunteer) -> None:
     assert codes(check.repair(hub)) == {"row_disagrees"}
 
 
+def test_a_row_of_another_tree_and_one_without_its_parent_are_found(
+    hub: Hub, volta: Volunteer
+) -> None:
+    for rate in (0.2, 0.3):
+        volta.explore(rate, metric=rate)
+    with hub.database.work() as work:
+        change = sa.update(ExperimentRow)
+        wrong = {1: {"tree": "0" * 40}, 2: {"parent": "f" * 40}}
+        for number, values in wrong.items():
+            only = change.where(col(ExperimentRow.number) == number)
+            work.session.execute(only.values(**values))
+
+    found = {each.code: each.where for each in check.check(hub).findings}
+
+    assert (found["tree_disagrees"], found["parent_missing"]) == ("toy #1", "toy #2")
+
+
+def test_a_row_that_disagrees_keeps_nothing_else_from_being_mended(
+    hub: Hub, volta: Volunteer
+) -> None:
+    made = [str(volta.explore(rate, metric=rate).experiment) for rate in (0.2, 0.3)]
+    with hub.database.work() as work:
+        change = sa.update(ExperimentRow).where(col(ExperimentRow.sha) == made[0])
+        work.session.execute(change.values(message="Something else\n"))
+        work.session.execute(sa.update(OwnerRow).values(credit=99.0))
+    hub.git.settle()
+    victim = hub.git.path("toy") / "objects" / made[1][:2] / made[1][2:]
+    victim.chmod(0o644)
+    victim.write_bytes(b"nonsense")
+
+    report = check.repair(hub)
+
+    assert codes(report) == {"row_disagrees"}
+    assert len(report.mended) == 2
+    assert hub.git.files("toy", made[1])
+
+
 def test_a_lost_blob_is_found(hub: Hub, volta: Volunteer) -> None:
     volta.explore(learning_rate=0.2, metric=0.8)
     assert hub.blob_writer.turn()

@@ -117,18 +117,41 @@ def test_a_writer_who_waits_too_long_is_told_to_come_back(
     assert volta.report(order).status_code == 200
 
 
-def test_a_killed_connection_is_a_moments_trouble(hub: Hub, volta: Volunteer) -> None:
-    if hub.database.is_sqlite:
-        pytest.skip("SQLite has no connections to kill")
-    order = volta.claim()
+def hang_up(hub: Hub, then: str) -> None:
+    """Change the PostgreSQL database and end every connection to it."""
     url = hub.database.writer.url.set(drivername="postgresql")
     with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as raw:
+        raw.execute("set default_transaction_read_only = off")
+        raw.execute(f'alter database "{url.database}" {then}'.encode())
         raw.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where pid <> pg_backend_pid() and datname = current_database()"
         )
 
+
+def test_a_killed_connection_is_a_moments_trouble(hub: Hub, volta: Volunteer) -> None:
+    if hub.database.is_sqlite:
+        pytest.skip("SQLite has no connections to kill")
+    order = volta.claim()
+    hang_up(hub, "connection limit = -1")
+
     answers = [volta.report(order, UUID(int=7)) for _ in range(3)]
 
     assert {answer.status_code for answer in answers} <= {200, 503}
     assert answers[-1].status_code == 200
+
+
+def test_a_standby_that_takes_no_writes_is_a_moments_trouble(hub: Hub, volta: Volunteer) -> None:
+    if hub.database.is_sqlite:
+        pytest.skip("SQLite has no standby")
+    order = volta.claim()
+
+    hang_up(hub, "set default_transaction_read_only = on")
+    refused = [volta.report(order, UUID(int=7)) for _ in range(3)][-1]
+    hub.heartbeats.flush()
+    hang_up(hub, "reset default_transaction_read_only")
+    taken = [volta.report(order, UUID(int=7)) for _ in range(3)][-1]
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert "takes no writes" in refused.json()["detail"]
+    assert taken.status_code == 200

@@ -90,6 +90,20 @@ def test_somebody_else_s_lease_cannot_be_reported(volta: Volunteer, tesla: Volun
     assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
 
 
+def test_somebody_else_s_lease_takes_no_proposal_and_their_ids_tell_nothing(
+    volta: Volunteer, tesla: Volunteer
+) -> None:
+    order, proposed, reported = volta.exploring(), an_id(), an_id()
+    strange = tesla.propose(order, learning_rate=0.3)
+    assert volta.propose(order, proposed).status_code == 200
+    assert volta.report(order, reported).status_code == 200
+
+    copied = (tesla.propose(order, proposed), tesla.report(order, reported))
+
+    for answer in (strange, *copied):
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
+
+
 def test_a_result_cannot_be_replayed_with_another_nonce(volta: Volunteer) -> None:
     answer = volta.report(volta.claim(), nonce="feed")
 
@@ -108,6 +122,20 @@ def test_a_result_is_of_the_experiment_that_its_lease_is_for(
 
     assert (answer.status_code, answer.json()["code"]) == (422, "wrong_experiment")
     assert runs_and_credit(hub) == before
+
+
+def test_a_claim_stays_what_its_author_measured_whatever_others_read(
+    http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    first = volta.claim()
+    volta.report(first, metric=0.9)
+    again = tesla.claim()
+    assert again.experiment == first.experiment
+
+    assert tesla.report(again, metric=0.5).status_code == 200
+
+    shown = http.get(f"/v1/experiments/{first.experiment}").json()
+    assert (shown["metric"], shown["status"], shown["n_runs"]) == (0.9, "finished", 2)
 
 
 def test_credit_and_start_are_what_a_run_can_have_had(hub: Hub, volta: Volunteer) -> None:

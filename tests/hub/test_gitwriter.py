@@ -1,5 +1,6 @@
 """Git is written behind the rows: what was promised reads at once, and nothing is owed for long."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pygit2
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import check
+from hub import check, goals
 from hub.core import Hub, open_hub
 from hub.gitwriter import GitWriter
-from tests.builders import TRAIN, Clock
+from tests.builders import FILES, TRAIN, Clock, a_spec
 from tests.hub.volunteer import Volunteer
 
 
@@ -74,6 +75,21 @@ def test_what_a_killed_hub_owed_is_written_by_the_next(other: Hub, volta: Volunt
 
     assert [on_disk(other, each) for each in made] == [True, True]
     assert check.check(other).findings == []
+
+
+def test_a_goal_whose_repository_takes_nothing_keeps_no_other_behind(
+    other: Hub, volta: Volunteer
+) -> None:
+    made = explored(volta)
+    with other.database.work() as work:
+        goals.open_goal(work, other.git, a_spec("another"), FILES)
+    for folder in (other.git.path("another") / "objects").glob("??"):
+        shutil.rmtree(folder)
+        folder.write_bytes(b"in the way")
+
+    other.git_writer.catch_up()
+
+    assert on_disk(other, made)
 
 
 def test_a_repair_does_not_take_it_for_damage(other: Hub, volta: Volunteer) -> None:

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
-from hub import experiments, scheduling, tokens
+from hub import experiments, goals, scheduling, tokens
 from hub.core import Hub
 from hub.scheduling import Wish
 from hub.tables import GoalRow, GoalVersionRow, OrderRow
 from protocol.experiments import Operator
 from protocol.work import Kind, Progress, Release
-from tests.builders import Clock, an_id
+from tests.builders import FILES, Clock, a_spec, a_work_request, an_id
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -113,6 +113,7 @@ def test_who_lost_a_lease_neither_gives_back_nor_ends_its_next_holders(
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
     assert renewed(tesla, taken.lease, taken.epoch) == "200"
+    assert tesla.report(taken).json()["late"] is False
 
 
 def test_a_lease_that_was_given_back_is_good_for_no_proposal(volta: Volunteer) -> None:
@@ -189,6 +190,17 @@ def test_a_released_lease_is_free_at_once_for_the_next(
     assert str(tesla.claim().lease) == identity
 
 
+def test_a_repeat_whose_holder_is_set_aside_is_free_for_the_next(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    identity = a_replicate(hub)
+    assert str(volta.claim().lease) == identity
+
+    Curator.of(hub, http).acts("owner.quarantine", owner="ada")
+
+    assert str(tesla.claim().lease) == identity
+
+
 def test_an_abandoned_exploration_leaves_its_node_in_the_tree(
     http: TestClient, clock: Clock, volta: Volunteer, tesla: Volunteer
 ) -> None:
@@ -232,6 +244,34 @@ def test_a_goal_that_operators_gave_no_share_is_not_said_to_want_another_device(
 
     assert (reply.order, reply.code) == (None, "no_goal")
     assert "device" not in reply.reason
+
+
+def test_a_device_serves_what_fits_into_its_memory_and_everything_where_that_is_unknown() -> None:
+    spec = a_spec(device={"kinds": ["cpu"], "memory_mb": 8000})
+    device = a_work_request().device.model_dump()
+
+    served = [
+        scheduling._serves(a_work_request(device=device | {"memory_mb": memory}), spec)
+        for memory in (0, 7999, 8000)
+    ]
+
+    assert served == [True, False, True]
+
+
+def test_goals_get_leases_by_their_weights(hub: Hub, volta: Volunteer) -> None:
+    with hub.database.work() as unit:
+        goals.open_goal(unit, hub.git, a_spec("another"), FILES)
+        goals.find(unit.session, "toy").weight = 2.0
+
+    def first() -> str:
+        with hub.database.read() as session:
+            return scheduling.open_goals(session, a_work_request())[0].slug
+
+    before, lease = first(), volta.claim()
+    held = first()
+    volta.report(lease)
+
+    assert (before, lease.goal, held, first()) == ("toy", "toy", "another", "toy")
 
 
 def test_sixteen_agents_at_once_get_sixteen_leases(hub: Hub, http: TestClient) -> None:
@@ -291,6 +331,9 @@ def test_a_crash_is_given_up_once_it_is_mended_until_its_report_comes(
     assert (reported["status"], reported["verdict"][:14]) == ("failed", "Failed: crash.")
     assert http.get(f"/v1/experiments/{mend}").json()["status"] == "running"
     assert volta.ask(holding=[]).order is not None  # the lease is at work on the mend
+    volta.release(order)
+    then = [http.get(f"/v1/experiments/{sha}").json()["status"] for sha in (crash, mend)]
+    assert then == ["failed", "abandoned"]
 
 
 def renewed(who: Volunteer, lease: object, epoch: int) -> str:

@@ -14,9 +14,15 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from structlog.testing import capture_logs
 
+from hub import middleware
 from hub.guards import BadJson, check_json
-from hub.middleware import in_time
+from hub.middleware import Identities, RequestIds, in_time
 from hub.server import PatientProtocol
 from tests.services.ports import free_port
 
@@ -89,6 +95,33 @@ def test_who_is_cancelled_takes_along_what_it_waits_for() -> None:
 
     in_a_loop(asked())
     assert ended == ["it"]
+
+
+def test_who_reads_nothing_is_let_go_and_no_line_of_the_log_tells_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(_request: Request) -> Response:
+        return Response(b"an answer")
+
+    async def trouble(_request: Request, _error: Exception) -> Response:
+        return Response(b"the disk, maybe", 500)
+
+    async def nobody_reads(message: Any) -> None:
+        await asyncio.sleep(60 if message["type"] == "http.response.body" else 0)
+
+    async def nothing() -> Any:
+        raise AssertionError
+
+    secret = "ah_agent_" + "a" * 10 + "_" + "b" * 43
+    answers = Starlette(routes=[Route("/v1/{what}", answer)], exception_handlers={OSError: trouble})
+    scope = {"type": "http", "method": "GET", "path": f"/v1/{secret}", "headers": []}
+    monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.01)
+
+    with capture_logs() as said:
+        in_a_loop(RequestIds(answers, Identities())(scope, nothing, nobody_reads))
+
+    assert [each["event"] for each in said] == ["http.slow_reader", "http.request"]
+    assert {each["path"] for each in said} == {"/v1/ah_agent_…"}
 
 
 def plainly(body: bytes) -> bool:

@@ -1,10 +1,12 @@
 """Flags, queue, quarantine and ban; nobody decides on what is their own."""
 
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from hub import counters, operators
+from hub import counters, experiments, operators
 from hub.core import Hub
 from hub.desk import Desk
 from hub.errors import NotFound
@@ -60,11 +62,28 @@ def test_a_flag_waits_is_upheld_and_undone(
 
 def test_a_flag_s_id_is_its_own(volta: Volunteer, tesla: Volunteer) -> None:
     identity = flag(tesla, "owner", "ada")
-    said = FlagDraft(kind="owner", object="ada", reason="this looks wrong")
+    others: list[tuple[Volunteer, Any, str]] = [
+        *((volta, "owner", "ada"), (tesla, "owner", "nikola"), (tesla, "agent", "ada"))
+    ]
 
-    answer = volta.send("PUT", f"/v1/flags/{identity}", said)
+    for by, kind, what in others:
+        said = FlagDraft(kind=kind, object=what, reason="this looks wrong")
+        answer = by.send("PUT", f"/v1/flags/{identity}", said)
 
-    assert (answer.status_code, code(answer)) == (409, "body_changed")
+        assert (answer.status_code, code(answer)) == (409, "body_changed")
+
+
+def test_what_an_operator_forbade_stays_so_when_somebodys_flag_on_it_is_dismissed(
+    hub: Hub, volta: Volunteer, tesla: Volunteer, grace: Curator
+) -> None:
+    sha = str(volta.explore(learning_rate=0.2, metric=0.8).experiment)
+    grace.acts("experiment.forbid", experiment=sha)
+    identity = flag(tesla, "experiment", sha)
+
+    grace.acts("flag.dismiss", flag=identity)
+
+    with hub.database.read() as session:
+        assert experiments.find(session, sha).forbidden
 
 
 def test_a_flag_on_nothing_is_refused(tesla: Volunteer) -> None:

@@ -9,7 +9,7 @@ from hub.likeness import ALIKE, Change, nearest
 from hub.scheduling import Wish
 from protocol.experiments import Operator
 from protocol.work import Kind
-from tests.builders import TRAIN, Clock
+from tests.builders import FILES, TRAIN, Clock, a_spec
 from tests.hub.volunteer import Volunteer
 
 
@@ -63,6 +63,17 @@ def test_a_change_that_reads_the_same_is_answered_with_the_earlier_result(
     answer = tesla.propose(tesla.exploring(), files={"train.py": TRAIN + warmup("schedule")})
     assert answer.json()["code"] == "tried_before"
     assert answer.json()["data"]["earlier"]["level"] == "likeness"
+
+
+def test_what_was_tried_in_another_goal_is_new_in_this_one(hub: Hub, volta: Volunteer) -> None:
+    volta.explore(learning_rate=0.2, metric=0.99)
+    with hub.database.work() as work:
+        goals.open_goal(work, hub.git, a_spec("another"), FILES)
+        goals.find(work.session, "toy").state = "paused"
+
+    answer = volta.propose(volta.exploring(), learning_rate=0.2)
+
+    assert answer.status_code == 200, answer.text
 
 
 def test_what_was_abandoned_unmeasured_may_be_tried_again(volta: Volunteer) -> None:

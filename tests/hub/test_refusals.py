@@ -182,7 +182,11 @@ def test_an_unknown_field_is_named(volta: Volunteer) -> None:
     assert answer.json()["data"]["errors"][0]["field"] == "body.verified"
 
 
-@pytest.mark.parametrize("sha", ["abc", "HEAD", "--upload-pack=x", "ffffffff", "..%2F..%2Fetc"])
+LONG = pytest.param("%23" + "9" * 5000, id="a number of five thousand digits")
+NOWHERE = ["abc", "HEAD", "--upload-pack=x", "ffffffff", "..%2F..%2Fetc", "%239999999999", LONG]
+
+
+@pytest.mark.parametrize("sha", NOWHERE)
 def test_what_is_no_experiment_is_not_found(http: TestClient, sha: str) -> None:
     assert http.get(f"/v1/experiments/{sha}").status_code == 404
 

@@ -18,6 +18,7 @@ from hub.errors import TooMany
 from hub.limits import Limits
 from hub.metrics import Metrics
 from hub.middleware import Identities
+from hub.tables import OwnerRow
 from protocol.work import Progress
 from tests.builders import Order, an_id
 from tests.hub.volunteer import Volunteer
@@ -247,3 +248,17 @@ def test_what_no_database_holds_is_refused_before_it_keeps_others_from_being_wri
 
     hub.heartbeats.flush()
     assert (answer.status_code, hub.heartbeats.waiting) == (422, 0)
+
+
+@pytest.mark.parametrize("kind", [SHORT, WHOLE])
+def test_an_owner_s_limit_holds_for_renewals_too(hub: Hub, volta: Volunteer, kind: str) -> None:
+    order = volta.claim()
+    with hub.database.work() as work:
+        work.session.get_one(OwnerRow, "ada").per_minute = 3
+    body = Progress(epoch=order.epoch, phase="train").model_dump_json()
+    headers = {"Authorization": f"Bearer {volta.token}", "Content-Type": kind}
+
+    path = f"/v1/leases/{order.lease}/renew"
+    told = [volta.http.post(path, content=body, headers=headers).status_code for _ in range(5)]
+
+    assert (told[0], told[-1]) == (200, 429)

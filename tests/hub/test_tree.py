@@ -4,10 +4,11 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import trees
+from hub import goals, refs, trees
 from hub.core import Hub
 from hub.settings import VERSION
 from hub.tables import GoalRow
+from protocol.events import GoalChanged
 from protocol.experiments import Ancestor
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -63,6 +64,29 @@ def test_what_operators_hid_is_in_no_subtree_and_has_no_label(
     assert numbers(http.get(f"/v1/experiments/{hidden}/subtree").json()) == [1, 2]
     labels = http.get("/v1/goals/toy/titles", params={"numbers": "0,1,2"}).json()
     assert sorted(each["number"] for each in labels) == [0, 2]
+
+
+def test_a_champion_that_came_after_a_reader_began_is_in_the_refs_that_tell_of_it(
+    hub: Hub, volta: Volunteer
+) -> None:
+    first, second = (str(volta.explore(rate, metric=1 - rate).experiment) for rate in (0.2, 0.3))
+    crown(hub, first)
+
+    with hub.database.read() as session:
+        goal = goals.find(session, "toy")
+        crown(hub, second)
+        refs.project(session, hub.git, goal)
+    with hub.database.read() as session:
+        refs.project(session, hub.git, goals.find(session, "toy"))
+
+    said = (hub.git.path("toy") / "packed-refs").read_text()
+    assert f"{second} refs/heads/champion\n" in said
+
+
+def crown(hub: Hub, sha: str) -> None:
+    with hub.database.work() as work:
+        goals.find(work.session, "toy").champion = sha
+        work.announce(GoalChanged(goal="toy", state="open", version=1, reason=""))
 
 
 def test_any_two_experiments_can_be_compared(http: TestClient, volta: Volunteer) -> None:

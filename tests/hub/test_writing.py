@@ -13,7 +13,7 @@ from hub import board, sessions, values
 from hub.core import Hub
 from hub.ops_tables import OperatorRow, ValueRow
 from protocol.base import MAX_POST_BYTES
-from protocol.board import PostDraft
+from protocol.board import ChannelDraft, PostDraft, ReactionDraft
 from tests.builders import NOON, an_id
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -152,9 +152,14 @@ def test_a_frozen_board_still_takes_an_operators_words(
     with hub.database.work() as work:
         work.session.add(ValueRow(name=values.POSTS, value="frozen"))
 
-    assert grace("PUT", path(an_id()), a_post()).status_code == 200
+    post = path(an_id())
+    assert grace("PUT", post, a_post()).status_code == 200
     refused = volta.send("PUT", path(an_id()), PostDraft(**a_post()))
     assert refused.json()["code"] == "posts_frozen"
+    judged = volta.send("PUT", f"{post}/reaction", ReactionDraft(kind="doubtful"))
+    assert judged.json()["code"] == "posts_frozen"
+    channel = volta.send("PUT", "/v1/channels/elsewhere", ChannelDraft())
+    assert channel.json()["code"] == "posts_frozen"
 
 
 def test_an_operators_token_writes_too(hub: Hub, http: TestClient, volta: Volunteer) -> None:
