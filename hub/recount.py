@@ -46,7 +46,7 @@ def _begin(desk: Desk, row: GoalRow) -> None:
     """Derive what changed runs and experiments say, and withdraw what lost runs."""
     work = desk.work
     lost, concerned = _measured(desk, row.slug)
-    for part in parts(sorted(lost | concerned | _family(desk))):
+    for part in parts(sorted(lost | concerned | _family(desk, row.slug))):
         outcomes.derive(work, row.slug, col(ExperimentRow.sha).in_(part))
     scores.withdraw(work, row, lost)
 
@@ -56,21 +56,21 @@ def _measured(desk: Desk, slug: str) -> tuple[set[str], set[str]]:
     moved = {one.old for one in desk.changes if (one.table, one.column) == ("runs", "experiment")}
     lost, concerned = set[str](moved), set[str]()
     for part in parts(_keys(desk, "runs")):
-        mine = col(RunRow.goal) == slug, col(RunRow.id).in_(part)
-        query = select(RunRow.experiment, RunRow.counted).where(*mine)
-        for sha, counted in desk.work.session.exec(query):
-            (concerned if counted else lost).add(sha)
+        query = select(RunRow.goal, RunRow.experiment, RunRow.counted)
+        for goal, sha, counted in desk.work.session.exec(query.where(col(RunRow.id).in_(part))):
+            if goal == slug:
+                (concerned if counted else lost).add(sha)
     return lost, concerned
 
 
-def _family(desk: Desk) -> set[str]:
+def _family(desk: Desk, slug: str) -> set[str]:
     """Experiments that changed at this desk, and their parents, who may have a child less."""
-    found = set[str | None]()
+    found = set[str]()
     for part in parts(_keys(desk, "experiments")):
-        query = select(ExperimentRow.sha, ExperimentRow.parent)
-        for pair in desk.work.session.exec(query.where(col(ExperimentRow.id).in_(part))):
-            found |= {*pair}
-    return {sha for sha in found if sha is not None}
+        query = select(ExperimentRow.goal, ExperimentRow.sha, ExperimentRow.parent)
+        for goal, *pair in desk.work.session.exec(query.where(col(ExperimentRow.id).in_(part))):
+            found |= {sha for sha in pair if sha is not None and goal == slug}
+    return found
 
 
 def _keys(desk: Desk, table: str) -> list[Any]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, db, experiments, goals, minds, overview, trees
+from hub import board, db, experiments, goals, minds, outcomes, overview, trees
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
@@ -160,6 +160,15 @@ def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(hub: Hub, http: T
     sa.event.remove(ExperimentRow, "load", _note)
 
     assert read == {shas[-1]}
+
+
+def test_what_became_of_a_few_is_derived_without_reading_their_goal(embedded: Hub) -> None:
+    few = col(ExperimentRow.sha).in_(forest.grow(embedded, 3))
+    with embedded.database.rehearsal() as work:
+        plan = _plan(work.session, lambda: outcomes.derive(work, "toy", few))
+
+    assert any("experiments" in step for step in plan)
+    assert not [step for step in plan if "experiments" in step and step.endswith("(goal=?)")]
 
 
 def test_a_few_of_a_subtree_cost_what_a_few_cost(embedded: Hub) -> None:
