@@ -245,11 +245,13 @@ def withdraw(work: Work, goal: GoalRow, shas: Iterable[str]) -> None:
         for sha, count, metric, score in chain.from_iterable(found)
     ]
     _tell(work, goal, sorted(changes, key=lambda each: each.number))
-    barred = sa.select(_made.c.sha).where(
-        _made.c.sha == goal.champion, sa.or_(_made.c.hidden, _made.c.forbidden)
-    )
-    if goal.champion in lost or work.connection.execute(barred).first() is not None:
+    if goal.champion is not None and (goal.champion in lost or _barred(work, goal.champion)):
         _crown(work, goal, None, None)
+
+
+def _barred(work: Work, sha: str) -> bool:
+    out = sa.or_(_made.c.hidden, _made.c.forbidden)
+    return bool(work.connection.execute(sa.select(out).where(_made.c.sha == sha)).scalar())
 
 
 def _less(metric: float | None, sd: float | None) -> Told:
@@ -361,7 +363,7 @@ def _crown(work: Work, goal: GoalRow, champion: str | None, score: float | None)
     if champion == goal.champion:
         return
     goal.champion = champion
-    query = select(ExperimentRow.number).where(col(ExperimentRow.sha) == champion)
+    query = select(ExperimentRow.number).where(col(ExperimentRow.sha) == (champion or ""))
     work.announce(
         ChampionChanged(
             goal=goal.slug,

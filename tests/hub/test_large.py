@@ -104,6 +104,16 @@ def test_what_is_wanted_is_found_without_reading_all_else(embedded: Hub, what: s
     assert not [step for step in plan if "ORDER BY" in step]
 
 
+def test_the_first_page_goes_through_no_goal_s_experiments_or_runs(embedded: Hub) -> None:
+    with embedded.database.read() as session:
+        now = embedded.clock()
+        plan = _plan(session, lambda: overview.overview(session, embedded.settings, now))
+
+    of_all = ("SCAN experiments", "SCAN runs")
+    assert not [step for step in plan if step.startswith(of_all) or "goal_parent (goal=?)" in step]
+    assert "SEARCH experiments USING INDEX ix_experiments_kept (goal=?)" in plan
+
+
 def _plan(session: Session, read: Callable[[], object]) -> list[str]:
     """The steps of what SQLite is asked for meanwhile."""
     asked: list[tuple[str, Any]] = []
