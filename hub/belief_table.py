@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub import belief_faith
-from hub.belief_solver import DENSE, Problem
+from hub.belief_solver import Problem, is_dense
 from hub.snapshot import Snapshot
 
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ class Table:
         node = np.array([one.node for one in snapshot.readings], dtype=np.intp)
         up = [-1 if one.parent is None else one.parent for one in snapshot.nodes]
         names, columns, kind = _columns(snapshot)
-        if len(up) * len(kind) > DENSE:  # too many for both: a device is then its periods
+        if not is_dense(len(up), len(kind)):  # too many for both: a device is then its periods
             names, columns, kind = _columns(snapshot, devices=False)
         level = float(np.median(value))
         again, guess = belief_faith.repeats(snapshot), _guess(value)

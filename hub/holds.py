@@ -138,6 +138,12 @@ def coming_back(session: Session, action: ActionRow) -> list[dict[str, Any]]:
     return [lasting(each, others) if _takes_out(each) else each for each in action.changes]
 
 
+def heard_again(action: ActionRow, change: dict[str, Any]) -> bool:
+    """Whether it counted devices again that the hub may have set aside by itself since."""
+    again = (change["table"], change["column"], change["new"])
+    return _holds(action) and again in {("agents", "state", "active"), ("runs", "counted", True)}
+
+
 def _takes_out(change: dict[str, Any]) -> bool:
     return (change["table"], change["column"], change["new"]) in _OUT
 

@@ -34,13 +34,17 @@ class Thoughts:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A thought as of an event; `repeats` were reported between it and the event `heard`."""
+    """A thought as of an event; `repeats` were reported between it and the event `heard`.
+
+    Its nodes are marked as they were after the operators' action `acted`.
+    """
 
     thoughts: Thoughts
     seq: int
     at: float
     took: float
     heard: int
+    acted: int
     repeats: tuple[Pending, ...] = ()
 
     @property
@@ -84,11 +88,18 @@ class Mind:
         return _with_leases(session, goal, kept)
 
     def _caught_up(self, session: Session, goal: GoalRow, kept: _Kept) -> _Kept:
-        """Hear of repeats since: no leases any more, no readings yet, they would be asked again."""
+        """Hear of repeats since: no leases any more, no readings yet, they would be asked again.
+
+        And of what operators forbid: nobody is sent to branch from what was just banned.
+        """
         heard, repeats = states.repeats(session, goal, kept.thoughts.state.place, kept.heard)
-        if heard == kept.heard:
+        acted = trees.newest_act(session, goal.slug)
+        if (heard, acted) == (kept.heard, kept.acted):
             return kept
-        caught_up = replace(kept, heard=heard, repeats=kept.repeats + repeats)
+        caught_up = replace(kept, heard=heard, acted=acted, repeats=kept.repeats + repeats)
+        if acted > kept.acted:
+            state = states.marked_anew(session, goal, kept.thoughts.state, kept.acted)
+            caught_up = replace(caught_up, thoughts=_under(kept.thoughts, state))
         if self._kept.get(goal.slug) is kept:
             self._kept[goal.slug] = caught_up
         return caught_up
@@ -102,7 +113,7 @@ class Mind:
         seq, started = trees.newest(session, goal.slug), time.monotonic()
         thoughts = think(session, goal)
         ended = time.monotonic()
-        self._kept[goal.slug] = _Kept(thoughts, seq, ended, ended - started, seq)
+        self._kept[goal.slug] = _Kept(thoughts, seq, ended, ended - started, seq, seq)
         return thoughts
 
 
@@ -117,6 +128,13 @@ def think(session: Session, goal: GoalRow) -> Thoughts:
     verdicts = verification.judge(state.snapshot, believed)
     champion = _referee.champion(state.snapshot, believed, verdicts)
     return Thoughts(state, believed, verdicts, champion)
+
+
+def _under(thoughts: Thoughts, state: State) -> Thoughts:
+    """The same thoughts of a state that operators changed."""
+    champion = thoughts.champion
+    fallen = champion is not None and state.snapshot.nodes[champion].forbidden
+    return replace(thoughts, state=state, champion=None if fallen else champion)
 
 
 def _with_leases(session: Session, goal: GoalRow, kept: _Kept) -> Thoughts:

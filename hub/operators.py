@@ -57,26 +57,22 @@ def _undoable(action: str, changed: bool) -> bool:
 def perform(desk: Desk, said: acts.Act) -> Effect:
     """The rule of an action, and the recounts that it asks for."""
     effect = RULES[type(said)](desk, said)
-    for goal in sorted(desk.recounts):
-        for aside in recount.goal(desk.work, goal):
-            if aside.before == "active":
-                desk.note("agents", "state", ("active", "quarantined"), [aside.agent])
-            desk.note("runs", "counted", (True, False), aside.runs)
+    recount.after(desk)
     return effect
 
 
 def preview(desk: Desk, said: acts.Act, mind: Mind) -> Preview:
     """What an action would do; the caller takes the transaction back, and foresaw what it can."""
     champions = _champions(desk.work.session)
-    before = plan.next_orders(desk.work, desk.settings, mind)
-    effect = perform(desk, said)
+    before = plan.next_orders(desk.work, desk.settings, mind.copy())
+    done = act(desk, said)
     desk.work.session.flush()
     crowned = _crowned(desk.work.session, champions)
     cascade = desk.counts() | ({"champions": len(crowned)} if crowned else {})
     cascade_changes = [*crowned, *_in_words(desk)][:MOST_CHANGES]
-    after = plan.next_orders(desk.work, desk.settings, Mind())
+    after = plan.next_orders(desk.work, desk.settings, mind)
     return Preview(
-        sentence=effect.sentence,
+        sentence=done.sentence,
         cascade=cascade,
         changes=cascade_changes,
         orders_before=before,
@@ -142,7 +138,8 @@ def undo(desk: Desk, said: acts.Undo) -> Effect:
     if not row.changes:
         raise NotUndoable
     holds.must_be_last(desk.work.session, row)
-    put_back(desk, holds.coming_back(desk.work.session, row), strict=True)
+    for change in holds.coming_back(desk.work.session, row):
+        put_back(desk, [change], strict=not holds.heard_again(row, change))
     _follow(desk, row.changes, said.reason)
     return Effect(row.object, f"Undone: {row.sentence}"[:400], row.goal, row.concerns)
 

@@ -5,16 +5,17 @@ exactly what a hub would believe that had never seen the runs that are gone.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub import goals, minds, outcomes, trust, trust_records
+from hub import goals, minds, outcomes, trees, trust, trust_records
 from hub.belief import Belief
-from hub.db import Work
+from hub.db import Work, parts
 from hub.experiments import Reported
 from hub.hot import Hot
 from hub.minds import Thoughts
@@ -66,6 +67,11 @@ FORGOTTEN = Told(
     standing=Standing.NONE.value,
     verdict="None of its runs counts any more.",
 )
+LESS = replace(
+    FORGOTTEN,
+    standing=Standing.CLAIMED.value,
+    verdict="Some of its runs count no more; what is left of them is judged in a moment.",
+)
 
 _UPDATE = (
     sa.update(ExperimentRow)
@@ -103,6 +109,11 @@ _CLAIM = Hot(
         changed_seq=sa.bindparam("at_seq"),
     )
 )
+
+
+def is_large(goal: GoalRow) -> bool:
+    """Whether its belief is fitted in the background (ADR 0005)."""
+    return goal.next_number > AT_ONCE
 
 
 def refit(work: Work, goal: GoalRow) -> "list[SetAside]":
@@ -200,42 +211,81 @@ def write(
 
     A score or spread that moved by less than `least` of the noise is left as it is: on a large
     goal every run moves every score a little. `as_of` is the newest event that a belief fitted
-    earlier knew of: what was first measured since keeps its claim until it is fitted.
+    earlier knew of: what was first measured since keeps its claim until it is fitted. Where
+    operators acted since, it may have heard what they took out: what changed since is left as it
+    is, and nobody is crowned, trusted or set aside on its word.
     """
+    stale = as_of is not None and trees.newest_act(work.session, goal.slug) > as_of
     goal.noise_sd = fitted.noise_sd or None
     work.session.flush()
-    connection = work.connection
-    changes = list(_changes(connection, goal, fitted, least * fitted.noise_sd, as_of))
-    loud = [each for each in changes if each.loud]
-    if not any(each.event.goal == goal.slug for each in work.announced):
-        # Readers ask what came after an event: a change without one would reach nobody.
-        loud = loud or changes[:1]
-    if changes:
-        at = {"at_seq": work.next_seq}
-        rows = [{"at_sha": each.sha, **vars(each.told), **at} for each in changes]
-        connection.execute(_UPDATE, rows)
-    work.session.expire_all()
-    for each in loud:
-        _announce(work, goal, each)
-    _crown(work, goal, fitted)
+    near = least * fitted.noise_sd
+    _tell(work, goal, list(_changes(work.connection, goal, fitted, near, as_of, stale)))
+    if stale:
+        return []
+    champion = fitted.champion
+    _crown(work, goal, champion, fitted.told[champion].score if champion else None)
     trust_records.write(work, goal.slug, fitted.earned)
     if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
         return _quarantine(work, goal, fitted.suspicions[0])
     return []
 
 
+def withdraw(work: Work, goal: GoalRow, shas: Iterable[str]) -> None:
+    """Let experiments that lost runs be claimed by the first reading that is left, or by none.
+
+    Until their goal, a large one, is fitted again, less is said of them than is known and never
+    more: the title falls to nobody if its holder lost a run or may not hold it any longer.
+    """
+    work.session.flush()
+    lost = sorted(shas)
+    query = sa.select(_made.c.sha, _made.c.number, _made.c.metric, _made.c.score)
+    found = (work.connection.execute(query.where(_made.c.sha.in_(part))) for part in parts(lost))
+    changes = [
+        _Change(sha, count, _less(metric, goal.noise_sd), loud=(metric, score) != (None, None))
+        for sha, count, metric, score in chain.from_iterable(found)
+    ]
+    _tell(work, goal, sorted(changes, key=lambda each: each.number))
+    if goal.champion is not None and (goal.champion in lost or _barred(work, goal.champion)):
+        _crown(work, goal, None, None)
+
+
+def _barred(work: Work, sha: str) -> bool:
+    out = sa.or_(_made.c.hidden, _made.c.forbidden)
+    return bool(work.connection.execute(sa.select(out).where(_made.c.sha == sha)).scalar())
+
+
+def _less(metric: float | None, sd: float | None) -> Told:
+    return FORGOTTEN if metric is None else replace(LESS, score=metric, score_sd=sd)
+
+
+def _tell(work: Work, goal: GoalRow, changes: Sequence[_Change]) -> None:
+    """Write rows, and announce those that are loud."""
+    loud = [each for each in changes if each.loud]
+    if not any(each.event.goal == goal.slug for each in work.announced):
+        # Readers ask what came after an event: a change without one would reach nobody.
+        loud = loud or list(changes[:1])
+    if changes:
+        at = {"at_seq": work.next_seq}
+        rows = [{"at_sha": each.sha, **vars(each.told), **at} for each in changes]
+        work.connection.execute(_UPDATE, rows)
+    work.session.expire_all()
+    for each in loud:
+        _announce(work, goal, each)
+
+
 def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     """Set the oddest device aside, one a pass, and believe again without its readings."""
     agent = work.session.get(AgentRow, worst.device)
     theirs = (col(RunRow.agent) == worst.device, col(RunRow.goal) == goal.slug, col(RunRow.counted))
-    runs = tuple(work.session.exec(select(RunRow.id).where(*theirs)).all())
+    measured = work.session.exec(select(RunRow.id, RunRow.experiment).where(*theirs)).all()
+    runs = tuple(run for run, _ in measured)
     if agent is None or not runs:
         return []
     before = agent.state
     agent.state = "quarantined" if before == "active" else before
     work.session.execute(sa.update(RunRow).where(*theirs).values(counted=False))
-    measured = sa.select(col(RunRow.experiment)).where(*theirs[:2])
-    outcomes.derive(work, goal.slug, col(ExperimentRow.sha).in_(measured))
+    ran = sa.select(col(RunRow.experiment)).where(*theirs[:2])
+    outcomes.derive(work, goal.slug, col(ExperimentRow.sha).in_(ran))
     work.announce(
         Curated(
             goal=goal.slug,
@@ -245,17 +295,27 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
             reason=worst.sentence,
         )
     )
-    return [SetAside(agent.name, runs, before), *refit(work, goal)]
+    aside = SetAside(agent.name, runs, before)
+    if is_large(goal):
+        # The event that was just announced has the believer fit it again.
+        withdraw(work, goal, {sha for _, sha in measured})
+        return [aside]
+    return [aside, *refit(work, goal)]
 
 
 def _changes(
-    connection: sa.Connection, goal: GoalRow, fitted: Fitted, least: float, as_of: int | None
+    connection: sa.Connection,
+    goal: GoalRow,
+    fitted: Fitted,
+    least: float,
+    as_of: int | None,
+    stale: bool,
 ) -> Iterator[_Change]:
     """The rows that are to say something else, in the order they were made."""
     for sha, count, seq, standing, kept, owners, *numbers in connection.execute(_rows(goal)):
         new = fitted.told.get(sha, FORGOTTEN)
         unknown = as_of is not None and seq > as_of
-        if new is FORGOTTEN and (numbers[0] is None or unknown):
+        if (unknown and stale) or (new is FORGOTTEN and (numbers[0] is None or unknown)):
             continue
         heard = (standing, kept, owners) != (new.standing, new.kept, new.n_owners)
         if heard or _moved(numbers, [new.score, new.score_sd, new.delta], least):
@@ -298,19 +358,18 @@ def _announce(work: Work, goal: GoalRow, change: _Change) -> int:
     )
 
 
-def _crown(work: Work, goal: GoalRow, fitted: Fitted) -> None:
+def _crown(work: Work, goal: GoalRow, champion: str | None, score: float | None) -> None:
     """The champion is the best verified experiment, or nobody."""
-    champion, told = fitted.champion, fitted.told
     if champion == goal.champion:
         return
     goal.champion = champion
-    query = select(ExperimentRow.number).where(col(ExperimentRow.sha) == champion)
+    query = select(ExperimentRow.number).where(col(ExperimentRow.sha) == (champion or ""))
     work.announce(
         ChampionChanged(
             goal=goal.slug,
             sha=champion,
             number=work.session.exec(query).first(),
-            score=told[champion].score if champion else None,
+            score=score,
         )
     )
 

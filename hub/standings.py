@@ -179,22 +179,19 @@ def categories(session: Session, goal: GoalRow) -> Categories:
 
 def noise(session: Session, goal: GoalRow) -> Noise:
     """How much luck is in one run, and from which repeats the hub knows."""
-    again = (
-        sa.select(col(_run.experiment).label("sha"), sa.func.count().label("times"))
-        .where(col(_run.goal) == goal.slug, col(_run.counted), col(_run.metric).is_not(None))
-        .group_by(col(_run.experiment))
-        .having(sa.func.count() > 1)
-        .subquery()
+    # Most experiments ran once: their counters say so, and their runs need not be read.
+    again = sa.select(col(_made.sha)).where(col(_made.goal) == goal.slug, col(_made.n_runs) > 1)
+    measured = sa.select(col(_run.experiment), col(_run.agent)).where(
+        col(_run.experiment).in_(again), col(_run.counted), col(_run.metric).is_not(None)
     )
-    total = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(again.c.times), 0))
-    repeated, runs = session.execute(total.select_from(again)).one()
-    machines = sa.select(sa.func.count(sa.distinct(col(_run.agent)))).join(
-        again, again.c.sha == col(_run.experiment)
-    )
+    ran: dict[str, list[str]] = {}
+    for sha, agent in session.execute(measured):
+        ran.setdefault(sha, []).append(agent)
+    repeated = [agents for agents in ran.values() if len(agents) > 1]
     return Noise(
         sd=goal.noise_sd,
         stated=goals.spec(session, goal).verification.noise_sd,
-        repeated=repeated,
-        runs=runs,
-        devices=session.execute(machines).scalar_one(),
+        repeated=len(repeated),
+        runs=sum(len(agents) for agents in repeated),
+        devices=len({agent for agents in repeated for agent in agents}),
     )

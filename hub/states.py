@@ -97,6 +97,20 @@ def _nodes(connection: sa.Connection, goal: GoalRow) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
+def marked_anew(session: Session, goal: GoalRow, state: State, after: int) -> State:
+    """The state with operators' marks on what has changed since an event as they stand now."""
+    made = sa.inspect(ExperimentRow).local_table.c
+    marks = (made.pinned, made.boost, made.frozen, sa.or_(made.forbidden, made.hidden))
+    changed = sa.select(made.sha, *marks).where(made.goal == goal.slug, made.changed_seq > after)
+    nodes = list(state.snapshot.nodes)
+    for sha, pinned, boost, frozen, forbidden in session.connection().execute(changed):
+        place = state.place.get(sha)
+        if place is not None:
+            marked = {"pinned": pinned, "boost": boost, "frozen": frozen, "forbidden": forbidden}
+            nodes[place] = replace(nodes[place], **marked)
+    return replace(state, snapshot=replace(state.snapshot, nodes=tuple(nodes)))
+
+
 def _readings(
     session: Session, goal: GoalRow, place: Mapping[str, int], known: Eras
 ) -> tuple[Reading, ...]:

@@ -49,6 +49,15 @@ def _shas() -> Any:
     return sa.Column(sa.JSON, nullable=False, server_default="[]")
 
 
+def _where(mark: str, name: str, *columns: str) -> sa.Index:
+    """An index of the few rows that carry a mark."""
+    marked: dict[str, Any] = {
+        "sqlite_where": sa.text(f"{mark} = 1"),
+        "postgresql_where": sa.text(mark),
+    }
+    return sa.Index(name, *columns, **marked)
+
+
 def blank(row: type[SQLModel]) -> dict[str, Any]:
     """The columns of a new row that nobody need say anything of, for an insert past the session."""
     fields = row.model_fields.items()
@@ -147,12 +156,8 @@ class ExperimentRow(SQLModel, table=True):
         sa.Index("ix_experiments_goal_parent", "goal", "parent", "number"),
         sa.Index("ix_experiments_goal_changed_seq", "goal", "changed_seq"),
         sa.Index("ix_experiments_goal_score", "goal", "score"),
-        sa.Index(
-            "ix_experiments_hidden",
-            "sha",
-            sqlite_where=sa.text("hidden = 1"),
-            postgresql_where=sa.text("hidden"),
-        ),
+        _where("hidden", "ix_experiments_hidden", "sha"),
+        _where("kept", "ix_experiments_kept", "goal", "number"),
         sa.Index(
             "ix_experiments_goal_second_parent",
             "goal",

@@ -46,19 +46,23 @@ def newest(session: Session, goal: str) -> int:
 
     What operators do to flags, owners or posts names no goal and may hide experiments of any.
     """
-    mine = col(EventRow.goal) == goal
-    anywhere = sa.and_(col(EventRow.goal).is_(None), col(EventRow.type) == "operator.acted")
-    newest_of = [sa.select(sa.func.max(col(EventRow.seq))).where(of) for of in (mine, anywhere)]
+    return _newest(session, col(EventRow.goal) == goal, _acted(col(EventRow.goal).is_(None)))
+
+
+def newest_act(session: Session, goal: str) -> int:
+    """The number of the newest of the operators' actions that may concern a goal."""
+    here, anywhere = col(EventRow.goal) == goal, col(EventRow.goal).is_(None)
+    return _newest(session, _acted(here), _acted(anywhere))
+
+
+def _acted(where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return sa.and_(col(EventRow.type) == "operator.acted", where)
+
+
+def _newest(session: Session, *kinds: sa.ColumnElement[bool]) -> int:
+    """The newest event of any of these kinds; each is looked up by itself, in its own index."""
+    newest_of = [sa.select(sa.func.max(col(EventRow.seq))).where(kind) for kind in kinds]
     return max(session.execute(query).scalar() or 0 for query in newest_of)
-
-
-def operators_acted(session: Session, goal: str, since: int) -> bool:
-    """Whether there was an action after an event that may concern a goal."""
-    here = sa.or_(col(EventRow.goal) == goal, col(EventRow.goal).is_(None))
-    acts = sa.select(col(EventRow.seq)).where(
-        col(EventRow.type) == "operator.acted", col(EventRow.seq) > since, here
-    )
-    return session.execute(acts.limit(1)).first() is not None
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,14 @@ def news(session: Session, goal: GoalRow, after: int) -> bytes | None:
     None where rows may have left, or changed with no event of their own: the whole tree tells that.
     """
     seq = newest(session, goal.slug)
-    if operators_acted(session, goal.slug, after):
+    if newest_act(session, goal.slug) > after:
         return None
     return _encoded(goal, seq, _read(session, goal, after), complete=False)
 
 
 def _up_to_date(session: Session, goal: GoalRow, told: Told) -> Columns:
     """The columns with what has changed since; read anew where rows may have left."""
-    if operators_acted(session, goal.slug, told.seq):
+    if newest_act(session, goal.slug) > told.seq:
         return _read(session, goal)
     return _merged(told.columns, _read(session, goal, told.seq)) or _read(session, goal)
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, db, experiments, goals, minds, overview, trees
+from hub import board, db, experiments, goals, minds, outcomes, overview, trees
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
@@ -104,6 +104,16 @@ def test_what_is_wanted_is_found_without_reading_all_else(embedded: Hub, what: s
     assert not [step for step in plan if "ORDER BY" in step]
 
 
+def test_the_first_page_goes_through_no_goal_s_experiments_or_runs(embedded: Hub) -> None:
+    with embedded.database.read() as session:
+        now = embedded.clock()
+        plan = _plan(session, lambda: overview.overview(session, embedded.settings, now))
+
+    of_all = ("SCAN experiments", "SCAN runs")
+    assert not [step for step in plan if step.startswith(of_all) or "goal_parent (goal=?)" in step]
+    assert "SEARCH experiments USING INDEX ix_experiments_kept (goal=?)" in plan
+
+
 def _plan(session: Session, read: Callable[[], object]) -> list[str]:
     """The steps of what SQLite is asked for meanwhile."""
     asked: list[tuple[str, Any]] = []
@@ -129,7 +139,7 @@ def test_nobody_waits_for_an_operator_s_plan_to_be_thought_out(
     planned = grace.send("GET", "plan").json()
     grace.previews("owner.limit", owner="gaia", per_minute=5)
 
-    assert (planned[0]["kind"], thinking) == ("anchor", [False, True])
+    assert (planned[0]["kind"], thinking) == ("anchor", [False])
 
 
 @pytest.fixture
@@ -160,6 +170,15 @@ def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(hub: Hub, http: T
     sa.event.remove(ExperimentRow, "load", _note)
 
     assert read == {shas[-1]}
+
+
+def test_what_became_of_a_few_is_derived_without_reading_their_goal(embedded: Hub) -> None:
+    few = col(ExperimentRow.sha).in_(forest.grow(embedded, 3))
+    with embedded.database.rehearsal() as work:
+        plan = _plan(work.session, lambda: outcomes.derive(work, "toy", few))
+
+    assert any("experiments" in step for step in plan)
+    assert not [step for step in plan if "experiments" in step and step.endswith("(goal=?)")]
 
 
 def test_a_few_of_a_subtree_cost_what_a_few_cost(embedded: Hub) -> None:

@@ -111,9 +111,8 @@ def test_operators_who_act_all_the_time_keep_no_large_goal_from_being_fitted(
 ) -> None:
     grace = Curator.of(hub, http)
     due(hub, volta)
-    notices = [lambda: grace.acts("notice.write", text="soon")] * 2
 
-    while_fitting(hub, monkeypatch, *notices)
+    while_fitting(hub, monkeypatch, lambda: grace.acts("notice.write", text="soon"))
 
     assert believed(hub) == fitted_anew(hub)
 

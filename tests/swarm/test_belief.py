@@ -7,7 +7,7 @@ import pytest
 from numpy.linalg import inv
 
 from hub import belief, trust
-from hub.belief_solver import Problem, Spreads, solve
+from hub.belief_solver import Problem, Spreads, is_dense, solve
 from hub.belief_table import Table
 from hub.snapshot import Node, Reading, Snapshot
 from tests.swarm.states import LEVEL, a_crowd, a_goal, a_random_goal, a_reading
@@ -88,6 +88,13 @@ def test_large_goals_are_solved_sparsely_to_the_same_means(
     assert found.mean == pytest.approx(exact.mean, abs=1e-3)
     assert found.drift == pytest.approx(exact.drift, abs=1e-3)
     assert np.median(found.sd / exact.sd) == pytest.approx(1, abs=0.15)
+
+
+def test_a_goal_of_few_runs_on_very_many_devices_is_no_work_of_minutes() -> None:
+    # 0.08 s of processor, 1 s and 6 s to fit densely; what a large goal always was stays dense.
+    sizes = [(2_000, 130), (2_000, 1_000), (100_000, 80), (2_000, 2_400)]
+
+    assert [is_dense(*size) for size in sizes] == [True, True, True, False]
 
 
 def test_scores_are_nearer_to_the_truth_than_readings_and_say_how_near() -> None:
