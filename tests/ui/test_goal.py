@@ -181,6 +181,8 @@ def column(page: Page, at: int) -> list[str]:
 
 def test_the_leaderboard_sorts_both_ways_and_says_so(open_page: Callable[..., Page]) -> None:
     page = open_page(f"{GOAL}?tab=leaderboard&all=1")
+    table = page.get_by_role("region", name="Leaderboard table")
+    assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0
     head = page.locator("#leaderboard th", has_text="Runs")
     ranks = column(page, 1)
     assert ranks == [str(each + 1) for each in range(len(ranks))]
