@@ -179,6 +179,31 @@ def column(page: Page, at: int) -> list[str]:
     return page.locator(f"#leaderboard tbody tr.line td:nth-child({at})").all_inner_texts()
 
 
+def test_what_runs_cost_comes_late_and_moves_nothing(
+    open_page: Callable[..., Page], hub_process: ServedHub
+) -> None:
+    page = open_page("/")
+    held: list[Route] = []
+    page.route("**/effort*", lambda route: held.append(route))
+    page.goto(hub_process.url + GOAL)
+    settle(page)
+    expect(page.locator("#progress canvas").first).to_be_visible()
+    while not held:
+        page.wait_for_timeout(100)
+    before = box_of_tree(page)
+
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text("Device time used").locator("..")).not_to_contain_text("…")
+
+    assert box_of_tree(page) == before
+
+
+def box_of_tree(page: Page) -> Any:
+    """Where the tree stands: below everything that comes late."""
+    return page.locator("#tree").bounding_box()
+
+
 def test_the_leaderboard_sorts_both_ways_and_says_so(open_page: Callable[..., Page]) -> None:
     page = open_page(f"{GOAL}?tab=leaderboard&all=1")
     table = page.get_by_role("region", name="Leaderboard table")
