@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import agents, scheduling, tokens
@@ -113,7 +115,17 @@ def _nothing() -> NotFound:
     return NotFound("There is nothing of yours by that name.")
 
 
-def runs(session: Session, owner: OwnerRow, limit: int) -> Sequence[RunRow]:
-    """The owner's runs, the newest first."""
+def runs(
+    session: Session, owner: OwnerRow, limit: int, after: UUID | None = None
+) -> Sequence[RunRow]:
+    """The owner's runs, the newest first; those that follow a run of theirs."""
     query = select(RunRow).where(col(RunRow.owner) == owner.name)
-    return session.exec(query.order_by(col(RunRow.created_at).desc()).limit(limit)).all()
+    if after is not None:
+        last = session.get(RunRow, after)
+        if last is None or last.owner != owner.name:
+            raise _nothing()
+        at, identity = col(RunRow.created_at), col(RunRow.id)
+        same = sa.and_(at == last.created_at, identity < last.id)
+        query = query.where(sa.or_(at < last.created_at, same))
+    newest = query.order_by(col(RunRow.created_at).desc(), col(RunRow.id).desc())
+    return session.exec(newest.limit(limit)).all()

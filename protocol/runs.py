@@ -12,6 +12,7 @@ from protocol.base import (
     Count,
     Finite,
     Moment,
+    Page,
     Request,
     Seconds,
     Sha,
@@ -138,6 +139,12 @@ class Run(Wire):
     created_at: Time
     log_bytes: int = 0
     curve_points: int = 0
+
+
+class Runs(Page):
+    """A page of runs."""
+
+    runs: list[Run]
 
 
 class Curve(Wire):

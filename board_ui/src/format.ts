@@ -16,7 +16,7 @@ export function metric(value: number | null | undefined): string {
 }
 
 /** Tokens in a second need no hundred-thousandths, and a long number needs its thousands apart. */
-function fixed(value: number, digits: number): string {
+export function fixed(value: number, digits: number): string {
   if (Math.abs(value) >= 1e15) return value.toExponential(5);
   return Math.abs(value) < 1e5 ? value.toFixed(digits) : value.toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 }
@@ -82,7 +82,8 @@ export function absolute(then: string | number | Date): string {
 }
 
 /** The beginning of a text, which shows where it was cut: half a number reads as another one. */
-export const clipped = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+export const clipped = (text: string, most: number): string =>
+  text.length > most ? `${text.slice(0, most - 1).replace(/[\ud800-\udbff\u200d]+$/, "")}…` : text;
 
 /** Markdown as words: its marks say nothing in a list, and a table's rule nothing at all. */
 export const words = (text: string): string =>
@@ -126,7 +127,9 @@ export function identity(name: string): { slot: number; initials: string } {
   return { slot: hash % 12, initials: initials.toUpperCase() };
 }
 
-const HIDDEN = /[\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060\ufeff\u00ad\u0000-\u0008\u000b-\u001f\u007f]/g;
+// Joiners inside an emoji or an Arabic or Indic word are how those are spelled; anywhere else they only hide.
+const SPELLED = /(?<=\p{ExtPict}[\ufe0f\p{EMod}]?)\u200d(?=\p{ExtPict})|(?<=[\u0600-\u0dff])[\u200c\u200d](?=[\u0600-\u0dff])|(?<=\p{Emoji})[\ufe0e\ufe0f]/u;
+const HIDDEN = new RegExp(`(?!${SPELLED.source})[\\p{DI}\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u2028\\u2029\\ufff9-\\ufffb]`, "gu");
 
 export interface Piece {
   text: string;
@@ -139,9 +142,9 @@ export function pieces(text: string): Piece[] {
   let from = 0;
   for (const found of text.matchAll(HIDDEN)) {
     if (found.index > from) out.push({ text: text.slice(from, found.index), hidden: false });
-    const code = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+    const code = found[0].codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
     out.push({ text: `U+${code}`, hidden: true });
-    from = found.index + 1;
+    from = found.index + found[0].length;
   }
   if (from < text.length || out.length === 0) out.push({ text: text.slice(from), hidden: false });
   return out;

@@ -65,6 +65,15 @@ describe("numbers and words", () => {
   it("tell sizes", () => expect([bytes(12), bytes(2048)]).toEqual(["12 B", "2.0 KB"]));
   it("give a name one colour and two letters", () => expect(identity("ada-volta")).toEqual({ slot: expect.any(Number), initials: "AV" }));
   it("show hidden characters and lose no others", () => {
+    const family = "\u{1f468}\u200d\u{1f469}\u200d\u{1f467}";
+    for (const spelled of [family, "\u{1f3f3}\ufe0f\u200d\u{1f308}", "\u{1f469}\u{1f3fd}\u200d\u{1f52c}", "1\ufe0f\u20e3", "می\u200cخواهم", "क्\u200dष"]) {
+      expect(pieces(spelled)).toEqual([{ text: spelled, hidden: false }]);
+    }
+    for (const smuggled of ["a\u200db", "x\u{e0041}", "a\ufe0fb", "\u3164", "a\u2063b", "\u200d\u{1f468}"]) {
+      expect(pieces(smuggled).filter((piece) => piece.hidden)).toHaveLength(1);
+    }
+    expect(clipped(`ab${family}`, 4)).toBe("ab…");
+    expect(clipped(`ab${family}`, 6)).toBe("ab\u{1f468}…");
     expect(pieces("a\u202eb")).toEqual([{ text: "a", hidden: false }, { text: "U+202E", hidden: true }, { text: "b", hidden: false }]);
     fc.assert(fc.property(fc.string(), (text) => pieces(text).every((piece) => piece.hidden || text.includes(piece.text))));
   });

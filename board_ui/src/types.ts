@@ -36,6 +36,7 @@ export type Reason = Required<Schemas["Reason"]>;
 export type Categories = Schemas["Categories"];
 export type AgentHistory = Schemas["AgentHistory"];
 export type Run = Schemas["Run"];
+export type Runs = Schemas["Runs"];
 export type Reactions = Required<Schemas["Reactions"]>;
 export type Spread = Required<Schemas["Spread"]>;
 export type Suggestion = Required<Schemas["Suggestion"]>;

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 
@@ -13,7 +14,7 @@ from hub.errors import Forbidden, NotFound, Unauthorized
 from hub.sessions import Forged
 from protocol.agents import Agent, Invite
 from protocol.owners import Mine, Minted, SignInCode
-from protocol.runs import Run
+from protocol.runs import Runs
 
 router = APIRouter(prefix="/v1", tags=["owners"])
 AT_HOME = refusals(Unauthorized, Forbidden, Forged)
@@ -41,12 +42,17 @@ def show(owner: CurrentOwner, session: Read, hub: TheHub) -> Mine:
     return owners.mine(session, owner, hub.clock())
 
 
-@router.get("/mine/runs", responses=AT_HOME)
+@router.get("/mine/runs", responses=AT_HOME | refusals(NotFound))
 def list_runs(
-    owner: CurrentOwner, session: Read, limit: Annotated[int, Query(ge=1, le=200)] = 50
-) -> list[Run]:
-    """The owner's newest runs."""
-    return [runs.view(row) for row in owners.runs(session, owner, limit)]
+    owner: CurrentOwner,
+    session: Read,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Runs:
+    """The owner's runs, the newest first; pass `next_cursor` back to go on."""
+    rows = owners.runs(session, owner, limit, after=cursor)
+    following = str(rows[-1].id) if len(rows) == limit else None
+    return Runs(runs=[runs.view(row) for row in rows], next_cursor=following)
 
 
 @router.post("/mine/agents/{name}/token", status_code=201, responses=CHANGING)

@@ -167,8 +167,28 @@ def test_the_newest_runs_are_listed_first(ada: AtHome, volta: Volunteer, tesla: 
 
     said = ada.send("GET", "/v1/mine/runs?limit=2").json()
 
-    assert {run["owner"] for run in said} == {"ada"} and len(said) == 2
-    assert said[0]["created_at"] >= said[1]["created_at"]
+    assert {run["owner"] for run in said["runs"]} == {"ada"} and len(said["runs"]) == 2
+    assert said["runs"][0]["created_at"] >= said["runs"][1]["created_at"]
+
+
+def test_runs_are_gone_through_page_by_page_and_none_twice(
+    ada: AtHome, volta: Volunteer, tesla: Volunteer
+) -> None:
+    for rate in (0.2, 0.3, 0.4):
+        volta.explore(rate, metric=0.9)
+    foreign = tesla.explore(0.5, metric=0.7)
+    whole = ada.send("GET", "/v1/mine/runs").json()
+    assert whole["next_cursor"] is None
+
+    found, cursor = [], ""
+    for _ in whole["runs"]:
+        page = ada.send("GET", f"/v1/mine/runs?limit=1{cursor}").json()
+        found += page["runs"]
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert found == whole["runs"] and len(found) >= 3
+    run = tesla.http.get(f"/v1/experiments/{foreign.experiment}/runs").json()[0]["id"]
+    assert ada.send("GET", f"/v1/mine/runs?cursor={run}").status_code == 404
 
 
 def test_an_operator_who_volunteers_is_at_home_too(

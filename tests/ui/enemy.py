@@ -14,7 +14,9 @@ from tests.builders import an_id
 from tests.hub.volunteer import Volunteer
 
 CORPUS = (Path(__file__).parent / "xss.txt").read_text("utf-8").splitlines()
-BIDI = "return \u202eevil\u2066 x\u200b"
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+BIDI = f"return \u202eevil\u2066 x\u200b{FAMILY} \U000e0041"
+"""Turned, hidden, an emoji spelled with joiners, and a tag that only language models read."""
 TOPIC = "<img src=x onerror=alert(1)>"
 SMUGGLED = "\x1b[2J\x1b]0;owned\x07[bold red]Wider[/] \u202emlp"
 """The newest experiment's title: for a terminal."""

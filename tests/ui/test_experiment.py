@@ -24,6 +24,10 @@ def test_a_diff_is_widened_split_and_rid_of_white_space_and_the_address_says_so(
     diff = region(page, "Diff")
     expect(diff.get_by_role("button", name="Copy patch")).to_be_visible()
     few = diff.get_by_role("row").count()
+    page.emulate_media(forced_colors="active", color_scheme="dark")
+    ground = diff.locator("mark").first.evaluate("mark => getComputedStyle(mark).backgroundColor")
+    # Forced colours write black in a mark: without a ground of its own it vanished on black.
+    assert re.fullmatch(r"rgb\(.+\)", ground)
 
     diff.get_by_label("whole files").check()
     expect(diff.get_by_role("row").nth(few + 20)).to_be_attached()

@@ -39,6 +39,10 @@ def test_the_pane_beside_the_tree_is_made_wider_by_keys_and_stays_so(
     open_page: Callable[..., Page],
 ) -> None:
     page = open_page(f"{GOAL}?sel=1")
+    # What can be done stands above what may be long: in a low pane the last button was cut.
+    hide = page.get_by_role("button", name=re.compile("^Hide this")).bounding_box()
+    change = page.get_by_role("region", name=re.compile("^Changes in")).bounding_box()
+    assert hide and change and hide["y"] + hide["height"] < change["y"]
     line = page.get_by_role("separator", name="Width of the side pane")
     line.focus()
     page.keyboard.press("ArrowLeft")
@@ -175,8 +179,35 @@ def column(page: Page, at: int) -> list[str]:
     return page.locator(f"#leaderboard tbody tr.line td:nth-child({at})").all_inner_texts()
 
 
+def test_what_runs_cost_comes_late_and_moves_nothing(
+    open_page: Callable[..., Page], hub_process: ServedHub
+) -> None:
+    page = open_page("/")
+    held: list[Route] = []
+    page.route("**/effort*", lambda route: held.append(route))
+    page.goto(hub_process.url + GOAL)
+    settle(page)
+    expect(page.locator("#progress canvas").first).to_be_visible()
+    while not held:
+        page.wait_for_timeout(100)
+    before = box_of_tree(page)
+
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text("Device time used").locator("..")).not_to_contain_text("…")
+
+    assert box_of_tree(page) == before
+
+
+def box_of_tree(page: Page) -> Any:
+    """Where the tree stands: below everything that comes late."""
+    return page.locator("#tree").bounding_box()
+
+
 def test_the_leaderboard_sorts_both_ways_and_says_so(open_page: Callable[..., Page]) -> None:
     page = open_page(f"{GOAL}?tab=leaderboard&all=1")
+    table = page.get_by_role("region", name="Leaderboard table")
+    assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0
     head = page.locator("#leaderboard th", has_text="Runs")
     ranks = column(page, 1)
     assert ranks == [str(each + 1) for each in range(len(ranks))]

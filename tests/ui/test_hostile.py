@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import ServedHub, Watched, settle
+from tests.ui.enemy import FAMILY
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 POKE = """() => { for (const e of document.querySelectorAll('main *')) {
@@ -43,11 +44,14 @@ def test_nothing_runs_and_nothing_is_fetched(
     assert page.locator(suspicious).count() == 0
 
 
-def test_direction_and_zero_width_characters_are_shown(
+def test_characters_that_hide_are_shown_and_an_emoji_of_several_stays_whole(
     hostile: ServedHub, open_page: Callable[..., Page]
 ) -> None:
     goal: dict[str, object] = hostile.get("/v1/goals/tiny_gpt")
     page = open_page(f"/e/{str(goal['baseline'])[:7]}", at=hostile.url)
     settle(page)
 
-    expect(page.locator("blockquote .hidden-char", has_text="U+202E").first).to_be_visible()
+    quote = page.locator("blockquote").first
+    for name in ("U+202E", "U+200B", "U+E0041"):
+        expect(quote.locator(".hidden-char", has_text=name)).to_be_visible()
+    expect(quote.get_by_text(FAMILY)).to_be_visible()

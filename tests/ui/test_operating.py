@@ -94,6 +94,9 @@ def test_a_goal_is_paused_after_a_look_at_what_changes_and_resumed_by_undo(
 def test_the_desk_shows_what_waits_and_keys_decide_it(desk: Page, watched: Watched) -> None:
     expect(desk.get_by_text("posts the same over and over")).to_be_visible()
     expect(desk.get_by_role("link", name="Operate 1 waiting")).to_be_visible()
+    item = desk.get_by_role("listitem").filter(has_text="over and over")
+    # What each does stands on it: to approve or reject a flag could be read either way.
+    expect(item.get_by_role("button")).to_have_text(["Dismiss the flag", "Quarantine its owner"])
 
     desk.locator("main").press("a")
     dialog = desk.get_by_role("dialog")

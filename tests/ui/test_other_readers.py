@@ -37,7 +37,7 @@ def test_a_plot_can_be_read_where_a_user_forces_colours(
     assert inks > 100
 
 
-def test_an_outline_on_a_phone_names_deep_experiments_too(
+def test_an_outline_on_a_phone_names_deep_experiments_and_says_what_has_no_result(
     open_page: Callable[..., Page], hub_process: ServedHub
 ) -> None:
     columns = tree_of(hub_process)
@@ -59,6 +59,13 @@ def test_an_outline_on_a_phone_names_deep_experiments_too(
         }"""
     )
     assert room >= 70
+
+    columns["score"] = [None] * size
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("treegrid")).to_contain_text("no result")
+    page.get_by_role("button", name="Focus").click()
+    expect(page.get_by_text("Nothing has a score yet.")).to_be_visible()
 
 
 def test_a_printed_goal_has_all_its_parts(open_page: Callable[..., Page]) -> None:

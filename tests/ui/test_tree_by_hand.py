@@ -72,6 +72,28 @@ def test_a_wheel_zooms_the_tree_that_was_clicked(open_page: Callable[..., Page])
     assert page.evaluate("scrollY") == top
 
 
+def test_two_fingers_zoom_the_tree_about_the_point_between_them(
+    open_page: Callable[..., Page],
+) -> None:
+    page = open_page(GOAL)
+    canvas = canvas_of(page)
+    x, y = first_experiment(page, canvas)
+    before: Any = canvas.evaluate(INK)
+    hand = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 80), ("touchMove", 60), ("touchMove", 40), ("touchEnd", 0)):
+        points = [{"x": x + 100 + side * apart, "y": y, "id": side} for side in (0, 1)]
+        hand.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points if apart else []}
+        )
+    page.wait_for_timeout(300)
+
+    after: Any = canvas.evaluate(INK)
+    # The left finger stayed and the right one came half the way; labels keep their size.
+    for edge in ("left", "right"):
+        assert after[edge] - 130 == pytest.approx((before[edge] - 130) / 2, abs=20)
+    expect(page.get_by_role("heading", name="Experiment #0")).to_have_count(0)
+
+
 def test_a_click_on_an_experiment_leaves_the_tree_as_near_as_it_was(
     open_page: Callable[..., Page],
 ) -> None:

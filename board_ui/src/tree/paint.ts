@@ -1,5 +1,5 @@
 /** Colours and shapes of experiments, the same on canvas and in the outline. */
-import { identity, NOT_RUN } from "../format.ts";
+import { identity, metric, NOT_RUN } from "../format.ts";
 import { statusOf, standingOf, type Forest } from "./columns.ts";
 import type { Summary } from "./summary.ts";
 
@@ -66,6 +66,9 @@ export function readPalette(token: (name: string) => string): Palette {
     hues: several("hue", 12),
   };
 }
+
+/** A score of the tree in words: a forest holds NaN where there is none, and a bundle infinity. */
+export const scored = (value: number): string => (Number.isFinite(value) ? metric(value) : "no result");
 
 /** How to colour a row, as an index into the ramp or the hues. */
 export function colourer(forest: Forest, summary: Summary, by: ColourBy, palette: Palette, groups?: Groups): (row: number) => string {
