@@ -6,8 +6,8 @@ const told = (line: string, mark: [number, number] | null = null): string[] =>
 
 it("tells words, names, numbers, strings and comments of Python apart", () => {
   expect(told("def wide(x=1e-3):  # a string's \"start\"")).toEqual(["word:def", ": ", "title:wide", ":(x=", "number:1e-3", ":):  ", "comment:# a string's \"start\""]);
-  expect(told(String.raw`log(f"a \" # {b}", r'\\', .5, x2, self.print, "open`)).toEqual([
-    ":log(", String.raw`string:f"a \" # {b}"`, ":, ", String.raw`string:r'\\'`, ":, ", "number:.5", ":, x2, self.print, ", 'string:"open',
+  expect(told(String.raw`log(f"a \" # {b}", r'\\', .5, x2, self.depth`)).toEqual([
+    ":log(", String.raw`string:f"a \" # `, ":{b}", 'string:"', ":, ", String.raw`string:r'\\'`, ":, ", "number:.5", ":, x2, self.depth",
   ]);
 });
 

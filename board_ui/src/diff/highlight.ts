@@ -1,8 +1,13 @@
-/** Python's colours and the changed words of one line. A string that began on a line above is not known here. */
-const KEYWORDS = "False None True and as assert async await break case class continue def del elif else except finally for from global if import in is lambda match nonlocal not or pass raise return try while with yield";
-const BUILTINS = "abs all any bool bytes dict enumerate filter float getattr hasattr int isinstance iter len list map max min next object open print property range repr reversed round set setattr sorted str sum super tuple type zip";
-const WORDS = new Set(`${KEYWORDS} ${BUILTINS}`.split(" "));
-const TOKENS = /(?<comment>#.*)|(?<string>(?<!\w)[bfru]{0,2}("""|'''|"|').*?(?:(?<!\\)(?:\\\\)*\3|$))|(?<number>(?<![\w.])(?:0[box][\da-f_]+|(?:\d[\d_]*\.?|\.\d)[\d_]*(?:e[+-]?\d+)?)j?)|(?<=\b(?:def|class)\s+)(?<title>\w+)|(?<![\w.])(?<word>[a-z]+)(?!\w)/gi;
+/** Python's colours and the changed words of one line: Prism's tokens, never HTML. */
+import type { TokenStream } from "prismjs";
+import Prism from "./prism.ts";
+import "prismjs/components/prism-python";
+
+const KINDS: Record<string, string> = {
+  keyword: "word", builtin: "word", boolean: "word", number: "number", comment: "comment",
+  string: "string", "triple-quoted-string": "string", "string-interpolation": "string", interpolation: "",
+  function: "title", "class-name": "title",
+};
 
 export interface Span {
   text: string;
@@ -12,18 +17,26 @@ export interface Span {
 
 /** A line as coloured spans, cut where the changed part begins and ends; a very long one stays plain. */
 export function spans(line: string, mark: [number, number] | null): Span[] {
-  const cuts = new Set([0, line.length, ...(mark ?? [])]);
-  const kinds: [from: number, to: number, kind: string][] = [];
-  for (const { index, 0: text, groups } of line.length > 500 ? [] : line.matchAll(TOKENS)) {
-    const kind = Object.keys(groups ?? {}).find((name) => groups?.[name] !== undefined) ?? "";
-    if (kind === "word" && !WORDS.has(text)) continue;
-    kinds.push([index, index + text.length, kind]);
-    cuts.add(index).add(index + text.length);
+  const found: Span[] = [];
+  const add = (text: string, kind: string, marked: boolean): void => {
+    const last = found.at(-1);
+    if (last?.kind === kind && last.marked === marked) last.text += text;
+    else if (text) found.push({ text, kind, marked });
+  };
+  let at = 0;
+  for (const [text, kind] of line.length > 500 ? [[line, ""]] : pieces(Prism.tokenize(line, Prism.languages.python), "")) {
+    const [from, to] = (mark ?? [0, 0]).map((edge) => Math.max(edge - at, 0));
+    add(text.slice(0, from), kind, false);
+    add(text.slice(from, to), kind, true);
+    add(text.slice(to), kind, false);
+    at += text.length;
   }
-  const edges = [...cuts].filter((at) => at <= line.length).sort((a, b) => a - b);
-  return edges.slice(1).map((to, at) => ({
-    text: line.slice(edges[at], to),
-    kind: kinds.find(([begin, end]) => begin <= edges[at] && to <= end)?.[2] ?? "",
-    marked: mark !== null && mark[0] <= edges[at] && to <= mark[1],
-  }));
+  return found;
+}
+
+function pieces(tokens: TokenStream, kind: string): [text: string, kind: string][] {
+  if (typeof tokens === "string") return [[tokens, kind]];
+  return Array.isArray(tokens)
+    ? tokens.flatMap((each) => pieces(each, kind))
+    : pieces(tokens.content, KINDS[tokens.type] ?? kind);
 }
