@@ -1,12 +1,13 @@
 """`make screenshots`: eleven pages in light and dark, of a small world, into docs/screenshots."""
 
+import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from hub import sessions, tokens
 from tests.services.chromium import FLAGS, find_chromium
@@ -98,6 +99,7 @@ def photograph(page: Page, hub: ServedHub, theme: str, names: dict[str, Any]) ->
         if anchor:
             page.locator(f"#{part}").scroll_into_view_if_needed()
             page.evaluate("id => document.getElementById(id).scrollIntoView()", part)
+        expect(page.locator("dd", has_text=re.compile("^…$"))).to_have_count(0)  # on its way
         page.wait_for_timeout(700)
         page.screenshot(path=OUT / f"{name}-{theme}.jpg", type="jpeg", quality=72)
 
