@@ -18,6 +18,8 @@ from protocol.search import Suggestion, Suggestions
 _SHA = re.compile(r"[0-9a-f]{4,40}")
 _NUMBER = re.compile(r"#?(\d{1,9})")
 KINDS = ("experiment", "agent", "goal")
+SHORT = 7
+"""Digits of a short sha; one in 27 of those holds no letter and looks like a number."""
 
 
 def suggest(
@@ -60,8 +62,8 @@ def _experiment(row: ExperimentRow) -> Suggestion:
         kind="experiment",
         text=row.title,
         detail=f"{row.goal} #{row.number}, {outcome}",
-        path=f"/e/{row.sha[:7]}",
-        insert=f"#{row.sha[:7]}",
+        path=f"/e/{row.sha[:SHORT]}",
+        insert=f"#{row.sha[:SHORT]}",
     )
 
 
@@ -75,7 +77,7 @@ def _experiments(session: Session, text: str, limit: int) -> list[ExperimentRow]
         )
         if found := session.exec(shown.where(same).order_by(*newest).limit(limit)).all():
             return list(found)
-        if text.startswith("#"):
+        if text.startswith("#") and len(number[1]) < SHORT:
             return []
     name = text.removeprefix("#")
     if _SHA.fullmatch(name):

@@ -266,12 +266,15 @@ class RunRow(SQLModel, table=True):
     """One training of one experiment, as it was reported; never overwritten."""
 
     __tablename__ = "runs"
-    __table_args__ = (sa.Index("ix_runs_goal_created_at", "goal", "created_at"),)
+    __table_args__ = (
+        sa.Index("ix_runs_goal_created_at", "goal", "created_at"),
+        sa.Index("ix_runs_owner_created_at", "owner", "created_at"),
+    )
     id: UUID = Field(primary_key=True)
     experiment: str = Field(foreign_key="experiments.sha", index=True, max_length=40)
     goal: str = Field(foreign_key="goals.slug", max_length=31)
     agent: str = Field(index=True, max_length=40)
-    owner: str = Field(index=True, max_length=40)
+    owner: str = Field(max_length=40)
     lease: UUID = Field(index=True)
     epoch: int
     kind: str = Field(max_length=16)

@@ -196,20 +196,27 @@ def test_an_index_that_was_written_with_each_row_is_made_anew(hub: Hub, http: Te
         assert left.all() == []
 
 
-def test_an_index_of_other_words_leaves_a_postgres_that_is_opened_anew(hub: Hub) -> None:
+def test_a_postgres_of_an_older_hub_gets_its_words_once(hub: Hub, http: TestClient) -> None:
     if hub.database.is_sqlite:
-        pytest.skip("SQLite's index has no such expression")
+        pytest.skip("SQLite's index is no column")
+    grow(hub, 3)
     with hub.database.work() as work:
-        work.connection.exec_driver_sql("CREATE INDEX ix_search_posts ON posts (seq)")
+        for statement in (
+            "ALTER TABLE experiments DROP search_words",
+            "CREATE INDEX ix_search_experiments_words ON experiments (title)",
+        ):
+            work.connection.exec_driver_sql(statement)
 
-    search_index.install(hub.database)
+    for _ in range(2):
+        search_index.install(hub.database)
 
     with hub.database.read() as session:
         left = session.connection().exec_driver_sql(
             "SELECT indexname FROM pg_indexes WHERE starts_with(indexname, 'ix_search_')"
         )
         names = sorted(left.scalars())
-    assert names == ["ix_search_experiments_words", "ix_search_posts_words"]
+    assert names == ["ix_search_experiments_column", "ix_search_posts_column"]
+    assert len(titles(find(http, "larger"))) == 3
 
 
 def test_a_changed_text_is_found_by_its_new_words_only(hub: Hub, http: TestClient) -> None:

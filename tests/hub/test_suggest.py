@@ -3,8 +3,13 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from sqlmodel import col
 
+from hub.core import Hub
+from hub.tables import ExperimentRow
+from tests.hub.forest import grow
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -40,6 +45,16 @@ def test_the_beginning_of_a_sha_suggests_it_and_says_how_to_name_it(
 
     assert (found["path"], found["insert"]) == (f"/e/{two[1][:7]}", f"#{two[1][:7]}")
     assert found["detail"].startswith("toy #2, 0.8")
+
+
+def test_a_short_sha_without_a_letter_is_no_number(hub: Hub, http: TestClient) -> None:
+    last = grow(hub, 2)[-1]
+    with hub.database.work() as work:
+        digits = sa.update(ExperimentRow).where(col(ExperimentRow.sha) == last)
+        work.session.execute(digits.values(sha="1234567" + last[7:]))
+
+    assert suggested(http, "#1234567") == ["Experiment 2"]
+    assert suggested(http, "#123456") == []
 
 
 def test_goals_and_agents_are_suggested_and_kinds_are_chosen(
