@@ -57,6 +57,14 @@ class PatientProtocol(HttpToolsProtocol):
         self._stop_clock()
         super().on_headers_complete()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has said all it will and still listens; then hang up."""
+        # The newest request: those before it were whole and are answered first.
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
         self._stop_clock()

@@ -98,6 +98,20 @@ def test_three_hundred_slow_clients_keep_nobody_else_waiting(
     assert answer == b"" or b"408" in answer.split(b"\r\n")[0]
 
 
+def test_a_client_that_has_said_all_and_still_listens_hears_every_answer(
+    serving: HubProcess,
+) -> None:
+    ask = b"GET /v1/goals/toy HTTP/1.1\r\nHost: hub\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=20) as client:
+        client.sendall(ask * 3)
+        client.shutdown(socket.SHUT_WR)
+
+        heard = client.makefile("rb").read()
+
+    assert heard.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert heard.endswith(b"}")
+
+
 def test_commands_know_which_hub_serves_their_folder(mortal: HubProcess, tmp_path: Path) -> None:
     copied = f"sqlite:///{tmp_path / 'copy.sqlite3'}"
 
