@@ -32,6 +32,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock with the connection."""
         super().connection_made(transport)
+        self.client = _as_ipv4(self.client)
         self._start_clock()
 
     def data_received(self, data: bytes) -> None:
@@ -82,6 +83,11 @@ class PatientProtocol(HttpToolsProtocol):
 class TellingProtocol(WebSocketsSansIOProtocol):
     """WebSockets that take frames ready for the wire: one event is the same for all of them."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Know who it is as HTTP does."""
+        super().connection_made(transport)
+        self.client = _as_ipv4(self.client)
+
     async def run_asgi(self) -> None:
         """Tell the application where frames may be put."""
         extensions = cast("dict[str, Any]", self.scope["extensions"])
@@ -116,6 +122,11 @@ class Server(uvicorn.Server):
         await self.hub.live.stop()
         await self.hub.live.emptied(seconds=2.0)
         await super().shutdown(sockets)
+
+
+def _as_ipv4(client: tuple[str, int] | None) -> tuple[str, int] | None:
+    """Who calls: a socket on all addresses (`::`) says IPv4 ones so, as no proxy is named."""
+    return None if client is None else (client[0].removeprefix("::ffff:"), client[1])
 
 
 def configuration(hub: Hub, **more: Any) -> uvicorn.Config:

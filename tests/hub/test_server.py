@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+from websockets.sync.client import connect
 
 from hub.settings import Settings
 from tests.builders import a_join
@@ -127,6 +128,26 @@ def test_commands_know_which_hub_serves_their_folder(mortal: HubProcess, tmp_pat
     assert f"{mortal.url}/" in link
     assert "Copied" in meanwhile
     assert "http://127.0.0.1:8000/" in elsewhere
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+def test_a_proxy_beside_a_hub_on_every_address_tells_who_asks(tmp_path: Path) -> None:
+    strict = {"AGENTHUB_RATE_ANONYMOUS": "4", "AGENTHUB_SOCKETS_PER_ADDRESS": "1"}
+    hub = HubProcess(tmp_path / "hub", settings=strict, host="::")
+    sent_by = {"X-Forwarded-For": "203.0.113.9"}
+
+    try:
+        hub.start()
+        statuses = [httpx.get(f"{hub.url}/v1/goals", headers=sent_by).status_code for _ in "123"]
+        live = f"ws://127.0.0.1:{hub.port}/v1/live"
+        with connect(live, additional_headers=sent_by) as first:
+            first.recv()
+            with pytest.raises(websockets.InvalidStatus, match="403"):
+                connect(live, additional_headers=sent_by)
+    finally:
+        hub.kill()
+
+    assert statuses == [200, 200, 429]
 
 
 @pytest.mark.parametrize(
