@@ -91,6 +91,8 @@ def test_a_mistake_is_told_in_one_line(types: Types, words: str, told: str) -> N
         ("AGENTHUB_BLOB_URL", "/mnt/secret"),
         ("AGENTHUB_PUBLIC_URL", "hub.example.org"),
         ("AGENTHUB_PUBLIC_URL", "https://"),
+        ("AGENTHUB_PUBLIC_URL", "https://example.org/hub"),
+        ("AGENTHUB_PUBLIC_URL", "https://hub.example.org:99999"),
         ("AGENTHUB_REGISTRATOIN", "invite"),
     ],
 )

@@ -163,6 +163,19 @@ def test_a_hub_says_where_a_browser_beside_it_finds_it(host: str, url: str) -> N
     assert Settings(host=host, port=80).address == url
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("https://Hub.Example.org:443/", "https://hub.example.org"),
+        ("http://hub.example.org:80", "http://hub.example.org"),
+        ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("", "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_public_address_is_what_browsers_say_in_origin(typed: str, said: str) -> None:
+    assert Settings(public_url=typed).address == said
+
+
 def test_numbers_are_told_by_route(serving: HubProcess) -> None:
     with httpx.Client(base_url=serving.url) as client:
         client.get("/v1/goals/toy")
