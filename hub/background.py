@@ -1,10 +1,14 @@
 """What a hub does again and again beside its requests, each in a thread of its own."""
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 
+log = logging.getLogger(__name__)
 STOP_SECONDS = 30.0
 """What is in hand at a stop gets so long to end; the process does not wait for more."""
+CALM = 10
+"""After trouble that nobody foresaw the next turn is so many intervals away."""
 
 
 class Background(ABC):
@@ -40,4 +44,9 @@ class Background(ABC):
     def _run(self) -> None:
         pause = self.interval
         while not self._stop.wait(pause):
-            pause = self.once()
+            try:
+                pause = self.once()
+            except Exception:
+                # A thread that ends leaves its work undone until somebody starts the hub again.
+                log.exception("background.trouble", extra={"of": type(self).__name__})
+                pause = CALM * self.interval

@@ -1,6 +1,12 @@
-"""Repositories are packed while they are read, and nothing is ever lost by it."""
+"""What goes on beside requests goes on; packing loses nothing that is read meanwhile."""
+
+import threading
+from dataclasses import dataclass, field
+
+import pytest
 
 from hub import check
+from hub.background import Background
 from hub.core import Hub
 from hub.maintenance import Maintenance, loose_objects, repack
 from tests.hub.forest import grow
@@ -31,3 +37,32 @@ def test_only_what_has_grown_is_packed(hub: Hub) -> None:
     assert Maintenance(hub.git, loose=10**9).turn() == []
     assert Maintenance(hub.git, loose=0).turn() == ["toy"]
     assert Maintenance(hub.git, loose=0).turn() == []
+
+
+@dataclass
+class Stumbling(Background):
+    """Something whose first turn meets what nobody foresaw."""
+
+    interval: float = 0.001
+    turns: int = 0
+    again: threading.Event = field(default_factory=threading.Event)
+
+    def once(self) -> float:
+        self.turns += 1
+        if self.turns == 1:
+            raise ZeroDivisionError
+        self.again.set()
+        return self.interval
+
+
+def test_trouble_that_nobody_foresaw_ends_one_turn_and_not_all_that_follow(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stumbling = Stumbling()
+
+    stumbling.start()
+    went_on = stumbling.again.wait(10)
+    stumbling.stop()
+
+    assert went_on
+    assert [each.message for each in caplog.records] == ["background.trouble"]
