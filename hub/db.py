@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
 from hub import hot
-from hub.connections import Kept, Pooled
+from hub.connections import Kept, Pooled, give_up_standbys
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
@@ -171,6 +171,7 @@ class Database:
                 pool_pre_ping=True,
                 json_serializer=_json,
             )
+            give_up_standbys(self.writer.dialect)
             self._writers = self._readers = Pooled(self.writer)
         for engine in {self.writer, self.reader}:
             sa.event.listen(engine, "checkin", self._close_latecomer)
