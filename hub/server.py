@@ -109,6 +109,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.hub = hub
 
+    def hear_signals(self) -> None:
+        """Stop at SIGTERM or Ctrl-C from now on; uvicorn hears them only once its loop runs."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises the signal again once it has drained; a clean stop is no failure.
+            signal.signal(each, self.handle_exit)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve; what is loaded by then stays, and the collector looks past it."""
         await super().startup(sockets)
@@ -150,11 +156,6 @@ def configuration(hub: Hub, **more: Any) -> uvicorn.Config:
 
 def run(hub: Hub, listening: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C; what was acknowledged is on disk before this returns."""
-    for each in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again once it has drained; a clean stop is no failure.
-        signal.signal(each, _drained)
-    Server(configuration(hub), hub).run(sockets=[listening])
-
-
-def _drained(_number: int, _frame: Any) -> None:
-    """Nothing is left to do."""
+    server = Server(configuration(hub), hub)
+    server.hear_signals()
+    server.run(sockets=[listening])

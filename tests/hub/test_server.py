@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import subprocess
 import threading
@@ -16,6 +17,8 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
+from hub.core import open_hub
+from hub.server import Server, configuration
 from hub.settings import Settings
 from tests.builders import a_join
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
@@ -78,6 +81,27 @@ def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
     assert mortal.stop() == 0
     listener.join(20)
     assert codes == [1001]
+
+
+def test_a_stop_that_comes_before_the_loop_runs_is_heard(tmp_path: Path) -> None:
+    hub = open_hub(Settings(data=tmp_path / "hub"))
+    server = Server(configuration(hub), hub)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    deaf = threading.Timer(5, server.handle_exit, (signal.SIGTERM, None))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        try:
+            server.hear_signals()
+            signal.raise_signal(signal.SIGTERM)
+            deaf.start()
+            server.run(sockets=[listening])
+            ended_by_itself = deaf.is_alive()
+        finally:
+            deaf.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    assert ended_by_itself
 
 
 @pytest.mark.parametrize(
