@@ -126,7 +126,7 @@ def test_three_hundred_slow_clients_keep_nobody_else_waiting(
 def test_a_client_that_has_said_all_and_still_listens_hears_every_answer(
     serving: HubProcess,
 ) -> None:
-    ask = b"GET /v1/goals/toy HTTP/1.1\r\nHost: hub\r\n\r\n"
+    ask = b"GET /v1/goals HTTP/1.1\r\nHost: hub\r\n\r\n"
     with socket.create_connection(("127.0.0.1", serving.port), timeout=20) as client:
         client.sendall(ask * 3)
         client.shutdown(socket.SHUT_WR)
