@@ -1,11 +1,14 @@
 """What a hub does again and again beside its requests, each in a thread of its own."""
 
-import sys
+import logging
 import threading
 from abc import ABC, abstractmethod
 
+log = logging.getLogger(__name__)
 STOP_SECONDS = 30.0
 """What is in hand at a stop gets so long to end; the process does not wait for more."""
+CALM = 10
+"""After trouble that nobody foresaw the next turn is so many intervals away."""
 
 
 class Background(ABC):
@@ -43,9 +46,8 @@ class Background(ABC):
         try:
             return self.once()
         except Exception:
-            told = threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
-            threading.excepthook(told)
-            return self.interval
+            log.exception("background.trouble", extra={"of": type(self).__name__})
+            return CALM * self.interval
 
     def _run(self) -> None:
         pause = self.interval

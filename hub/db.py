@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
 from hub import hot
-from hub.connections import Kept, Pooled
+from hub.connections import READ_ONLY, Kept, Pooled, give_up_standbys
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
@@ -25,8 +25,6 @@ from protocol.events import Envelope, Event
 WRITER_LOCK = 0x4167656E74487562  # "AgentHub": writers of every hub process queue here
 LOCK_TIMEOUT = 10_000
 """Milliseconds that a writer waits for its turn before it answers 503."""
-READ_ONLY = "25006"
-"""What PostgreSQL answers a writer with while a standby takes over, or stands in."""
 
 
 class Writing(Session):
@@ -173,6 +171,7 @@ class Database:
                 pool_pre_ping=True,
                 json_serializer=_json,
             )
+            give_up_standbys(self.writer.dialect)
             self._writers = self._readers = Pooled(self.writer)
         for engine in {self.writer, self.reader}:
             sa.event.listen(engine, "checkin", self._close_latecomer)
@@ -328,10 +327,10 @@ def translated() -> Iterator[None]:
 
 
 def _refusal(error: DBAPIError) -> HubError | None:
-    if error.connection_invalidated:
-        return Busy("The database connection was lost; try again in a moment.")
     if getattr(error.orig, "sqlstate", "") == READ_ONLY:
         return Busy("The database takes no writes now; try again in a moment.")
+    if error.connection_invalidated:
+        return Busy("The database connection was lost; try again in a moment.")
     if "malformed" in str(error.orig) or "not a database" in str(error.orig):
         return Damaged()
     return None

@@ -185,7 +185,7 @@ def bearer(credentials: str) -> str:
 
 def our_origins(scope: Scope | Mapping[str, Any], hub: Hub) -> set[str]:
     """The origins whose pages are ours: the public address, and the one this request came to."""
-    found = {(hub.settings.public_url or "").rstrip("/")} - {""}
+    found = {hub.settings.public_url or ""} - {""}
     host = Headers(raw=scope["headers"]).get("host")
     if host and not hub.settings.public_url:
         scheme = str(scope["scheme"]).replace("ws", "http")

@@ -289,6 +289,11 @@ class Live:
         listener.join(timeout=6)
 
 
+_AWAY = (
+    *(HubError, psycopg.OperationalError, sa.exc.OperationalError),
+    psycopg.errors.ReadOnlySqlTransaction,  # to listen counts as a write, and standbys take none
+)
+
 # Built once, and run without a session: every event waits for this before a thousand sockets do.
 _events = sa.inspect(EventRow).local_table.c
 _AFTER = (
@@ -317,7 +322,7 @@ def _logging_trouble() -> Iterator[None]:
     """A database that is away for a moment must not end the tail."""
     try:
         yield
-    except (HubError, psycopg.OperationalError, sa.exc.OperationalError) as error:
+    except _AWAY as error:
         log.warning("live.away", extra={"reason": str(error).partition("\n")[0]})
     except Exception:
         log.warning("live.trouble", exc_info=True)

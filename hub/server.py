@@ -32,6 +32,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock with the connection."""
         super().connection_made(transport)
+        self.client = _as_ipv4(self.client)
         self._start_clock()
 
     def data_received(self, data: bytes) -> None:
@@ -57,6 +58,14 @@ class PatientProtocol(HttpToolsProtocol):
         self._stop_clock()
         super().on_headers_complete()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has said all it will and still listens; then hang up."""
+        # The newest request: those before it were whole and are answered first.
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
         self._stop_clock()
@@ -73,6 +82,11 @@ class PatientProtocol(HttpToolsProtocol):
 
 class TellingProtocol(WebSocketsSansIOProtocol):
     """WebSockets that take frames ready for the wire: one event is the same for all of them."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Know who it is as HTTP does."""
+        super().connection_made(transport)
+        self.client = _as_ipv4(self.client)
 
     async def run_asgi(self) -> None:
         """Tell the application where frames may be put."""
@@ -95,6 +109,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.hub = hub
 
+    def hear_signals(self) -> None:
+        """Stop at SIGTERM or Ctrl-C from now on; uvicorn hears them only once its loop runs."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises the signal again once it has drained; a clean stop is no failure.
+            signal.signal(each, self.handle_exit)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve; what is loaded by then stays, and the collector looks past it."""
         await super().startup(sockets)
@@ -108,6 +128,11 @@ class Server(uvicorn.Server):
         await self.hub.live.stop()
         await self.hub.live.emptied(seconds=2.0)
         await super().shutdown(sockets)
+
+
+def _as_ipv4(client: tuple[str, int] | None) -> tuple[str, int] | None:
+    """Who calls: a socket on all addresses (`::`) says IPv4 ones so, as no proxy is named."""
+    return None if client is None else (client[0].removeprefix("::ffff:"), client[1])
 
 
 def configuration(hub: Hub, **more: Any) -> uvicorn.Config:
@@ -131,11 +156,6 @@ def configuration(hub: Hub, **more: Any) -> uvicorn.Config:
 
 def run(hub: Hub, listening: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C; what was acknowledged is on disk before this returns."""
-    for each in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again once it has drained; a clean stop is no failure.
-        signal.signal(each, _drained)
-    Server(configuration(hub), hub).run(sockets=[listening])
-
-
-def _drained(_number: int, _frame: Any) -> None:
-    """Nothing is left to do."""
+    server = Server(configuration(hub), hub)
+    server.hear_signals()
+    server.run(sockets=[listening])

@@ -84,11 +84,16 @@ class Settings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def _is_an_address(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "https://none")
+    def _is_an_origin(cls, url: str | None) -> str | None:
+        """As browsers say it in `Origin`, which is held against this."""
+        parts = urlsplit((url or "https://none").strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be what browsers are given, such as https://hub.example.org")
-        return url or None
+        if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+            raise ValueError("must end with the host: a hub has one of its own, not a path of it")
+        default = parts.port in (None, 443 if parts.scheme == "https" else 80)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"{parts.scheme}://{host}{'' if default else f':{parts.port}'}" if url else None
 
     @model_validator(mode="after")
     def _no_name_is_misspelt(self) -> Self:
@@ -119,7 +124,7 @@ class Settings(BaseSettings):
     @property
     def address(self) -> str:
         """Where people reach this hub, as far as it knows."""
-        return (self.public_url or self.listens_at).rstrip("/")
+        return self.public_url or self.listens_at
 
     @property
     def url(self) -> str:

@@ -5,6 +5,7 @@ import shutil
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from sqlmodel import Session
 
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
@@ -24,14 +25,21 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz", responses=refusals(Busy, StorageFull))
 def ready(session: Read, hub: TheHub) -> dict[str, str]:
-    """The database answers, the data folder is there and its disk has room."""
-    session.execute(sa.text("select 1"))
+    """The database answers and takes writes, the data folder is there and its disk has room."""
+    if not _takes_writes(session):
+        raise Busy("The database is read-only, as a standby is; name its primary.")
     hub.git.root.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(hub.settings.data).free < LEAST_FREE:
         raise StorageFull
     if hub.live.stopping:
         raise Busy("The hub is stopping; connect again in a moment.")
     return {"status": "ready"}
+
+
+def _takes_writes(session: Session) -> bool:
+    if session.get_bind().dialect.name == "sqlite":
+        return bool(session.execute(sa.text("select 1")).scalar())
+    return session.execute(sa.text("show transaction_read_only")).scalar() == "off"
 
 
 @router.get("/metrics", include_in_schema=False)

@@ -59,9 +59,13 @@ def opened(data: Path, database_url: str | None = None, begin: bool = True) -> I
 
 @contextmanager
 def _ending_tidily() -> Iterator[None]:
-    """Whoever is told to end (SIGTERM) takes half a copy of the database along, as with Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    """Whoever is told to end takes half a copy of the database along, as with Ctrl-C."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:  # by nohup, whose terminal may close
+            signal.signal(each, lambda number, _: sys.exit(128 + number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

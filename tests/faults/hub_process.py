@@ -30,6 +30,7 @@ class HubProcess:
     data: Path
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
     code: Path | None = None
     by_itself: bool = False
     """Whether Python starts it, as an operator would; the cradle does so in a tenth of the time."""
@@ -53,7 +54,7 @@ class HubProcess:
     def start(self, failpoint: str = "") -> None:
         """Start it and wait until it answers; `failpoint` is where it will die."""
         environment = {"AGENTHUB_FAILPOINT": failpoint, **self.settings}
-        argv = ("serve", "--data", str(self.data), "--port", str(self.port))
+        argv = ("serve", "--data", str(self.data), "--port", str(self.port), "--host", self.host)
         with self.log.open("ab") as output:
             self.process = self._begin(argv, environment, output)
         self._wait_until_ready()

@@ -25,9 +25,7 @@ class Unlucky(Background):
         return self.interval
 
 
-def test_a_turn_that_breaks_is_told_and_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+def test_a_turn_that_breaks_is_told_and_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
     unlucky = Unlucky()
 
     unlucky.start()
@@ -35,4 +33,4 @@ def test_a_turn_that_breaks_is_told_and_is_not_the_last(monkeypatch: pytest.Monk
     unlucky.stop()
 
     assert went_on
-    assert told == ["nobody foresaw this"]
+    assert [each.message for each in caplog.records] == ["background.trouble"]

@@ -1,4 +1,4 @@
-"""SQLite's connections are kept from one transaction to the next, and only while they are fit."""
+"""Connections are kept from one transaction to the next, and only while they are fit."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from fastapi.testclient import TestClient
 
 from hub import connections
+from hub.app import create_app
 from hub.connections import Kept
+from hub.core import open_hub
 from hub.errors import Busy
+from hub.settings import Settings
+from tests.builders import a_join
+from tests.services.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -116,3 +122,23 @@ def test_after_the_end_each_is_closed_when_it_comes_back(engine: sa.Engine) -> N
 
     assert connection.closed
     assert notes(kept) == ["written"]
+
+
+@pytest.mark.postgres
+def test_a_server_that_became_a_standby_is_left_for_the_one_that_takes_writes(
+    postgres: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    hub = open_hub(Settings(data=tmp_path / "hub", database_url=postgres_url))
+    joins = [a_join(name).model_dump(mode="json") for name in ("volta", "tesla")]
+    with TestClient(create_app(hub)) as http:
+        postgres.let_write(postgres_url, False)
+        postgres.cut()
+
+        refused = http.post("/v1/agents", json=joins[0])
+        ready = http.get("/readyz")
+        postgres.let_write(postgres_url, True)
+        joined = [http.post("/v1/agents", json=each).status_code for each in joins]
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert (ready.status_code, "read-only" in ready.json()["detail"]) == (503, True)
+    assert joined[1] == 201  # the first may hear of the standby

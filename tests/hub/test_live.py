@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+import psycopg
 import pytest
 import uvicorn
 from websockets.frames import Frame, Opcode
@@ -16,7 +17,7 @@ from websockets.streams import StreamReader
 from websockets.sync.client import connect
 
 from hub.core import Hub
-from hub.live import FRAMES, INBOX, Listener, Live, News, TooSlow
+from hub.live import FRAMES, INBOX, Listener, Live, News, TooSlow, _logging_trouble
 from hub.server import TellingProtocol
 from protocol.events import GoalChanged
 from tests.services.ports import free_port
@@ -289,3 +290,13 @@ def test_pushed_frames_and_sent_ones_reach_a_slow_reader_in_order() -> None:
     assert seen == [text(number) for number in range(app.pushed + 3)]
     assert app.pushed > 0
     assert app.after_all == [False]
+
+
+def test_a_standby_that_lets_nobody_listen_is_a_line_of_the_log_and_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with _logging_trouble():
+        raise psycopg.errors.ReadOnlySqlTransaction("cannot execute LISTEN during recovery")
+
+    (told,) = caplog.records
+    assert (told.message, told.exc_info) == ("live.away", None)

@@ -1,4 +1,4 @@
-"""Repositories are packed while they are read, and nothing is ever lost by it."""
+"""What goes on beside requests goes on; packing loses nothing that is read meanwhile."""
 
 from hub import check
 from hub.core import Hub

@@ -91,6 +91,8 @@ def test_a_mistake_is_told_in_one_line(types: Types, words: str, told: str) -> N
         ("AGENTHUB_BLOB_URL", "/mnt/secret"),
         ("AGENTHUB_PUBLIC_URL", "hub.example.org"),
         ("AGENTHUB_PUBLIC_URL", "https://"),
+        ("AGENTHUB_PUBLIC_URL", "https://example.org/hub"),
+        ("AGENTHUB_PUBLIC_URL", "https://hub.example.org:99999"),
         ("AGENTHUB_REGISTRATOIN", "invite"),
     ],
 )
@@ -176,22 +178,28 @@ class Ending:
     """A store during whose work somebody ends the command."""
 
     store: Blobs
+    number: signal.Signals
 
     def get(self, digest: str) -> bytes:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), self.number)
         return self.store.get(digest)
 
 
+def _backed_up_while_ended(hub: Hub, number: signal.Signals, file: Path) -> None:
+    backup.backup(replace(hub, blobs=cast(Blobs, Ending(hub.blobs, number))), file)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_told_to_end_leaves_nothing_half_done(
-    hub: Hub, volta: Volunteer, tmp_path: Path
+    hub: Hub, volta: Volunteer, tmp_path: Path, number: signal.Signals
 ) -> None:
     volta.explore(0.2, 0.8)
     data, url = hub.settings.data, hub.settings.database_url
 
     with pytest.raises(SystemExit) as ended, opened(data, url) as own:
-        backup.backup(replace(own, blobs=cast(Blobs, Ending(own.blobs))), tmp_path / "hub.tar")
+        _backed_up_while_ended(own, number, tmp_path / "hub.tar")
 
-    assert ended.value.code == 128 + signal.SIGTERM
+    assert ended.value.code == 128 + number
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == []
     assert not (tmp_path / "hub.tar").exists()
 

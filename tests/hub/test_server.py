@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import subprocess
 import threading
@@ -14,7 +15,10 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+from websockets.sync.client import connect
 
+from hub.core import open_hub
+from hub.server import Server, configuration
 from hub.settings import Settings
 from tests.builders import a_join
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
@@ -79,6 +83,27 @@ def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
     assert codes == [1001]
 
 
+def test_a_stop_that_comes_before_the_loop_runs_is_heard(tmp_path: Path) -> None:
+    hub = open_hub(Settings(data=tmp_path / "hub"))
+    server = Server(configuration(hub), hub)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    deaf = threading.Timer(5, server.handle_exit, (signal.SIGTERM, None))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        try:
+            server.hear_signals()
+            signal.raise_signal(signal.SIGTERM)
+            deaf.start()
+            server.run(sockets=[listening])
+            ended_by_itself = deaf.is_alive()
+        finally:
+            deaf.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    assert ended_by_itself
+
+
 @pytest.mark.parametrize(
     "words",
     [b"", b"GET /healthz HT", HALF_A_BODY],
@@ -98,6 +123,20 @@ def test_three_hundred_slow_clients_keep_nobody_else_waiting(
     assert answer == b"" or b"408" in answer.split(b"\r\n")[0]
 
 
+def test_a_client_that_has_said_all_and_still_listens_hears_every_answer(
+    serving: HubProcess,
+) -> None:
+    ask = b"GET /v1/goals HTTP/1.1\r\nHost: hub\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=20) as client:
+        client.sendall(ask * 3)
+        client.shutdown(socket.SHUT_WR)
+
+        heard = client.makefile("rb").read()
+
+    assert heard.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert heard.endswith(b"}")
+
+
 def test_commands_know_which_hub_serves_their_folder(mortal: HubProcess, tmp_path: Path) -> None:
     copied = f"sqlite:///{tmp_path / 'copy.sqlite3'}"
 
@@ -115,6 +154,26 @@ def test_commands_know_which_hub_serves_their_folder(mortal: HubProcess, tmp_pat
     assert "http://127.0.0.1:8000/" in elsewhere
 
 
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+def test_a_proxy_beside_a_hub_on_every_address_tells_who_asks(tmp_path: Path) -> None:
+    strict = {"AGENTHUB_RATE_ANONYMOUS": "4", "AGENTHUB_SOCKETS_PER_ADDRESS": "1"}
+    hub = HubProcess(tmp_path / "hub", settings=strict, host="::")
+    sent_by = {"X-Forwarded-For": "203.0.113.9"}
+
+    try:
+        hub.start()
+        statuses = [httpx.get(f"{hub.url}/v1/goals", headers=sent_by).status_code for _ in "123"]
+        live = f"ws://127.0.0.1:{hub.port}/v1/live"
+        with connect(live, additional_headers=sent_by) as first:
+            first.recv()
+            with pytest.raises(websockets.InvalidStatus, match="403"):
+                connect(live, additional_headers=sent_by)
+    finally:
+        hub.kill()
+
+    assert statuses == [200, 200, 429]
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
@@ -126,6 +185,19 @@ def test_commands_know_which_hub_serves_their_folder(mortal: HubProcess, tmp_pat
 )
 def test_a_hub_says_where_a_browser_beside_it_finds_it(host: str, url: str) -> None:
     assert Settings(host=host, port=80).address == url
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("https://Hub.Example.org:443/", "https://hub.example.org"),
+        ("http://hub.example.org:80", "http://hub.example.org"),
+        ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("", "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_public_address_is_what_browsers_say_in_origin(typed: str, said: str) -> None:
+    assert Settings(public_url=typed).address == said
 
 
 def test_numbers_are_told_by_route(serving: HubProcess) -> None:

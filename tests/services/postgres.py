@@ -45,6 +45,13 @@ class PostgresServer:
             name = url.rpartition("/")[2]
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
+    def let_write(self, url: str, allowed: bool) -> None:
+        """Let a database take writes or not, from its next connections on, as after a failover."""
+        name, said = url.rpartition("/")[2], "off" if allowed else "on"
+        with self._connect() as connection:
+            how = f"ALTER DATABASE {name} SET default_transaction_read_only = {said}"
+            connection.execute(how.encode())
+
     def cut(self) -> None:
         """End every connection, as a server that starts again would."""
         with self._connect() as connection:
