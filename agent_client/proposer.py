@@ -345,7 +345,7 @@ class Proposer:
 
     def _paid(self, dollars: float, tokens: int) -> None:
         if dollars or tokens:
-            self.kit.state.spend(self.kit.clock().date(), dollars=dollars, tokens=tokens)
+            self.kit.state.spend(self.kit.today, dollars=dollars, tokens=tokens)
 
     def _task(self, order: WorkOrder, goal: KnownGoal, contents: dict[str, str]) -> Task:
         kit = self.kit

@@ -3,8 +3,10 @@
 The hub is a real one. Where two threads could meet, the second's part is done at that very moment.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -192,3 +194,21 @@ def test_a_lease_from_before_a_crash_is_kept_until_all_were_handed_out_again(loo
 
     assert again.order.lease == first.order.lease
     assert {each.lease for each in loop.kit.state.memory.held} == {again.order.lease, other.lease}
+
+
+def test_what_is_used_up_counts_on_the_owners_day_wherever_they_live(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted on Greenwich's, it was in no limit for the eight hours that Seattle is behind."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    loop.kit.clock = lambda: datetime(2026, 11, 21, 2, tzinfo=UTC)
+    first = ready(loop)
+
+    loop.proposer._paid(5.0, 0)
+    loop._one(first)
+
+    monkeypatch.undo()
+    time.tzset()
+    friday = loop.kit.state.used(date(2026, 11, 20))
+    assert (friday.dollars, friday.runs) == (5.0, 1)
