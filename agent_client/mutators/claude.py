@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agent_client.mutators import llm, prompting
 from agent_client.mutators.base import (
     Idea,
+    MutatorError,
     NoIdea,
     OverBudget,
     Task,
-    Unavailable,
     Usage,
     one_line,
 )
@@ -145,31 +145,28 @@ class Claude:
         raise NoIdea("The model's edits did not fit after several repairs.", talk.usage)
 
     def _ask(self, talk: Conversation) -> Message:
-        self._afford(talk)
+        dearest = llm.estimate(self.settings, talk.characters(), talk.max_tokens)
+        self._afford(talk, dearest)
         try:
             message = llm.ask(self.client, self.settings, talk.request())
-        except (Unavailable, NoIdea) as problem:
-            problem.usage = talk.usage
+        except MutatorError as problem:
+            unread = problem.requests if isinstance(problem, llm.Unread) else 0
+            problem.usage = sum([dearest] * unread, talk.usage)
+            if isinstance(problem, llm.BadRequest) and len(talk.messages) > 1:
+                raise NoIdea(problem.detail, problem.usage) from None
             raise
-        except llm.BadRequest as problem:
-            if len(talk.messages) == 1:
-                raise
-            raise NoIdea(problem.detail, talk.usage) from None
         talk.usage += llm.cost(self.settings, message)
         return message
 
-    def _afford(self, talk: Conversation) -> None:
+    def _afford(self, talk: Conversation, dearest: Usage) -> None:
         reason = self.money()
         if reason:
             raise OverBudget(reason, talk.usage)
-        dearest = llm.estimate(self.settings, talk.characters(), talk.max_tokens)
-        expected = talk.usage.dollars + dearest
-        said = ""
-        if expected > self.dollars_per_run:
-            said = f"cost ${expected:.2f}, over ${self.dollars_per_run:.2f} a run."
-        tokens = talk.usage.tokens + talk.characters() // 4 + talk.max_tokens
-        if self.tokens_per_run is not None and tokens > self.tokens_per_run:
-            said = f"take {tokens:,} tokens, over {self.tokens_per_run:,} a run."
+        most, said = talk.usage + dearest, ""
+        if most.dollars > self.dollars_per_run:
+            said = f"cost ${most.dollars:.2f}, over ${self.dollars_per_run:.2f} a run."
+        if self.tokens_per_run is not None and most.tokens > self.tokens_per_run:
+            said = f"take {most.tokens:,} tokens, over {self.tokens_per_run:,} a run."
         if said:
             known = NoIdea if talk.usage.tokens else OverBudget
             raise known(f"This proposal may {said}", talk.usage)
