@@ -90,12 +90,13 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass
 class Conversation:
-    """One proposal's back and forth, and what it has cost so far."""
+    """One proposal's back and forth, what it has cost so far, and its run before it."""
 
     system: list[dict[str, Any]]
     messages: list[dict[str, Any]]
     usage: Usage = field(default_factory=Usage)
     max_tokens: int = 4096
+    before: Usage = field(default_factory=Usage)
 
     def characters(self) -> int:
         """How much would be sent."""
@@ -115,7 +116,7 @@ def begin(task: Task, settings: Llm) -> Conversation:
         {"type": "text", "text": said.goal, "cache_control": kept},
     ]
     messages = [{"role": "user", "content": said.task}]
-    return Conversation(system, messages, max_tokens=settings.max_tokens)
+    return Conversation(system, messages, max_tokens=settings.max_tokens, before=task.spent)
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,15 @@ class Claude:
         reason = self.money()
         if reason:
             raise OverBudget(reason, talk.usage)
-        most, said = talk.usage + dearest, ""
+        spent = talk.before + talk.usage
+        most, said = spent + dearest, ""
         if most.dollars > self.dollars_per_run:
             said = f"cost ${most.dollars:.2f}, over ${self.dollars_per_run:.2f} a run."
         if self.tokens_per_run is not None and most.tokens > self.tokens_per_run:
             said = f"take {most.tokens:,} tokens, over {self.tokens_per_run:,} a run."
         if said:
-            known = NoIdea if talk.usage.tokens else OverBudget
-            raise known(f"This proposal may {said}", talk.usage)
+            known = NoIdea if spent.tokens else OverBudget
+            raise known(f"Proposals for this run may {said}", talk.usage)
 
     def _read(self, task: Task, message: Message, talk: Conversation) -> Idea:
         """The reply as an idea; raises BadEdit for what the model can mend."""

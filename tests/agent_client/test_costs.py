@@ -5,7 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from agent_client.mutators.base import Misconfigured, NoIdea, OverBudget, Unavailable
+from agent_client.mutators.base import (
+    Misconfigured,
+    NoIdea,
+    OverBudget,
+    Unavailable,
+    Usage,
+)
 from agent_client.mutators.claude import Claude
 from tests.agent_client.test_claude import EDIT, a_task, proposing
 from tests.builders import TRAIN
@@ -149,3 +155,15 @@ def test_a_proposal_too_dear_for_one_run_is_not_asked_for(
         a_claude(price_out=1000.0).propose(a_task())
 
     assert not anthropic_api.requests
+
+
+@pytest.mark.parametrize("spent", [Usage(9000, 0.45), Usage(49_000, 0.0)], ids=["money", "tokens"])
+def test_what_a_runs_other_proposals_cost_counts_as_its_own(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude], spent: Usage
+) -> None:
+    """Three that the hub refuses and a mend could cost four times what a run may."""
+    with pytest.raises(NoIdea, match="a run") as given_up:
+        a_claude(tokens=50_000).propose(a_task(spent=spent))
+
+    assert given_up.value.usage == Usage()
+    assert anthropic_api.requests == []
