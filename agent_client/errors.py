@@ -108,7 +108,7 @@ class HubBusy(HubError):
         super().__init__(detail)
 
 
-class NotAHub(HubError):
+class NotAHub(HubUnreachable):
     """Something else than an AgentHub answers at this address; check it."""
 
     code = "not_a_hub"
