@@ -1,6 +1,7 @@
 """Putting a client together from its settings: the one place where collaborators are made."""
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +71,17 @@ def _offline() -> Mutator:
 def _command(settings: Settings) -> Mutator:
     from agent_client.mutators.command import Command
 
-    if not settings.mutator_command:
+    if not _words(settings.mutator_command):
         raise BadSettings("--mutator command needs --mutator-command 'agent {prompt_file}'")
     hidden = (settings.token,)
     return Command(settings.mutator_command, settings.mutator_seconds, hidden, settings.llm.prompts)
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as problem:
+        raise BadSettings(f"--mutator-command {command!r} cannot be read: {problem}") from None
 
 
 def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
