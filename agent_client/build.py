@@ -30,6 +30,7 @@ from agent_client.telemetry import Telemetry
 from agent_client.workspace import Workspace
 
 KEY = "ANTHROPIC_API_KEY"
+Money = Callable[[float, int], str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Chosen:
     fallback: Mutator | None = None
 
 
-def choose_mutator(settings: Settings, key: str | None, money: Callable[[], str]) -> Chosen:
+def choose_mutator(settings: Settings, key: str | None, money: Money) -> Chosen:
     """The mutator that the settings ask for; `auto` means claude with a key, else offline.
 
     Raises NoKey when claude is asked for without one, and BadSettings for a missing command.
@@ -84,7 +85,7 @@ def _words(command: str) -> list[str]:
         raise BadSettings(f"--mutator-command {command!r} cannot be read: {problem}") from None
 
 
-def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
+def _claude(settings: Settings, key: str, money: Money) -> Mutator:
     from agent_client.mutators.claude import Claude
     from agent_client.mutators.llm import connect
 

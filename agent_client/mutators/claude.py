@@ -121,12 +121,12 @@ def begin(task: Task, settings: Llm) -> Conversation:
 
 @dataclass(frozen=True)
 class Claude:
-    """Asks Claude for edits. `money` says why nothing more may be spent, or nothing."""
+    """Asks Claude for edits. `money` says why so many dollars and tokens may not be spent."""
 
     client: anthropic.Anthropic
     settings: Llm
     dollars_per_run: float
-    money: Callable[[], str]
+    money: Callable[[float, int], str]
     tokens_per_run: int | None = None
     name: str = "claude"
     mends: bool = True
@@ -160,7 +160,8 @@ class Claude:
         return message
 
     def _afford(self, talk: Conversation, dearest: Usage) -> None:
-        reason = self.money()
+        more = talk.usage + dearest  # the day's count knows nothing of a conversation under way
+        reason = self.money(more.dollars, more.tokens)
         if reason:
             raise OverBudget(reason, talk.usage)
         spent = talk.before + talk.usage

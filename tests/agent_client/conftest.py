@@ -118,6 +118,6 @@ def a_claude(anthropic_api: AnthropicServer) -> Iterator[Callable[..., Claude]]:
             known = {"base_url": anthropic_api.url, "timeout_seconds": 5}
             settings = Llm(model="claude-sonnet-5", **{**known, **changes})
             client = open_clients.enter_context(connect(settings, key))
-            return Claude(client, settings, 0.5, lambda: money, tokens)
+            return Claude(client, settings, 0.5, lambda *_: money, tokens)
 
         yield make

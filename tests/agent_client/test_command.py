@@ -77,7 +77,7 @@ def test_a_command_that_is_none_is_refused_before_any_work_is_asked_for(command:
     chosen = Settings.model_validate({**said, "mutator_command": command})
 
     with pytest.raises(BadSettings, match="--mutator-command"):
-        choose_mutator(chosen, None, lambda: "")
+        choose_mutator(chosen, None, lambda *_: "")
 
 
 @pytest.mark.parametrize("said", ["[]", "no", "[" * 100_000])

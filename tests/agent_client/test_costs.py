@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -146,6 +147,26 @@ def test_nothing_is_asked_once_the_money_is_spent(
         a_claude(money="$5.00 of $5.00 a day is spent.").propose(a_task())
 
     assert not anthropic_api.requests
+
+
+def test_a_conversation_counts_against_the_day_while_it_goes_on(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    """Its repairs went on when the first reply had used up the day."""
+    heard: list[tuple[float, int]] = []
+    anthropic_api.otherwise = lambda _: wire.text("no")
+
+    def money(dollars: float, tokens: int) -> str:
+        heard.append((dollars, tokens))
+        return "The day is over." if len(heard) > 1 else ""
+
+    with pytest.raises(OverBudget) as over:
+        replace(a_claude(), money=money).propose(a_task())
+
+    (first, few), (second, more) = heard
+    assert over.value.usage == Usage(1350, (1200 * 3 + 150 * 15) / 1e6)
+    assert few > 4096 and first > 4096 * 15 / 1e6
+    assert more > few + 1350 and second > first + over.value.usage.dollars
 
 
 def test_a_proposal_too_dear_for_one_run_is_not_asked_for(

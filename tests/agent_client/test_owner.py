@@ -147,6 +147,17 @@ def test_tokens_have_limits_where_money_is_none(tmp_path: Path) -> None:
     assert gate.money() == "1,500 of 1,500 tokens in total are used."
 
 
+def test_a_request_that_would_go_over_a_limit_waits_and_says_so(tmp_path: Path) -> None:
+    gate = a_gate(tmp_path, dollars_per_day=5.0, tokens_total=1000)
+
+    gate.state.spend(SATURDAY_NOON.date(), dollars=4.9, tokens=900)
+
+    assert gate.money(0.09, 99) == ""
+    dear, many = gate.money(0.25, 1), gate.money(0.01, 200)
+    assert dear == "$4.90 of $5.00 a day is spent, and this proposal may cost $0.25."
+    assert many == "900 of 1,000 tokens in total are used, and this proposal may take 200."
+
+
 def supply(folder: Path, **said: str) -> None:
     """A source of power as Linux shows it."""
     folder.mkdir(parents=True)
