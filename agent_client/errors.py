@@ -108,6 +108,12 @@ class HubBusy(HubError):
         super().__init__(detail)
 
 
+class HubBroke(HubBusy):
+    """The hub failed at this request; it may well take others."""
+
+    code = "hub_broke"
+
+
 class NotAHub(HubUnreachable):
     """Something else than an AgentHub answers at this address; check it."""
 
