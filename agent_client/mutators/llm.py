@@ -122,7 +122,7 @@ def ask(
     except (anthropic.RateLimitError, anthropic.InternalServerError) as problem:
         raise Unavailable(_sentence(problem), _retry_after(problem)) from None
     except anthropic.APIStatusError as problem:
-        if problem.status_code in (408, 409, 425, 529):
+        if problem.status_code in (408, 409, 425):
             raise Unavailable(_sentence(problem), _retry_after(problem)) from None
         raise _refusal(problem) from None
     except anthropic.APIError as problem:

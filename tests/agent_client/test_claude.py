@@ -179,7 +179,7 @@ def test_an_empty_account_ends_the_client_with_a_sentence(
         a_claude().propose(a_task())
 
 
-@pytest.mark.parametrize("status", [500, 529])
+@pytest.mark.parametrize("status", [425, 500, 529])
 def test_an_overload_is_unavailable_and_not_an_error(
     anthropic_api: AnthropicServer, a_claude: Callable[..., Claude], status: int
 ) -> None:

@@ -1,6 +1,7 @@
 """What proposals cost their volunteer, and where the limits of money and tokens end them."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -72,6 +73,16 @@ def test_what_a_cache_keeps_and_gives_is_paid_as_well(
 
     assert usage.tokens == 1800
     assert usage.dollars == pytest.approx(((1000 + 2 * 200 + 0.1 * 500) * 3 + 100 * 15) / 1e6)
+
+
+def test_a_server_that_knows_no_cache_is_paid_for_what_it_counts(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
+) -> None:
+    said = proposing(EDIT, input_tokens=1000, output_tokens=100)
+    body = re.sub(rb'("cache_\w+_input_tokens"): 0', rb"\1: null", said.body)
+    anthropic_api.then(replace(said, body=body))
+
+    assert a_claude().propose(a_task()).usage.tokens == 1100
 
 
 def test_a_longer_reply_is_paid_for_before_it_is_asked_for(
