@@ -39,6 +39,9 @@ from protocol.experiments import Experiment, Proposal
 from protocol.work import WorkOrder, WorkReply
 
 PROPOSALS_PER_PARENT = 3
+WHATEVER_IS_PROPOSED = frozenset({"stale_lease", "not_yours", "not_active", "wrong_parent"})
+"""Refusals that another proposal, which has to be paid, meets as well."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -260,10 +263,7 @@ class Proposer:
                 files = changed(task, idea.files)
                 made = self._register(identity, proposal(order, idea, files, mutator.name))
             except (HubRefused, NoIdea) as problem:
-                if isinstance(problem, HubRefused) and problem.reason in (
-                    "stale_lease",
-                    "not_yours",
-                ):
+                if isinstance(problem, HubRefused) and problem.reason in WHATEVER_IS_PROPOSED:
                     raise
                 task = task.after(Refused(idea.title, str(problem), idea.files))
                 continue

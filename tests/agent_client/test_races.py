@@ -231,6 +231,36 @@ def test_what_a_run_costs_is_known_until_its_lease_ends(loop: Loop) -> None:
     assert loop.kit.state.memory.totals.dollars == 2.5
 
 
+@dataclass
+class Slow(Dear):
+    """A language model that thinks until the lease has gone to somebody else."""
+
+    meanwhile: Callable[[], object] = nothing
+
+    def propose(self, task: Task) -> Idea:
+        """Something that the hub would take."""
+        self.heard.append(task.spent)
+        self.meanwhile()
+        text = task.files["train.py"].replace("WIDTH = 8", "WIDTH = 9")
+        return Idea({"train.py": text}, "wider", "Why not.", Operator.TWEAK)
+
+
+def test_a_proposal_for_a_lease_that_is_gone_is_followed_by_no_other(loop: Loop) -> None:
+    def end_leases() -> None:
+        for grip in loop.kit.keeper.held():
+            said = Release(epoch=grip.order.epoch, reason="it took too long")
+            loop.kit.hub.release(grip.order.lease, said)
+
+    loop.kit.mutator = slow = Slow(meanwhile=end_leases)
+    loop._one(ready(loop))
+    loop.kit.sender.attempt()
+
+    without_waiting(loop)
+
+    assert loop.proposer.next(lambda _: None) is None
+    assert len(slow.heard) == 1
+
+
 def test_what_is_used_up_counts_on_the_owners_day_wherever_they_live(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
