@@ -1,6 +1,7 @@
 """Putting a client together from its settings: the one place where collaborators are made."""
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from agent_client.telemetry import Telemetry
 from agent_client.workspace import Workspace
 
 KEY = "ANTHROPIC_API_KEY"
+Money = Callable[[float, int], str]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Chosen:
     fallback: Mutator | None = None
 
 
-def choose_mutator(settings: Settings, key: str | None, money: Callable[[], str]) -> Chosen:
+def choose_mutator(settings: Settings, key: str | None, money: Money) -> Chosen:
     """The mutator that the settings ask for; `auto` means claude with a key, else offline.
 
     Raises NoKey when claude is asked for without one, and BadSettings for a missing command.
@@ -70,13 +72,20 @@ def _offline() -> Mutator:
 def _command(settings: Settings) -> Mutator:
     from agent_client.mutators.command import Command
 
-    if not settings.mutator_command:
+    if not _words(settings.mutator_command):
         raise BadSettings("--mutator command needs --mutator-command 'agent {prompt_file}'")
     hidden = (settings.token,)
     return Command(settings.mutator_command, settings.mutator_seconds, hidden, settings.llm.prompts)
 
 
-def _claude(settings: Settings, key: str, money: Callable[[], str]) -> Mutator:
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as problem:
+        raise BadSettings(f"--mutator-command {command!r} cannot be read: {problem}") from None
+
+
+def _claude(settings: Settings, key: str, money: Money) -> Mutator:
     from agent_client.mutators.claude import Claude
     from agent_client.mutators.llm import connect
 

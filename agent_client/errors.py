@@ -108,7 +108,13 @@ class HubBusy(HubError):
         super().__init__(detail)
 
 
-class NotAHub(HubError):
+class HubBroke(HubBusy):
+    """The hub failed at this request; it may well take others."""
+
+    code = "hub_broke"
+
+
+class NotAHub(HubUnreachable):
     """Something else than an AgentHub answers at this address; check it."""
 
     code = "not_a_hub"

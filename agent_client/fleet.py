@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -44,6 +44,11 @@ def join(
     return made
 
 
+def outcome(codes: Iterable[int]) -> int:
+    """The highest exit code; whoever was killed by a signal has one as a shell tells it."""
+    return max((code if code >= 0 else 128 - code for code in codes), default=0)
+
+
 @dataclass
 class Fleet:
     """The running workers. A signal to the fleet is a signal to each of them."""
@@ -67,7 +72,7 @@ class Fleet:
             teller.start()
         for teller in tellers:
             teller.join()
-        return max((process.wait() for process in self._running), default=0)
+        return outcome(process.wait() for process in self._running)
 
     def _start(self, folder: Path) -> "subprocess.Popen[str] | None":
         """Start the worker of a folder, unless the fleet was told to stop by now."""
@@ -90,6 +95,8 @@ class Fleet:
         with process.stdout:
             for line in process.stdout:
                 self.say(f"{folder.name}: {line.rstrip()}")
+        if code := process.wait():
+            self.say(f"{folder.name}: ended with exit code {outcome([code])}; its GPU rests.")
 
     def _pass_on(self, number: int) -> None:
         with self._lock:

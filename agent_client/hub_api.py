@@ -17,6 +17,7 @@ from agent_client.backoff import TOO_MANY_FLOOR, asked_for, number
 from agent_client.errors import (
     BadSettings,
     BadToken,
+    HubBroke,
     HubBusy,
     HubRefused,
     HubUnreachable,
@@ -35,7 +36,7 @@ MAX_REPLY_BYTES = 32 * 1024 * 1024
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 TOTAL_SECONDS = 120.0
 TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
-TOO_LARGE = 413
+BROKE, TOO_LARGE = 500, 413
 NO_HUB_SAYS = "not_found"
 """The code with which no hub refuses to say what it is."""
 
@@ -280,7 +281,8 @@ def _refusal(reply: httpx.Response) -> Exception:
         said = {}
     detail = str(said.get("detail") or said.get("title") or f"HTTP {reply.status_code}")
     if reply.status_code in TRY_AGAIN:
-        return HubBusy(detail, _retry_after(reply))
+        busy = HubBroke if reply.status_code == BROKE else HubBusy
+        return busy(detail, _retry_after(reply))
     code = str(said.get("code") or ("too_large" if reply.status_code == TOO_LARGE else ""))
     if not code:
         return NotUnderstood(f"What answers in the hub's place is no AgentHub: {detail}.")

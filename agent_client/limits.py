@@ -72,18 +72,24 @@ class Gate:
             return f"{used} of {most} runs a day are done; goes on tomorrow."
         return ""
 
-    def money(self) -> str:
-        """Why no more money may be spent on proposals now, or nothing."""
+    def money(self, dollars: float = 0.0, tokens: int = 0) -> str:
+        """Why proposals may not take so much more now, or nothing."""
         limits, ever = self.limits, self.state.memory.totals
         today = self.state.used(self.clock().date())
-        if limits.dollars_total is not None and ever.dollars >= limits.dollars_total:
-            return f"${ever.dollars:.2f} of ${limits.dollars_total:.2f} in total is spent."
-        if today.dollars >= limits.dollars_per_day:
-            return f"${today.dollars:.2f} of ${limits.dollars_per_day:.2f} a day is spent."
-        if limits.tokens_total is not None and ever.tokens >= limits.tokens_total:
-            return f"{ever.tokens:,} of {limits.tokens_total:,} tokens in total are used."
-        if limits.tokens_per_day is not None and today.tokens >= limits.tokens_per_day:
-            return f"{today.tokens:,} of {limits.tokens_per_day:,} tokens a day are used."
+        for used, most, when in (
+            (ever.dollars, limits.dollars_total, "in total"),
+            (today.dollars, limits.dollars_per_day, "a day"),
+        ):
+            if most is not None and used + dollars >= most:
+                more = f", and this proposal may cost ${dollars:.2f}" if used < most else ""
+                return f"${used:.2f} of ${most:.2f} {when} is spent{more}."
+        for taken, bound, when in (
+            (ever.tokens, limits.tokens_total, "in total"),
+            (today.tokens, limits.tokens_per_day, "a day"),
+        ):
+            if bound is not None and taken + tokens >= bound:
+                more = f", and this proposal may take {tokens:,}" if taken < bound else ""
+                return f"{taken:,} of {bound:,} tokens {when} are used{more}."
         return ""
 
     def _disk(self) -> str:

@@ -29,7 +29,7 @@ def parts(folder: Folder, chosen: Settings, hub: Hub) -> Iterator[tuple[str, Any
     sandbox = choose_sandbox(chosen.unsafe_no_sandbox)
     device = named(machine.describe(chosen.gpus, sandbox.name))
     yield from _to_the_hub(folder, chosen, device)
-    mutator = choose_mutator(chosen, os.environ.get(KEY), lambda: "")
+    mutator = choose_mutator(chosen, os.environ.get(KEY), lambda *_: "")
     if mutator.mutator.name == "claude":
         yield from _to_the_model(chosen, hub, device)
     else:

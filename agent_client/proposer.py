@@ -1,6 +1,5 @@
 """From a claim to a run that is ready to train: lay out, mutate, register, start warm."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
@@ -8,6 +7,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from agent_client import versions
+from agent_client.author import Author
 from agent_client.backoff import Backoff
 from agent_client.data_maker import prepare
 from agent_client.errors import (
@@ -24,13 +24,10 @@ from agent_client.mending import MAKES_EXPERIMENTS, Crashed, Infirmary
 from agent_client.mutators.base import (
     Idea,
     Misconfigured,
-    Mutator,
     MutatorError,
     NoIdea,
-    OverBudget,
     Refused,
     Task,
-    Unavailable,
     changed,
 )
 from agent_client.orders import folder_of, held, history, proposal, task_on, work_request
@@ -42,14 +39,9 @@ from protocol.experiments import Experiment, Proposal
 from protocol.work import WorkOrder, WorkReply
 
 PROPOSALS_PER_PARENT = 3
-OVER_BUDGET_SECONDS = 600.0
-DRY_PARENTS, DRY_SECONDS = 2, 300.0
-"""A mutator that has nothing for so many parents in a row is not asked for so long."""
+WHATEVER_IS_PROPOSED = frozenset({"stale_lease", "not_yours", "not_active", "wrong_parent"})
+"""Refusals that another proposal, which has to be paid, meets as well."""
 
-DRY = (
-    "The offline mutator has tried every change that it knows; set ANTHROPIC_API_KEY or give "
-    "--mutator-command for other ideas. Work that needs none is done."
-)
 log = structlog.get_logger(__name__)
 
 
@@ -58,16 +50,17 @@ class Proposer:
     """Makes one run ready after another; a thread of its own may drive it."""
 
     kit: Kit
+    author: Author = field(init=False)
     backoff: Backoff = field(default_factory=Backoff)
     crashes: Infirmary = field(default_factory=Infirmary)
     proposed: int = 0
     _goals: dict[tuple[str, int], KnownGoal] = field(default_factory=dict)
-    _llm: Backoff = field(default_factory=Backoff)
-    _llm_until: float = 0.0
-    _llm_why: str = ""
-    _dry: int = 0
     _advised: bool = True
     """What the hub's version means was said at the start; only what changes is said again."""
+
+    def __post_init__(self) -> None:
+        """Whoever writes proposals works with the same kit."""
+        self.author = Author(self.kit)
 
     @property
     def exhausted(self) -> bool:
@@ -94,7 +87,7 @@ class Proposer:
             self._give_back(order, problem, waiting)
             return None
         self.backoff.reset()
-        self._dry = 0
+        self.author.made_ready()
         return ready
 
     def _claim(self, waiting: Callable[[str], None]) -> WorkOrder | None:
@@ -103,7 +96,7 @@ class Proposer:
         request = work_request(kit.settings, kit.device, kit.state.memory).model_copy(
             update={
                 "holding": self._holding(),
-                "can_mutate": self._llm_works(),
+                "can_mutate": self.author.works,
                 "prefetch": bool(kit.keeper.held()),
             }
         )
@@ -118,7 +111,7 @@ class Proposer:
         self._heed(reply)
         if reply.order is None:
             reason = reply.reason or "The hub has no work."
-            self._wait(waiting, f"{self._why_resting()} {reason}".strip(), reply.retry_after)
+            self._wait(waiting, f"{self.author.why_resting} {reason}".strip(), reply.retry_after)
             return None
         return reply.order
 
@@ -147,13 +140,6 @@ class Proposer:
     def _wait(self, waiting: Callable[[str], None], reason: str, floor: float) -> None:
         waiting(reason)
         self.kit.stopping.sleep(self.backoff.next(floor))
-
-    def _llm_works(self) -> bool:
-        """While the language model is away only orders that need none are asked for."""
-        return time.monotonic() >= self._llm_until or self.kit.fallback is not None
-
-    def _why_resting(self) -> str:
-        return "" if self._llm_works() else self._llm_why
 
     def _make_ready(self, order: WorkOrder, grip: Grip, waiting: Callable[[str], None]) -> Ready:
         kit = self.kit
@@ -226,7 +212,7 @@ class Proposer:
         self, crashed: Crashed, waiting: Callable[[str], None]
     ) -> tuple[Experiment, dict[str, str]]:
         """Ask once, and register what came under the lease of the crash."""
-        ready, mutator = crashed.ready, self._mutator()
+        ready, mutator = crashed.ready, self.author.present()
         order = ready.order
         assert order.parent is not None
         if not mutator.mends:
@@ -235,7 +221,7 @@ class Proposer:
         ready.grip.report(phase="mending a crash")
         parent = dict(self.kit.workspace.tree(order.parent, self.kit.hub.files))
         task = crashed.task(self._task(order, ready.goal, parent))
-        idea = self._ask(mutator, task)
+        idea = self.author.ask(mutator, order.lease, task)
         contents = {**ready.contents, **changed(task, idea.files)}
         files = {path: text for path, text in contents.items() if parent.get(path) != text}
         made = self._register(uuid4(), proposal(order, idea, files, mutator.name))
@@ -268,19 +254,16 @@ class Proposer:
             return made, {**contents, **files}, parent.score
         task = self._task(order, goal, contents)
         for _ in range(PROPOSALS_PER_PARENT):
-            mutator = self._mutator()
+            mutator = self.author.present()
             waiting(f"{mutator.name} writes a proposal on #{parent.number}")
             grip.report(phase="writing a proposal")
-            idea = self._ask(mutator, task)
+            idea = self.author.ask(mutator, order.lease, task)
             identity = uuid4()
             try:
                 files = changed(task, idea.files)
                 made = self._register(identity, proposal(order, idea, files, mutator.name))
             except (HubRefused, NoIdea) as problem:
-                if isinstance(problem, HubRefused) and problem.reason in (
-                    "stale_lease",
-                    "not_yours",
-                ):
+                if isinstance(problem, HubRefused) and problem.reason in WHATEVER_IS_PROPOSED:
                     raise
                 task = task.after(Refused(idea.title, str(problem), idea.files))
                 continue
@@ -310,43 +293,6 @@ class Proposer:
                 if self.kit.stopping.sleep(waits.next(floor)):
                     raise
 
-    def _mutator(self) -> Mutator:
-        """The owner's mutator, or while it is away the one they allowed in its place.
-
-        Raises Unavailable when there is none, so that no lease waits for a model that is away.
-        """
-        left = self._llm_until - time.monotonic()
-        if left <= 0:
-            return self.kit.mutator
-        if self.kit.fallback is None:
-            raise Unavailable(f"{self._llm_why} Trying again in {left:.0f} s.", left)
-        return self.kit.fallback
-
-    def _ask(self, mutator: Mutator, task: Task) -> Idea:
-        try:
-            idea = mutator.propose(task)
-        except MutatorError as problem:
-            self._paid(problem.usage.dollars, problem.usage.tokens)
-            self._rest(problem)
-            raise
-        self._llm.reset()
-        self._paid(idea.usage.dollars, idea.usage.tokens)
-        return idea
-
-    def _rest(self, problem: MutatorError) -> None:
-        """Leave a model alone that is away, or too dear for today."""
-        if isinstance(problem, Unavailable):
-            wait = self._llm.next(problem.retry_after)
-        elif isinstance(problem, OverBudget):
-            wait = OVER_BUDGET_SECONDS
-        else:
-            return
-        self._llm_until, self._llm_why = time.monotonic() + wait, problem.detail
-
-    def _paid(self, dollars: float, tokens: int) -> None:
-        if dollars or tokens:
-            self.kit.state.spend(self.kit.clock().date(), dollars=dollars, tokens=tokens)
-
     def _task(self, order: WorkOrder, goal: KnownGoal, contents: dict[str, str]) -> Task:
         kit = self.kit
         assert order.parent is not None
@@ -367,15 +313,9 @@ class Proposer:
         self.drop(order, f"{code}: {problem}")
         if isinstance(problem, Misconfigured):
             raise problem
-        self._count_dry(problem)
+        self.author.count_dry(problem)
         floor = problem.retry_after if isinstance(problem, HubBusy) else 0.0
         self._wait(waiting, str(problem), floor)
-
-    def _count_dry(self, problem: Exception) -> None:
-        """Ask the hub for other work when a mutator that learns nothing new has run dry."""
-        self._dry = self._dry + 1 if isinstance(problem, NoIdea) else 0
-        if self._dry >= DRY_PARENTS and not self.kit.mutator.mends:
-            self._llm_until, self._llm_why = time.monotonic() + DRY_SECONDS, DRY
 
     def drop(self, order: WorkOrder, reason: str) -> None:
         """Give a lease back and forget it.
@@ -391,3 +331,4 @@ class Proposer:
         """Let a lease go that was given back, or whose report is in the journal."""
         self.kit.state.let_go(order.lease, order.epoch)
         self.kit.keeper.let_go(order)
+        self.author.forget(order.lease)

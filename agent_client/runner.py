@@ -117,7 +117,7 @@ class Runner:
         identity = uuid4()
         kit = self.kit
         kit.journal.add(Entry("run", identity, report.model_dump(mode="json")))
-        kit.state.spend(kit.clock().date(), runs=1)
+        kit.state.spend(kit.today, runs=1)
         kit.state.count(
             runs=1,
             failed=int(report.failure is not None),

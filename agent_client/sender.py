@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from agent_client.backoff import Backoff
-from agent_client.errors import BadToken, HubBusy, HubRefused, HubUnreachable
+from agent_client.errors import BadToken, HubBroke, HubBusy, HubRefused, HubUnreachable
 from agent_client.hub_api import Hub
 from agent_client.journal import Entry, Journal
 from agent_client.lease import release
@@ -72,8 +72,7 @@ class Sender:
         with self._pass:
             self._floor = 0.0
             try:
-                for name, entry in self.journal.entries():
-                    self._one(name, entry)
+                self._all()
             except HubBusy as problem:
                 self._floor, self.trouble = problem.retry_after, str(problem)
                 return False
@@ -92,6 +91,22 @@ class Sender:
             self.backoff.reset()
             self.journal.settle()
             return self.journal.safe
+
+    def _all(self) -> None:
+        """All that the hub takes. One entry at which it fails must not hold up the rest for ever.
+
+        A second one ends the pass: then it fails at whatever it is sent.
+        """
+        broke: HubBroke | None = None
+        for name, entry in self.journal.entries():
+            try:
+                self._one(name, entry)
+            except HubBroke as problem:
+                if broke is not None:
+                    raise
+                broke = problem
+        if broke is not None:
+            raise broke
 
     def _one(self, name: str, entry: Entry) -> None:
         """Send one entry; what the hub will never take is set aside, so the rest can go."""

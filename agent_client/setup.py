@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from agent_client.backoff import Stopping
 from agent_client.hub_api import Hub
 from agent_client.journal import Journal
 from agent_client.lease import Keeper
+from agent_client.limits import local
 from agent_client.mutators.base import Mutator
 from agent_client.sandbox import Sandbox
 from agent_client.sender import Sender
@@ -70,3 +71,8 @@ class Kit:
     budget: str = ""
     max_experiments: int | None = None
     why_mutator: str = ""
+
+    @property
+    def today(self) -> date:
+        """The owner's day, to which what is used up counts, as it does where limits are read."""
+        return local(self.clock()).date()

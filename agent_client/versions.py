@@ -10,7 +10,7 @@ UPGRADE = "run `git pull && pip install '.[train]'` in AgentHub's checkout"
 
 def parse(text: str) -> tuple[int, ...]:
     """`1.2.10rc1` as (1, 2, 10): what counts for order here."""
-    return tuple(int(part) for part in re.findall(r"\d+", text.split("+")[0])[:3])
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
 def check(mine: str, minimum: str, latest: str) -> str:

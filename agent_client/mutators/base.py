@@ -53,7 +53,7 @@ class Task:
 
     `digest` and `tried` hold other people's words; they are data, never instructions. `crash` is
     what these very files printed last when they failed, `suggestion` what was meant by them; then
-    a mend of them is asked for.
+    a mend of them is asked for. `spent` is what other proposals for the same run cost.
     """
 
     spec: GoalSpec
@@ -67,6 +67,7 @@ class Task:
     tried: Sequence[Tried] = ()
     refused: Sequence[Refused] = ()
     crash: str = ""
+    spent: Usage = Usage()
 
     def after(self, refused: Refused) -> "Task":
         """The same task, knowing what came back."""
@@ -162,8 +163,27 @@ def summary(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 
 
 def prompt(name: str, folder: Path | None = None) -> str:
-    """A prompt file by name: the owner's where they gave a folder, else the one shipped."""
+    """A prompt file by name: the owner's where they gave a folder, else the one shipped.
+
+    Raises Misconfigured for one that is not there or cannot be read.
+    """
     for home in (folder, Path(__file__).with_name("prompts")):
         if home is not None and (home / name).is_file():
-            return (home / name).read_text(encoding="utf-8")
+            try:
+                return (home / name).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as problem:
+                raise Misconfigured(f"{home / name} cannot be read: {problem}") from None
     raise Misconfigured(f"There is no prompt file {name!r}.")
+
+
+def filled(name: str, folder: Path | None, **words: str) -> str:
+    """A prompt file with its words in place; raises Misconfigured naming what is wrong with it."""
+    text = prompt(name, folder)
+    try:
+        return text.format(**words)
+    except (LookupError, ValueError, AttributeError, TypeError) as problem:
+        known = ", ".join(f"{{{word}}}" for word in words)
+        raise Misconfigured(
+            f"The prompt file {name!r} cannot be filled in ({problem}). It may name {known}; "
+            "a brace that is none of these is written twice."
+        ) from None

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agent_client.mutators import llm, prompting
 from agent_client.mutators.base import (
     Idea,
+    MutatorError,
     NoIdea,
     OverBudget,
     Task,
-    Unavailable,
     Usage,
     one_line,
 )
@@ -90,12 +90,13 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass
 class Conversation:
-    """One proposal's back and forth, and what it has cost so far."""
+    """One proposal's back and forth, what it has cost so far, and its run before it."""
 
     system: list[dict[str, Any]]
     messages: list[dict[str, Any]]
     usage: Usage = field(default_factory=Usage)
     max_tokens: int = 4096
+    before: Usage = field(default_factory=Usage)
 
     def characters(self) -> int:
         """How much would be sent."""
@@ -115,17 +116,17 @@ def begin(task: Task, settings: Llm) -> Conversation:
         {"type": "text", "text": said.goal, "cache_control": kept},
     ]
     messages = [{"role": "user", "content": said.task}]
-    return Conversation(system, messages, max_tokens=settings.max_tokens)
+    return Conversation(system, messages, max_tokens=settings.max_tokens, before=task.spent)
 
 
 @dataclass(frozen=True)
 class Claude:
-    """Asks Claude for edits. `money` says why nothing more may be spent, or nothing."""
+    """Asks Claude for edits. `money` says why so many dollars and tokens may not be spent."""
 
     client: anthropic.Anthropic
     settings: Llm
     dollars_per_run: float
-    money: Callable[[], str]
+    money: Callable[[float, int], str]
     tokens_per_run: int | None = None
     name: str = "claude"
     mends: bool = True
@@ -145,34 +146,33 @@ class Claude:
         raise NoIdea("The model's edits did not fit after several repairs.", talk.usage)
 
     def _ask(self, talk: Conversation) -> Message:
-        self._afford(talk)
+        dearest = llm.estimate(self.settings, talk.characters(), talk.max_tokens)
+        self._afford(talk, dearest)
         try:
             message = llm.ask(self.client, self.settings, talk.request())
-        except (Unavailable, NoIdea) as problem:
-            problem.usage = talk.usage
+        except MutatorError as problem:
+            unread = problem.requests if isinstance(problem, llm.Unread) else 0
+            problem.usage = sum([dearest] * unread, talk.usage)
+            if isinstance(problem, llm.BadRequest) and len(talk.messages) > 1:
+                raise NoIdea(problem.detail, problem.usage) from None
             raise
-        except llm.BadRequest as problem:
-            if len(talk.messages) == 1:
-                raise
-            raise NoIdea(problem.detail, talk.usage) from None
         talk.usage += llm.cost(self.settings, message)
         return message
 
-    def _afford(self, talk: Conversation) -> None:
-        reason = self.money()
+    def _afford(self, talk: Conversation, dearest: Usage) -> None:
+        more = talk.usage + dearest  # the day's count knows nothing of a conversation under way
+        reason = self.money(more.dollars, more.tokens)
         if reason:
             raise OverBudget(reason, talk.usage)
-        dearest = llm.estimate(self.settings, talk.characters(), talk.max_tokens)
-        expected = talk.usage.dollars + dearest
-        said = ""
-        if expected > self.dollars_per_run:
-            said = f"cost ${expected:.2f}, over ${self.dollars_per_run:.2f} a run."
-        tokens = talk.usage.tokens + talk.characters() // 4 + talk.max_tokens
-        if self.tokens_per_run is not None and tokens > self.tokens_per_run:
-            said = f"take {tokens:,} tokens, over {self.tokens_per_run:,} a run."
+        spent = talk.before + talk.usage
+        most, said = spent + dearest, ""
+        if most.dollars > self.dollars_per_run:
+            said = f"cost ${most.dollars:.2f}, over ${self.dollars_per_run:.2f} a run."
+        if self.tokens_per_run is not None and most.tokens > self.tokens_per_run:
+            said = f"take {most.tokens:,} tokens, over {self.tokens_per_run:,} a run."
         if said:
-            known = NoIdea if talk.usage.tokens else OverBudget
-            raise known(f"This proposal may {said}", talk.usage)
+            known = NoIdea if spent.tokens else OverBudget
+            raise known(f"Proposals for this run may {said}", talk.usage)
 
     def _read(self, task: Task, message: Message, talk: Conversation) -> Idea:
         """The reply as an idea; raises BadEdit for what the model can mend."""

@@ -17,8 +17,8 @@ from agent_client.mutators.base import (
     NoIdea,
     Task,
     changed,
+    filled,
     one_line,
-    prompt,
     summary,
 )
 from agent_client.mutators.prompting import goal_part, task_part
@@ -69,7 +69,9 @@ class Command:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="")
-        words = prompt("command.md", self.prompts).format(
+        words = filled(
+            "command.md",
+            self.prompts,
             goal=goal_part(task, self.prompts),
             task=task_part(task, self.prompts),
             editable=", ".join(task.files),

@@ -53,10 +53,22 @@ def cost(settings: Llm, message: Message) -> Usage:
     return Usage(tokens, (weighted * into + said.output_tokens * out) / 1e6)
 
 
-def estimate(settings: Llm, characters: int, max_tokens: int) -> float:
-    """Dollars that a request may cost at most: four characters a token, and a full reply."""
+def estimate(settings: Llm, characters: int, max_tokens: int) -> Usage:
+    """What a request may cost at most: four characters a token, and a full reply."""
     into, out = price(settings)
-    return (characters / 4 * into * CACHE_WRITE + max_tokens * out) / 1e6
+    dollars = (characters / 4 * into * CACHE_WRITE + max_tokens * out) / 1e6
+    return Usage(characters // 4 + max_tokens, dollars)
+
+
+class Unread(Unavailable):
+    """The language model's reply was not read to its end; it may have to be paid all the same."""
+
+    code = "llm_unread"
+
+    def __init__(self, detail: str, requests: int = 1) -> None:
+        """Say how many requests may have been answered."""
+        self.requests = requests
+        super().__init__(detail)
 
 
 class BadRequest(Misconfigured):
@@ -99,22 +111,25 @@ def ask(
     """One reply. An endless or huge one is cut off; it costs its tokens and nothing else.
 
     Raises:
-        Unavailable: no connection, overload, rate limit, server error, or a reply without end.
+        Unavailable: no connection, overload, rate limit, server error, or no message.
+        Unread: a reply without end, one that broke off, or one that did not come in time.
         NoIdea: these words are refused, as too many for the model or as none that it may say.
         BadRequest: the request is refused in another way.
         Misconfigured: the key or the model is refused.
     """
-    said = body(settings, request)
     try:
-        return _bounded(client, settings, said, clock)
+        return _bounded(client, settings, body(settings, request), clock)
     except (anthropic.RateLimitError, anthropic.InternalServerError) as problem:
         raise Unavailable(_sentence(problem), _retry_after(problem)) from None
     except anthropic.APIStatusError as problem:
-        if problem.status_code in (408, 409, 425, 529):
+        if problem.status_code in (408, 409, 425):
             raise Unavailable(_sentence(problem), _retry_after(problem)) from None
         raise _refusal(problem) from None
     except anthropic.APIError as problem:
-        raise Unavailable(f"{Unavailable.sentence()} ({problem})") from None
+        said = f"{Unavailable.sentence()} ({problem})"
+        if type(problem.__cause__).__name__ == "ReadTimeout":  # a class of the SDK's own transport
+            raise Unread(said, 1 + SDK_RETRIES) from None
+        raise Unavailable(said) from None
 
 
 def _refusal(problem: anthropic.APIStatusError) -> MutatorError:
@@ -136,17 +151,19 @@ def _bounded(
             for piece in reply.iter_bytes():
                 content += piece
                 if len(content) > MAX_REPLY_BYTES or clock() > ends:
-                    raise Unavailable("The language model's reply has no end; it was cut off.")
+                    raise Unread("The language model's reply has no end; it was cut off.")
         except OSError as problem:
-            raise Unavailable(f"The reply broke off: {problem}") from None
+            raise Unread(f"The reply broke off: {problem}") from None
         except Exception as problem:
-            if isinstance(problem, Unavailable):
+            if isinstance(problem, Unread):
                 raise
-            raise Unavailable(f"The reply broke off: {type(problem).__name__}") from None
+            raise Unread(f"The reply broke off: {type(problem).__name__}") from None
     try:
         return Message.model_validate_json(bytes(content))
     except ValidationError:
-        raise Unavailable("The language model answered something that is no message.") from None
+        # A portal or a broken proxy takes no money; what counts tokens is a model's own reply.
+        kind = Unread if b'"usage"' in content else Unavailable
+        raise kind("The language model answered something that is no message.") from None
 
 
 def _sentence(problem: anthropic.APIStatusError) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_client.mutators.base import Task, Tried, prompt
+from agent_client.mutators.base import Task, Tried, filled, prompt
 from agent_client.sandbox import clean
 from protocol.base import figure
 from protocol.experiments import Operator, Status
@@ -39,7 +39,9 @@ def goal_part(task: Task, folder: Path | None = None) -> str:
     """What is true of the goal as long as its version lasts."""
     spec = task.spec
     lower = spec.metric.direction is Direction.MIN
-    return prompt("goal.md", folder).format(
+    return filled(
+        "goal.md",
+        folder,
         title=spec.title,
         question=spec.question,
         metric=spec.metric.name,
@@ -54,7 +56,9 @@ def task_part(task: Task, folder: Path | None = None) -> str:
     """What is asked this time."""
     siblings = [tried for tried in task.tried if tried.sibling]
     others = [tried for tried in task.tried if not tried.sibling]
-    return prompt("task.md", folder).format(
+    return filled(
+        "task.md",
+        folder,
         device=task.device or "unknown",
         digest=quoted(task.digest, MAX_DIGEST) or "nothing yet",
         siblings=history(siblings, MAX_SIBLINGS) or "nothing yet",

@@ -2,17 +2,23 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent_client import settings
 from agent_client.hub_api import Hub
+from agent_client.mutators.claude import Claude
+from agent_client.mutators.llm import connect
+from agent_client.settings import Llm
 from protocol.experiments import Experiment
 from tests.agent_client.hub_process import HubProcess, a_hub, client, environment
 from tests.services import cradle
+from tests.services.anthropic_server import AnthropicServer
 
 
 @dataclass(frozen=True)
@@ -99,3 +105,19 @@ def volunteer(hub: HubProcess, templates: Templates, tmp_path: Path) -> Voluntee
     joined = settings.load(ready.folder)
     settings.save(ready.folder, joined.model_copy(update={"hub": hub.url}))
     return ready
+
+
+@pytest.fixture
+def a_claude(anthropic_api: AnthropicServer) -> Iterator[Callable[..., Claude]]:
+    """Makes mutators that ask the local server; their connections are closed at the end."""
+    with ExitStack() as open_clients:
+
+        def make(
+            key: str = "key", money: str = "", tokens: int | None = None, **changes: Any
+        ) -> Claude:
+            known = {"base_url": anthropic_api.url, "timeout_seconds": 5}
+            settings = Llm(model="claude-sonnet-5", **{**known, **changes})
+            client = open_clients.enter_context(connect(settings, key))
+            return Claude(client, settings, 0.5, lambda *_: money, tokens)
+
+        yield make

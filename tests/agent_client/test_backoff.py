@@ -3,7 +3,7 @@
 import pytest
 
 from agent_client.backoff import Backoff, Stopping, asked_for, until_answered
-from agent_client.errors import HubBusy, HubRefused, HubUnreachable
+from agent_client.errors import HubBusy, HubRefused, HubUnreachable, NotAHub
 
 
 class Script:
@@ -20,13 +20,14 @@ class Script:
 
 def test_a_hub_that_comes_up_later_is_waited_for_and_the_wait_is_said() -> None:
     said: list[str] = []
-    ask = Script(HubUnreachable(), HubBusy("The hub is starting."))
+    ask = Script(HubUnreachable(), NotAHub("A proxy answers."), HubBusy("The hub is starting."))
 
     answer = until_answered(ask, Stopping(), said.append, Backoff(draw=lambda: 0.0))
 
     assert answer == "here"
     assert [line.split(";")[0] for line in said] == [
         "Waiting: The hub cannot be reached",
+        "Waiting: A proxy answers.",
         "Waiting: The hub is starting.",
     ]
 

@@ -3,8 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,6 @@ from agent_client.mutators.base import (
     Idea,
     Misconfigured,
     NoIdea,
-    OverBudget,
     Refused,
     Task,
     Tried,
@@ -24,10 +22,8 @@ from agent_client.mutators.base import (
 )
 from agent_client.mutators.claude import TOOL, Claude
 from agent_client.mutators.edits import nearest
-from agent_client.mutators.llm import connect
 from agent_client.mutators.prompting import task_part
 from agent_client.orders import proposal
-from agent_client.settings import Llm
 from protocol.experiments import Operator, Status
 from protocol.work import Kind, WorkOrder
 from tests.builders import TRAIN, a_spec
@@ -48,79 +44,9 @@ def a_task(**changes: Any) -> Task:
     return Task(**(said | changes))
 
 
-@pytest.fixture
-def a_claude(anthropic_api: AnthropicServer) -> Iterator[Callable[..., Claude]]:
-    """Makes mutators that ask the local server; their connections are closed at the end."""
-    with ExitStack() as open_clients:
-
-        def make(
-            key: str = "key", money: str = "", tokens: int | None = None, **changes: Any
-        ) -> Claude:
-            known = {"base_url": anthropic_api.url, "timeout_seconds": 5}
-            settings = Llm(model="claude-sonnet-5", **known, **changes)
-            client = open_clients.enter_context(connect(settings, key))
-            return Claude(client, settings, 0.5, lambda: money, tokens)
-
-        yield make
-
-
 def proposing(*edits: dict[str, str], title: str = "faster", **usage: int) -> wire.Reply:
     said = {"title": title, "hypothesis": "It learns sooner.", "edits": list(edits)}
     return wire.tool_use(TOOL, said, **usage)
-
-
-def test_a_proposal_that_may_take_more_tokens_than_allowed_is_not_asked_for(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    with pytest.raises(OverBudget, match="tokens, over 3,000 a run"):
-        a_claude(tokens=3000).propose(a_task())
-
-    assert anthropic_api.requests == []
-
-
-def test_repairs_end_where_the_tokens_of_a_run_end(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    wrong = {**EDIT, "search": "no such line"}
-    anthropic_api.then(proposing(wrong, input_tokens=9000, output_tokens=100))
-
-    with pytest.raises(NoIdea, match="over 10,000 a run") as given_up:
-        a_claude(tokens=10_000).propose(a_task())
-
-    assert given_up.value.usage.tokens == 9100
-    assert len(anthropic_api.requests) == 1
-
-
-def test_an_edit_becomes_a_proposal_with_its_cost(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    anthropic_api.then(proposing(EDIT, input_tokens=1000, output_tokens=100))
-
-    idea = a_claude().propose(a_task())
-
-    assert idea.files == {"train.py": TRAIN.replace("= 0.1", "= 0.2")}
-    assert (idea.title, idea.hypothesis) == ("faster", "It learns sooner.")
-    assert idea.usage.tokens == 1100
-    assert idea.usage.dollars == pytest.approx((1000 * 3 + 100 * 15) / 1e6)
-
-
-def test_what_a_cache_keeps_and_gives_is_paid_as_well(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    anthropic_api.then(
-        proposing(
-            EDIT,
-            input_tokens=1000,
-            output_tokens=100,
-            cache_creation_input_tokens=200,
-            cache_read_input_tokens=500,
-        )
-    )
-
-    usage = a_claude().propose(a_task()).usage
-
-    assert usage.tokens == 1800
-    assert usage.dollars == pytest.approx(((1000 + 2 * 200 + 0.1 * 500) * 3 + 100 * 15) / 1e6)
 
 
 def test_a_search_that_does_not_occur_comes_back_with_the_nearest_block(
@@ -150,18 +76,6 @@ def test_the_nearest_block_of_a_file_of_many_short_lines_is_found_at_once() -> N
 
     assert found == (20_001, lines[20_000:20_020])
     assert time.process_time() - began < 5
-
-
-def test_a_longer_reply_is_paid_for_before_it_is_asked_for(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    """A reply that was cut off is asked for again at twice the length, which costs twice."""
-    anthropic_api.otherwise = lambda _: wire.message(stop_reason="max_tokens")
-
-    with pytest.raises(NoIdea, match=r"over \$0\.50 a run"):
-        a_claude(max_tokens=12_000).propose(a_task())
-
-    assert [request["max_tokens"] for request in anthropic_api.requests] == [12_000, 24_000]
 
 
 def test_a_search_that_occurs_twice_is_not_guessed(
@@ -206,18 +120,6 @@ def test_a_malformed_reply_costs_its_tokens_and_is_mended(
 
     assert idea.title == "faster"
     assert idea.usage.tokens == 2 * 1350
-
-
-def test_after_three_repairs_the_parent_is_given_up(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    anthropic_api.otherwise = lambda _: wire.text("no")
-
-    with pytest.raises(NoIdea) as caught:
-        a_claude().propose(a_task())
-
-    assert len(anthropic_api.requests) == 4
-    assert caught.value.usage.tokens == 4 * 1350
 
 
 def test_a_refusal_is_not_argued_with(
@@ -277,7 +179,7 @@ def test_an_empty_account_ends_the_client_with_a_sentence(
         a_claude().propose(a_task())
 
 
-@pytest.mark.parametrize("status", [500, 529])
+@pytest.mark.parametrize("status", [425, 500, 529])
 def test_an_overload_is_unavailable_and_not_an_error(
     anthropic_api: AnthropicServer, a_claude: Callable[..., Claude], status: int
 ) -> None:
@@ -304,24 +206,6 @@ def test_an_endless_reply_is_cut_off(
 
     with pytest.raises(Unavailable, match="no end"):
         a_claude().propose(a_task())
-
-
-def test_nothing_is_asked_once_the_money_is_spent(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    with pytest.raises(OverBudget, match="a day"):
-        a_claude(money="$5.00 of $5.00 a day is spent.").propose(a_task())
-
-    assert not anthropic_api.requests
-
-
-def test_a_proposal_too_dear_for_one_run_is_not_asked_for(
-    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude]
-) -> None:
-    with pytest.raises(OverBudget, match="a run"):
-        a_claude(price_out=1000.0).propose(a_task())
-
-    assert not anthropic_api.requests
 
 
 def test_stable_parts_come_first_and_are_marked_for_the_cache(

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from agent_client.build import choose_mutator
+from agent_client.errors import BadSettings
 from agent_client.mutators.base import Misconfigured, NoIdea, Task
 from agent_client.mutators.command import Command
+from agent_client.settings import Settings
 from protocol.base import Line
 from protocol.experiments import Operator
 from tests.builders import TRAIN, a_spec
@@ -19,12 +22,15 @@ from tests.builders import TRAIN, a_spec
 EDIT = "p = Path('train.py'); p.write_text(p.read_text().replace('= 0.1', '= 0.3')); "
 
 
+def a_task() -> Task:
+    return Task(a_spec(), "brief", {"train.py": TRAIN}, Operator.TWEAK, 1)
+
+
 def propose(tmp_path: Path, code: str, seconds: float = 20.0, **changes: Any) -> Any:
     program = tmp_path / "agent.py"
     program.write_text("import os, sys, json, time\nfrom pathlib import Path\n" + code)
     command = Command(f"{sys.executable} {program} {{prompt_file}}", seconds, ("hub-token",))
-    task = Task(a_spec(), "brief", {"train.py": TRAIN}, Operator.TWEAK, 1)
-    return command.propose(task)
+    return command.propose(a_task())
 
 
 def test_an_edit_becomes_a_proposal(tmp_path: Path) -> None:
@@ -52,6 +58,26 @@ def test_it_has_its_owners_environment_without_the_hubs_token(
     told = propose(tmp_path, EDIT + names).hypothesis
 
     assert "MODEL_KEY" in told and "AGENTHUB_TOKEN" not in told
+
+
+@pytest.mark.parametrize(
+    "text", ["Answer as {json}.", "{}", "a } b", "{task.words}", "{task[words]}", "\udcff"]
+)
+def test_a_prompt_of_the_owners_that_cannot_be_used_is_named(tmp_path: Path, text: str) -> None:
+    """It ended the client with a traceback, at its first proposal."""
+    (tmp_path / "command.md").write_text(text, "utf-8", "surrogateescape")
+
+    with pytest.raises(Misconfigured, match=r"command\.md"):
+        Command("true", 20.0, prompts=tmp_path).propose(a_task())
+
+
+@pytest.mark.parametrize("command", ["", " ", "claude -p 'Read {prompt_file}"])
+def test_a_command_that_is_none_is_refused_before_any_work_is_asked_for(command: str) -> None:
+    said = {"hub": "https://hub", "agent": "a", "owner": "o", "token": "t", "mutator": "command"}
+    chosen = Settings.model_validate({**said, "mutator_command": command})
+
+    with pytest.raises(BadSettings, match="--mutator-command"):
+        choose_mutator(chosen, None, lambda *_: "")
 
 
 @pytest.mark.parametrize("said", ["[]", "no", "[" * 100_000])

@@ -26,3 +26,10 @@ def test_a_fleet_joins_as_one_owner_and_works_side_by_side(hub: HubProcess, tmp_
     assert not (folder / "gpu0" / "goals").exists()
     assert "gpu0: " in done.stdout
     assert "gpu1: " in done.stdout
+
+
+def test_a_worker_that_was_killed_is_no_success_of_its_fleet() -> None:
+    """The system restarts what failed; what ended with 0 it leaves alone."""
+    assert fleet.outcome([0, -9]) == 137
+    assert fleet.outcome([4, 0]) == 4
+    assert fleet.outcome([]) == 0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 
 from agent_client import files
@@ -141,6 +142,36 @@ def test_a_hub_that_is_away_changes_nothing(tmp_path: Path, problem: Exception) 
     assert not sender.attempt()
     assert len(journal) == 3
     assert sender.trouble
+
+
+def test_an_entry_at_which_the_hub_fails_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    """A bug of the hub's kept all that a volunteer trained after it from being sent, for ever."""
+    journal = a_journal(tmp_path)
+    entries = [an_entry(number) for number in range(5)]
+    for entry in entries:
+        journal.add(entry)
+    bad, asked = {str(entries[1].id)}, list[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        name = request.url.path.rsplit("/", 1)[1]
+        asked.append(name)
+        return httpx.Response(500) if name in bad else httpx.Response(200, json={"run": name})
+
+    with Hub.at("http://hub", transport=httpx.MockTransport(answer)) as hub:
+        sender = Sender(hub, journal)
+        assert not sender.attempt()
+        assert sender.trouble == "HTTP 500"
+        assert [entry for _, entry in journal.entries()] == [entries[1]]
+
+        for entry in entries[2:]:
+            journal.add(entry)
+        bad.update(str(entry.id) for entry in entries)
+        asked.clear()
+        assert not sender.attempt()
+        assert asked == [str(entries[1].id), str(entries[2].id)], "it fails at everything"
+
+        bad.clear()
+        assert sender.attempt()
 
 
 def test_what_the_hub_never_takes_is_kept_aside_with_the_reason(tmp_path: Path) -> None:

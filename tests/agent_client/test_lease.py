@@ -118,6 +118,17 @@ def test_beat_soon_renews_all_at_once_and_a_lease_let_go_no_more() -> None:
     assert [lease for _, lease in hub.heard] == [kept.lease]
 
 
+def test_a_keeper_that_was_stopped_leaves_its_leases_to_whoever_gives_them_back() -> None:
+    keeper, hub, _ = a_keeper()
+    keeper.hold(an_order(), "training")
+
+    keeper.stop()
+    keeper.beat_soon()
+    keeper.renew_due()
+
+    assert hub.heard == []
+
+
 def test_what_was_given_back_and_came_again_stays_in_care_when_the_first_is_let_go() -> None:
     keeper, hub, clock = a_keeper()
     first = an_order()

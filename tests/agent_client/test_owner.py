@@ -17,7 +17,7 @@ from agent_client.errors import BadSettings, CopiedFolder, TooOld
 from agent_client.gpu import Reading
 from agent_client.hours import allowed, opens_in, parse_hours
 from agent_client.hub_api import check_address
-from agent_client.limits import PAUSE, Gate
+from agent_client.limits import PAUSE, RESERVE_MB, Gate
 from agent_client.machine import check_gpus, clock_trouble, on_battery
 from agent_client.settings import OwnerLimits, Settings, load, save
 from agent_client.state import Held, State
@@ -87,7 +87,7 @@ def test_when_it_opens_it_is_open(minute: int) -> None:
     assert allowed(spans, now + opens_in(spans, now))
 
 
-@pytest.mark.parametrize("said", [{"noon": "1:00-2:00"}, {"mon": "25:00-26:00"}, {"mon": "9-17"}])
+@pytest.mark.parametrize("said", [{"noon": "1:00-2:00"}, {"mon": "0:00-24:30"}, {"mon": "9-17"}])
 def test_hours_that_cannot_be_read_are_refused(said: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="is not a"):
         parse_hours(said)
@@ -97,6 +97,7 @@ def test_a_gpu_that_others_use_is_left_alone(tmp_path: Path) -> None:
     gate = a_gate(tmp_path, Reading(others=(4711,)))
 
     assert gate.reason() == "Somebody else uses the GPU (pid 4711)."
+    assert a_gate(tmp_path, gate.gauge.read(), pause_when_gpu_is_used=False).reason() == ""
 
 
 def test_a_hot_gpu_must_cool_by_five_degrees(tmp_path: Path) -> None:
@@ -147,6 +148,17 @@ def test_tokens_have_limits_where_money_is_none(tmp_path: Path) -> None:
     assert gate.money() == "1,500 of 1,500 tokens in total are used."
 
 
+def test_a_request_that_would_go_over_a_limit_waits_and_says_so(tmp_path: Path) -> None:
+    gate = a_gate(tmp_path, dollars_per_day=5.0, tokens_total=1000)
+
+    gate.state.spend(SATURDAY_NOON.date(), dollars=4.9, tokens=900)
+
+    assert gate.money(0.09, 99) == ""
+    dear, many = gate.money(0.25, 1), gate.money(0.01, 200)
+    assert dear == "$4.90 of $5.00 a day is spent, and this proposal may cost $0.25."
+    assert many == "900 of 1,000 tokens in total are used, and this proposal may take 200."
+
+
 def supply(folder: Path, **said: str) -> None:
     """A source of power as Linux shows it."""
     folder.mkdir(parents=True)
@@ -171,7 +183,7 @@ def test_a_machine_on_its_battery_waits_unless_its_owner_allows_it(tmp_path: Pat
 def test_a_full_disk_and_a_pause_are_reasons(tmp_path: Path) -> None:
     gate = a_gate(tmp_path)
     gate.needed_disk_mb = 10**9
-    assert "MB of disk are free" in gate.reason()
+    assert f"MB of disk are free, {10**9 + RESERVE_MB} MB are needed." in gate.reason()
 
     (tmp_path / PAUSE).touch()
 

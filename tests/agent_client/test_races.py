@@ -3,8 +3,11 @@
 The hub is a real one. Where two threads could meet, the second's part is done at that very moment.
 """
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,11 +20,14 @@ from agent_client.hub_api import Hub
 from agent_client.journal import Entry, Journal
 from agent_client.limits import Gate
 from agent_client.loop import Loop, recover
+from agent_client.mutators.base import Idea, NoIdea, Task, Usage
 from agent_client.ready import Ready, Start
 from agent_client.setup import Kit
 from agent_client.state import Held
+from protocol.experiments import Operator
 from protocol.work import Release
 from tests.agent_client.conftest import Volunteer
+from tests.agent_client.test_claude import a_task
 
 
 def nothing() -> None:
@@ -192,3 +198,82 @@ def test_a_lease_from_before_a_crash_is_kept_until_all_were_handed_out_again(loo
 
     assert again.order.lease == first.order.lease
     assert {each.lease for each in loop.kit.state.memory.held} == {again.order.lease, other.lease}
+
+
+@dataclass
+class Dear:
+    """A language model whose every other idea is none, and costs as much."""
+
+    heard: list[Usage] = field(default_factory=list)
+    name: str = "dear"
+    mends: bool = True
+
+    def propose(self, task: Task) -> Idea:
+        """Cost something."""
+        self.heard.append(task.spent)
+        if len(self.heard) % 2:
+            raise NoIdea("Nothing.", Usage(100, 0.5))
+        return Idea({}, "", "", Operator.TWEAK, usage=Usage(100, 0.5))
+
+
+def test_what_a_run_costs_is_known_until_its_lease_ends(loop: Loop) -> None:
+    dear, author, lease, other = Dear(), loop.proposer.author, uuid4(), uuid4()
+    for each in (lease, lease, lease, other):
+        with suppress(NoIdea):
+            author.ask(dear, each, a_task())
+
+    author.forget(lease)
+    with suppress(NoIdea):
+        author.ask(dear, lease, a_task())
+
+    nothing = Usage()
+    assert dear.heard == [nothing, Usage(100, 0.5), Usage(200, 1.0), nothing, nothing]
+    assert loop.kit.state.memory.totals.dollars == 2.5
+
+
+@dataclass
+class Slow(Dear):
+    """A language model that thinks until the lease has gone to somebody else."""
+
+    meanwhile: Callable[[], object] = nothing
+
+    def propose(self, task: Task) -> Idea:
+        """Something that the hub would take."""
+        self.heard.append(task.spent)
+        self.meanwhile()
+        text = task.files["train.py"].replace("WIDTH = 8", "WIDTH = 9")
+        return Idea({"train.py": text}, "wider", "Why not.", Operator.TWEAK)
+
+
+def test_a_proposal_for_a_lease_that_is_gone_is_followed_by_no_other(loop: Loop) -> None:
+    def end_leases() -> None:
+        for grip in loop.kit.keeper.held():
+            said = Release(epoch=grip.order.epoch, reason="it took too long")
+            loop.kit.hub.release(grip.order.lease, said)
+
+    loop.kit.mutator = slow = Slow(meanwhile=end_leases)
+    loop._one(ready(loop))
+    loop.kit.sender.attempt()
+
+    without_waiting(loop)
+
+    assert loop.proposer.next(lambda _: None) is None
+    assert len(slow.heard) == 1
+
+
+def test_what_is_used_up_counts_on_the_owners_day_wherever_they_live(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted on Greenwich's, it was in no limit for the eight hours that Seattle is behind."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    loop.kit.clock = lambda: datetime(2026, 11, 21, 2, tzinfo=UTC)
+    first = ready(loop)
+
+    loop.proposer.author._pay(first.order.lease, Usage(0, 5.0))
+    loop._one(first)
+
+    monkeypatch.undo()
+    time.tzset()
+    friday = loop.kit.state.used(date(2026, 11, 20))
+    assert (friday.dollars, friday.runs) == (5.0, 1)
