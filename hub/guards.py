@@ -36,6 +36,12 @@ class BadAddress(HubError):
     code, status = "bad_address", 400
 
 
+class ForeignOrigin(HubError):
+    """This socket is for pages of this hub, and for programs that send no Origin."""
+
+    code, status = "foreign_origin", 403
+
+
 class BadJson(HubError):
     """This body is not JSON as we take it: UTF-8, no key twice, no broken characters, no bombs."""
 
@@ -120,15 +126,16 @@ class Guards:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         in_query = tokens.PATTERN.search(unquote(scope["query_string"].decode("latin-1")))
-        foreign = origin is not None and origin not in our_origins(scope, self.hub)
-        if foreign or in_query:
-            await _hang_up(receive, send, 1008, "not from our pages")
-            return
         try:
+            if in_query:
+                raise BadAddress
+            if origin is not None and origin not in our_origins(scope, self.hub):
+                raise ForeignOrigin
             with self.hub.limits.socket(caller(scope)):
                 await self.app(scope, receive, send)
-        except TooMany:
-            await _hang_up(receive, send, 1013, "too many sockets from this address")
+        except (BadAddress, ForeignOrigin, TooMany) as error:
+            await receive()
+            await _refuse(scope, send, error)
 
 
 class Telling:
@@ -149,11 +156,6 @@ def told(scope: Scope, hub: Hub) -> list[tuple[bytes, bytes]]:
     """Headers for the browser; over https also that it must stay there."""
     address = hub.settings.public_url or scope["scheme"]
     return _TOLD_SECURELY if address.startswith("https") else _TOLD
-
-
-async def _hang_up(receive: Receive, send: Send, code: int, reason: str) -> None:
-    await receive()
-    await send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 def _must_be_modest(scope: Scope) -> None:
@@ -271,5 +273,6 @@ async def _refuse(scope: Scope, send: Send, error: HubError) -> None:
     ]
     if isinstance(error, TooMany) and error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    kind = "websocket.http" if scope["type"] == "websocket" else "http"
+    await send({"type": f"{kind}.response.start", "status": error.status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": body})

@@ -166,12 +166,13 @@ def test_a_proxy_beside_a_hub_on_every_address_tells_who_asks(tmp_path: Path) ->
         live = f"ws://127.0.0.1:{hub.port}/v1/live"
         with connect(live, additional_headers=sent_by) as first:
             first.recv()
-            with pytest.raises(websockets.InvalidStatus, match="403"):
+            with pytest.raises(websockets.InvalidStatus, match="429") as refused:
                 connect(live, additional_headers=sent_by)
     finally:
         hub.kill()
 
     assert statuses == [200, 200, 429]
+    assert b'"code":"too_many"' in refused.value.response.body
 
 
 @pytest.mark.parametrize(

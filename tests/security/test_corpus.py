@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from fastapi.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import WebSocketDenialResponse
 
 from hub import preflight, tokens
 from hub.app import create_app
@@ -70,11 +70,15 @@ def test_h04_only_the_editable_path_is_a_path(volta: Volunteer, path: str) -> No
 def test_h16_foreign_origins_and_tokens_in_addresses_are_refused(
     http: TestClient, volta: Volunteer
 ) -> None:
-    for query, origin in (("", "http://evil.example"), (f"?token={volta.token}", None)):
+    for query, origin, code in (
+        ("", "http://evil.example", "foreign_origin"),
+        (f"?token={volta.token}", None, "bad_address"),
+    ):
         headers = {"Origin": origin} if origin else {}
         opening = http.websocket_connect(f"/v1/live{query}", headers=headers)
-        with pytest.raises(WebSocketDisconnect), opening as socket:
+        with pytest.raises(WebSocketDenialResponse) as refused, opening as socket:
             socket.receive_text()
+        assert refused.value.json()["code"] == code
     with http.websocket_connect("/v1/live", headers={"Origin": "http://testserver"}) as socket:
         assert "hello" in socket.receive_text()
     assert http.get(f"/v1/agents?token={volta.token}").json()["code"] == "bad_address"
