@@ -36,7 +36,7 @@ def join(
     (folder / FLEET).touch()  # so that its workers share what is prepared for all of them
     for gpu in range(gpus):
         name = f"{wish.name[:27]}-{gpu}" if wish.name else ""
-        one = replace(wish, gpus=str(gpu), name=name)
+        one = replace(wish, gpus=str(gpu), name=name, workers=gpus)
         if made:
             first = made[0].settings
             one = replace(one, owner=first.owner, token=first.token, invite=None)

@@ -26,7 +26,8 @@ NOBODY = frozenset({"root", "admin", "user", "nobody"})
 class Wish:
     """What the owner said on the command line; empty means choose for me.
 
-    `token` is that of another agent of the same owner, which vouches for this one.
+    `token` is that of another agent of the same owner, which vouches for this one; `workers` are
+    all of this machine's, among which its owner's money is divided.
     """
 
     url: str
@@ -38,6 +39,7 @@ class Wish:
     insecure_http: bool = False
     unsafe_no_sandbox: bool = False
     token: str = ""
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,10 @@ def _ask(
         "insecure_http": wish.insecure_http,
         "unsafe_no_sandbox": wish.unsafe_no_sandbox,
     }
-    made = settings.load(folder).model_copy(update=said) if again else Settings(**said)
+    if again:
+        made = settings.load(folder).model_copy(update=said)
+    else:
+        made = Settings(**said, limits=settings.limits_of_one(wish.workers))
     settings.save(folder, made)
     return JoinedHub(made, info, advice, joined.state)
 

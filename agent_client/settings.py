@@ -68,6 +68,11 @@ class OwnerLimits(Strict):
         return value
 
 
+def limits_of_one(workers: int) -> OwnerLimits:
+    """What one of a machine's workers is allowed at first: together they spend what one would."""
+    return OwnerLimits(dollars_per_day=round(OwnerLimits().dollars_per_day / workers, 2))
+
+
 class Llm(Strict):
     """How the claude mutator talks to its model; the API key stays in ANTHROPIC_API_KEY.
 

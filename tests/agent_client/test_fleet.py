@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent_client import fleet
+from agent_client import fleet, settings
 from agent_client.joining import Wish
 from agent_client.sandbox import choose
 from protocol.experiments import Operator, Status
@@ -18,6 +18,8 @@ def test_a_fleet_joins_as_one_owner_and_works_side_by_side(hub: HubProcess, tmp_
 
     assert [each.settings.agent for each in made] == ["ada-0", "ada-1"]
     assert {each.settings.owner for each in made} == {"lovelace"}
+    limits = [settings.load(each).limits for each in fleet.workers(folder)]
+    assert [each.dollars_per_day for each in limits] == [2.5, 2.5]
     assert done.returncode == 0, done.stdout + done.stderr
     found = Volunteer(folder / "gpu0", hub).experiments()
     own = [each for each in found if each.operator is not Operator.BASELINE]
