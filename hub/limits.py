@@ -77,7 +77,7 @@ class Limits:
         key = network(address)
         with self._lock:
             if self._sockets[key] >= self.settings.sockets_per_address and not is_loopback(address):
-                raise _too_many(60)
+                raise TooMany("Your network holds as many live sockets as one may; close some.")
             self._sockets[key] += 1
         try:
             yield

@@ -173,6 +173,7 @@ def test_a_proxy_beside_a_hub_on_every_address_tells_who_asks(tmp_path: Path) ->
 
     assert statuses == [200, 200, 429]
     assert b'"code":"too_many"' in refused.value.response.body
+    assert b"close some" in refused.value.response.body
 
 
 @pytest.mark.parametrize(
