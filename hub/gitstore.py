@@ -34,6 +34,8 @@ SETTINGS = {
     "receive.denyAll": "true",
 }
 """Nothing is pruned, any experiment can be fetched, and nothing can be pushed."""
+PARTS = ("HEAD", "config", "objects/pack", "refs")
+"""What a folder must have for git to read it as a repository, and for us to write into it."""
 PACKED = 4
 """So many commits at once are worth a pack, which says only once what they share."""
 MOST_TREES = 64
@@ -73,8 +75,8 @@ class GitStore:
         return self.root / f"{goal}.git"
 
     def create(self, goal: str) -> None:
-        """Make the goal's repository if it is not there; nothing in it is ever pruned."""
-        if (self.path(goal) / "HEAD").exists():
+        """Make the goal's repository, or what it has lost; nothing in it is ever pruned."""
+        if all((self.path(goal) / part).exists() for part in PARTS):
             return
         pygit2.init_repository(str(self.path(goal)), bare=True, initial_head="champion")
         self.configure(goal)
