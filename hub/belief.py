@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hub import belief_faith
+from hub import votes
 from hub.belief_solver import Posterior, Spreads, solve
 from hub.belief_table import (
     CLASS_OF_NOISE,
@@ -112,7 +113,7 @@ def fit(snapshot: Snapshot, rounds: int = ROUNDS) -> Belief:
     while turn < rounds or (not settled and turn < rounds + MORE_ROUNDS):
         noise, believed = spreads.noise, faith
         faith = _faith(table, found, spreads)
-        spreads, steps = _learn(table, found, start, spreads, steps)
+        spreads, steps = _learn(table, found, start, spreads, steps, faith == 1)
         found = solve(table.problem(steps.weight, steps.extra, faith), spreads)
         inflated = INFLATED * start.noise < spreads.noise < FALLING * noise
         settled = not inflated and bool((np.abs(np.log(faith / believed)) < DECIDED).all())
@@ -121,10 +122,14 @@ def fit(snapshot: Snapshot, rounds: int = ROUNDS) -> Belief:
 
 
 def _faith(table: Table, found: Posterior, spreads: Spreads) -> Floats:
-    """How far each reading is believed: where like contradicts like, by what all the rest says."""
+    """How far each reading is believed: where like contradicts like, by what all the rest says.
+
+    And what most owners contradict, by what they say.
+    """
     far = np.abs(_residuals(table, found, spreads))
-    less = 1 / np.clip(far / LOOSE, 1.0, belief_faith.MOST) ** 4
-    faith: Floats = np.where(table.open, less, table.faith)
+    less = 1 / np.clip(far / LOOSE, 1.0, votes.MOST) ** 4
+    own = table.booth.faith(table.value - found.rest, np.hypot(spreads.noise, found.rest_sd))
+    faith: Floats = np.minimum(np.where(table.open, less, table.faith), own)
     return faith
 
 
@@ -253,12 +258,13 @@ def _learn(
     start: Spreads,
     old: Spreads,
     steps: _Steps,
+    believed: NDArray[np.bool_],
 ) -> tuple[Spreads, _Steps]:
     """One round of expectation maximisation, held near the start by `PSEUDO` observations."""
     # A reading that stands alone is explained by its step as well as by noise: of the noise it
     # repeats what was believed before, and hundreds of them keep it from being learned.
     # Nor do readings that contradict each other tell of it: some of them went wrong.
-    repeated = (table.n[table.node] > 1) & ~table.disputed
+    repeated = (table.n[table.node] > 1) & ~table.disputed & believed
     missed = ((table.value - found.fitted) ** 2 + found.fitted_sd**2)[repeated]
     noise = _pooled(1.0, missed, 4 * PSEUDO if table.known_noise else PSEUDO)
     measured = (table.parent >= 0) & (table.n > 0)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.snapshot import Snapshot
+from hub.votes import MOST
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -26,8 +27,6 @@ SHIFTS = 24
 """At most so many devices, and then working periods, have what they always read off taken off."""
 LOOKED_AT = 8
 """The farthest off that are looked at in each turn."""
-MOST = 1e4
-"""Beyond so many times as far no reading is believed any less; its fourth power is enough."""
 ENOUGH = 64
 """Readings of a device, or of an experiment, that tell what is usual."""
 

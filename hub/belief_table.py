@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hub import belief_faith
 from hub.belief_solver import Problem, is_dense
 from hub.snapshot import Snapshot
+from hub.votes import Booth
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -21,6 +22,8 @@ PERIOD_OF_NOISE, DEVICE_OF_NOISE, STEP_OF_NOISE, CLASS_OF_NOISE = 2.5, 1.5, 5.0,
 """The other spreads in units of the noise; periods: 5.6e-4, steps: 1e-3 (search.md 7)."""
 FARTHEST = 1e8
 """Guessed noises from the usual reading beyond which one tells no more: squares have 16 digits."""
+UNUSUAL = 3.0
+"""How many usual distances apart repeats count as at most, before belief was asked."""
 APART = float(np.sqrt(1 + PERIOD_OF_NOISE**2 + DEVICE_OF_NOISE**2))
 """How far repeats by different devices lie apart, in units of the noise."""
 
@@ -30,7 +33,8 @@ class Table:
     """The snapshot as arrays, shifted and scaled so that the typical noise is about one.
 
     `faith` is how far each reading is believed to begin with; `disputed` are all readings of an
-    experiment of which some are believed less, `open` those of one of which none is believed.
+    experiment of which some are believed less, `open` those of one of which none is believed;
+    `booth` has those of experiments that enough owners measured.
     """
 
     parent: Ints
@@ -48,6 +52,7 @@ class Table:
     faith: Floats
     disputed: NDArray[np.bool_]
     open: NDArray[np.bool_]
+    booth: Booth
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Table":
@@ -80,6 +85,7 @@ class Table:
             faith=faith.share,
             disputed=faith.disputed,
             open=np.bincount(again, faith.share == 1)[again] == 0,
+            booth=Booth.of(snapshot),
         )
 
     def problem(self, weight: Floats, shift: Floats, faith: Floats | float = 1.0) -> Problem:
@@ -155,6 +161,9 @@ def _unit(again: Ints, value: Floats, guess: float) -> float:
     mean = np.bincount(again, value) / np.maximum(count, 1)
     repeated = count[again] > 1
     freedom = float(repeated.sum() - (count > 1).sum())
-    squares = float(((value - mean[again])[repeated] ** 2).sum())
+    off = np.abs(value - mean[again])[repeated]
+    # A few that went wrong must not pass for what is usual: only belief finds out which they are.
+    usual = max(1.4826 * float(np.median(off)), guess) if len(off) else guess
+    squares = float((np.minimum(off, UNUSUAL * usual) ** 2).sum())
     variance = (PSEUDO / 2 * guess**2 + squares / APART**2) / (PSEUDO / 2 + freedom)
     return max(float(np.sqrt(variance)), 1e-12)

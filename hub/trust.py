@@ -21,6 +21,8 @@ LEAST = 5
 """Readings below which a device is not judged."""
 QUARANTINE = 7.0
 """Standard deviations from which the hub acts by itself (Fishtest's automatic threshold)."""
+ONE_IN = 20
+"""Of so many readings one may have gone wrong by itself: a run diverges now and then."""
 TYPICAL = 0.2
 """The noise is never taken for less than this share of what was learned."""
 VALID, INVALID = 3.0, 5.0
@@ -64,10 +66,18 @@ def suspicions(snapshot: Snapshot, belief: Belief) -> list[Suspicion]:
     pairs = np.array([belief.n[one.node] == 2 for one in snapshot.readings], dtype=bool)
     z = np.where(pairs, np.clip(z, -INVALID, INVALID), z)
     told = [
-        _one(snapshot, belief, device, z[np.array(found)], found[-1], limits)
+        _one(snapshot, belief, device, _forgiven(z[np.array(found)]), found[-1], limits)
         for device, found in judged.items()
     ]
     return sorted(told, key=lambda one: (-one.z, one.device))
+
+
+def _forgiven(residuals: Floats) -> Floats:
+    """Residuals of which one in so many, the farthest, tells only that something went wrong."""
+    few = -(-len(residuals) // ONE_IN)
+    farthest = np.argsort(-np.abs(residuals), kind="stable")[:few]
+    residuals[farthest] = np.clip(residuals[farthest], -INVALID, INVALID)
+    return residuals
 
 
 def _unmasked(z: Floats, places: Sequence[int]) -> Floats:

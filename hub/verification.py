@@ -17,14 +17,13 @@ from dataclasses import dataclass
 
 from hub.belief import Belief
 from hub.snapshot import Rules, Snapshot
+from hub.votes import Vote, agree, count, words
 from hub.words import counted, number
 
 WORTH = 2.0
 """The least gain tested for, in units of the noise, where the goal names no smaller one."""
 REFERENCES = 4
 """How many verified ancestors, besides the root, a claim is held against."""
-DISAGREE = 4.0
-"""Two owners this many standard deviations apart on one experiment contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Confirmation:
-    owner: str
-    loss: float
-    variance: float
-
-
-@dataclass(frozen=True)
 class _Evidence:
     """Per node: other owners' runs, what the author's own runs claim, who measured it at all."""
 
-    runs: dict[int, list[_Confirmation]]
-    claims: dict[int, _Confirmation]
+    runs: dict[int, list[Vote]]
+    claims: dict[int, Vote]
     owners: dict[int, set[str]]
 
 
@@ -74,7 +66,7 @@ class _Heard:
     `final` says that nobody more is asked.
     """
 
-    runs: Sequence[_Confirmation]
+    runs: Sequence[Vote]
     outvoted: int = 0
     span: tuple[float, float] | None = None
     final: bool = False
@@ -117,21 +109,21 @@ def surely_better(belief: Belief, node: int, than: int, sigmas: float) -> bool:
     return bool(gap > sigmas * math.hypot(belief.loss_sd[node], belief.loss_sd[than]))
 
 
-def _confirmations(snapshot: Snapshot, belief: Belief) -> dict[int, list[_Confirmation]]:
+def _confirmations(snapshot: Snapshot, belief: Belief) -> dict[int, list[Vote]]:
     """Per node, what owners other than its author measured."""
-    found: dict[int, list[_Confirmation]] = {}
+    found: dict[int, list[Vote]] = {}
     for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
         if one.owner != snapshot.nodes[one.node].owner:
             found.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
     return found
 
 
-def _corrected(snapshot: Snapshot, belief: Belief, place: int) -> _Confirmation:
+def _corrected(snapshot: Snapshot, belief: Belief, place: int) -> Vote:
     """A reading with the offsets of its device and period taken off."""
     one = snapshot.readings[place]
     loss = snapshot.sign * one.value - float(belief.rest[place])
     variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
-    return _Confirmation(one.owner, loss, variance)
+    return Vote(one.owner, loss, variance)
 
 
 def _owners(snapshot: Snapshot) -> dict[int, set[str]]:
@@ -178,36 +170,19 @@ def _against(
     return Verdict(state, path[-1], low, high, n, seen, reference, gain, gain_sd, said, heard.hope)
 
 
-def _heard(runs: Sequence[_Confirmation], claim: _Confirmation | None, most: int) -> _Heard:
+def _heard(runs: Sequence[Vote], claim: Vote | None, most: int) -> _Heard:
     """Whose runs are evidence: those of most owners, as soon as most of them agree.
 
     Where one owner's are all there is, and the author's own contradict them, one of the two went
     wrong, and nobody knows which. After so many runs nobody more is asked.
     """
-    said = sorted(_words(runs).values(), key=_loss, reverse=True)
-    middle = max(said, key=lambda one: sum(_agree(one, other) for other in said))
-    outvoted = sum(not _agree(middle, one) for one in said)
-    alone = len(said) == 1 and claim is not None and not _agree(middle, claim)
-    if not alone and 2 * outvoted < len(said):
-        return _Heard([run for run in runs if _agree(middle, run)], outvoted)
+    said = words(runs).values()
+    found = count(said)
+    alone = len(said) == 1 and claim is not None and not agree(found.middle, claim)
+    if not alone and found.decided:
+        return _Heard([run for run in runs if agree(found.middle, run)], found.outvoted)
     losses = [one.loss for one in [*said, *([claim] if claim else [])]]
     return _Heard(runs, span=(min(losses), max(losses)), final=len(runs) >= most)
-
-
-def _words(runs: Sequence[_Confirmation]) -> dict[str, _Confirmation]:
-    """Each owner's run in the middle; of two the worse."""
-    by: dict[str, list[_Confirmation]] = {}
-    for run in runs:
-        by.setdefault(run.owner, []).append(run)
-    return {owner: sorted(own, key=_loss)[len(own) // 2] for owner, own in by.items()}
-
-
-def _agree(one: _Confirmation, other: _Confirmation) -> bool:
-    return abs(one.loss - other.loss) <= DISAGREE * math.sqrt(one.variance + other.variance)
-
-
-def _loss(run: _Confirmation) -> float:
-    return run.loss
 
 
 def _references(
@@ -252,9 +227,7 @@ def _untested(
     return Verdict("claimed", 0.0, low, high, 0, owners, reference, 0.0, 0.0, said)
 
 
-def _worth(
-    snapshot: Snapshot, belief: Belief, reference: int, claimed: _Confirmation | None
-) -> float:
+def _worth(snapshot: Snapshot, belief: Belief, reference: int, claimed: Vote | None) -> float:
     """The gain tested for: the goal's, or half of what the author claims, or the noise."""
     least = max(snapshot.rules.min_gain, WORTH * belief.noise_sd)
     if claimed is None:
@@ -262,23 +235,23 @@ def _worth(
     return max(least, (float(belief.loss[reference]) - claimed.loss) / 2)
 
 
-def _claims(snapshot: Snapshot, belief: Belief, tested: Container[int]) -> dict[int, _Confirmation]:
+def _claims(snapshot: Snapshot, belief: Belief, tested: Container[int]) -> dict[int, Vote]:
     """What each author's own readings say of what others ran: the claim, and no evidence for it."""
-    own: dict[int, list[_Confirmation]] = {}
+    own: dict[int, list[Vote]] = {}
     for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
         if one.node in tested and one.owner == snapshot.nodes[one.node].owner:
             own.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
-    return {node: next(iter(_words(runs).values())) for node, runs in own.items()}
+    return {node: next(iter(words(runs).values())) for node, runs in own.items()}
 
 
-def _gain(belief: Belief, reference: int, runs: Sequence[_Confirmation]) -> tuple[float, float]:
+def _gain(belief: Belief, reference: int, runs: Sequence[Vote]) -> tuple[float, float]:
     precision = sum(1 / run.variance for run in runs)
     mean = sum(run.loss / run.variance for run in runs) / precision
     variance = 1 / precision + float(belief.loss_sd[reference]) ** 2
     return float(belief.loss[reference]) - mean, math.sqrt(variance)
 
 
-def _llr(belief: Belief, reference: int, worth: float, runs: Sequence[_Confirmation]) -> float:
+def _llr(belief: Belief, reference: int, worth: float, runs: Sequence[Vote]) -> float:
     gain, gain_sd = _gain(belief, reference, runs)
     return worth * (2 * gain - worth) / (2 * gain_sd**2)
 

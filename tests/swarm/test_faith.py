@@ -97,6 +97,21 @@ def test_nobody_is_set_aside_for_one_pair_of_readings_that_contradict_each_other
     assert worst.z < trust.QUARANTINE
 
 
+@pytest.mark.parametrize("off", [0.004, 0.02, 8.0])
+def test_nobody_is_set_aside_for_one_run_that_others_did_not_bear_out(off: float) -> None:
+    goal = Goal(None)
+    for node in (9, 15, 21, 27):
+        goal.reads(node, 4)
+    goal.reads(33, 4, goal.truth[33] + off)
+    goal.reads(33, 5)
+    snapshot = goal.snapshot
+
+    told = {one.device: one for one in trust.suspicions(snapshot, belief.fit(snapshot))}
+
+    assert told["gpu4"].z < trust.QUARANTINE
+    assert told["gpu4"].colour != "green"
+
+
 def test_who_lies_again_and_again_is_set_aside() -> None:
     goal = Goal(None)
     for node in range(31, 41, 2):
@@ -118,6 +133,42 @@ def test_of_three_readings_the_two_that_agree_are_believed(gain: float) -> None:
     found = belief.fit(goal.snapshot)
 
     assert found.delta[jump] == pytest.approx(-gain, abs=1e-3)
+
+
+@pytest.mark.parametrize("noise_sd", STATED)
+@pytest.mark.parametrize("off", [0.006, 0.008, 0.012, -0.008])
+def test_a_reading_that_three_others_contradict_moves_nothing(
+    off: float, noise_sd: float | None
+) -> None:
+    goal = Goal(noise_sd)
+    good = goal.grows(0, 1, -4e-3)
+    for device in (1, 2, 3):
+        goal.reads(good, device)
+    before = belief.fit(goal.snapshot)
+    goal.reads(good, 4, goal.truth[good] + goal.shift[4] + off)
+
+    found = belief.fit(goal.snapshot)
+
+    assert found.delta[good] == pytest.approx(before.delta[good], abs=1.5e-4)
+    assert found.noise_sd < 1.5 * before.noise_sd
+
+
+def test_two_owners_contradict_a_third_however_often_that_one_ran_it() -> None:
+    goal = Goal(2e-4)
+    good = goal.grows(0, 1, -4e-3)
+    for device in (1, 2, 3, 3, 3, 3):
+        goal.reads(good, device, goal.truth[good] + goal.shift[device] + 0.006 * (device == 3))
+
+    assert belief.fit(goal.snapshot).delta[good] == pytest.approx(-4e-3, abs=6e-4)
+
+
+def test_where_as_many_say_the_one_as_the_other_none_is_believed_less() -> None:
+    goal = Goal(2e-4)
+    good = goal.grows(0, 1, -4e-3)
+    for device in (1, 2, 3, 4):
+        goal.reads(good, device, goal.truth[good] + goal.shift[device] + 0.004 * (device > 2))
+
+    assert belief.fit(goal.snapshot).delta[good] == pytest.approx(-2e-3, abs=4e-4)
 
 
 def test_a_lie_that_was_refuted_once_is_not_believed() -> None:
