@@ -2,13 +2,15 @@
 
 The floor is one SQLite row of the same text, synchronous FULL. The peer is what the published hub
 does: `git bundle unbundle` in a process of its own, and a row. The hub takes the proposal (checks,
-git objects, row, event) and the run (row, blobs, credit, score, event, post). What it does a moment
-later for many at once (git's pack, blob files, full text) is `behind`. `benchmarks.hub.load` has
-the same over HTTP, many at once, with all of that beside it.
+git objects, row, event) and the run (row, blobs, credit, score, event, post). All of them wait for
+the disk once, as `flush` does: the slower the disk, the nearer to the floor. What the hub does a
+moment later for many at once (git's pack, blob files, full text) is `behind`. `benchmarks.hub.load`
+has the same over HTTP, many at once, with all of that beside it.
 """
 
 import gc
 import hashlib
+import os
 import sqlite3
 import subprocess
 import time
@@ -64,6 +66,18 @@ def a_floor() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def a_flush() -> Iterator[Callable[[], None]]:
+    """Append a page and flush it: what a commit costs at least, on this disk."""
+    with TemporaryDirectory() as folder, (Path(folder) / "log").open("ab", buffering=0) as file:
+
+        def one() -> None:
+            file.write(bytes(4096))
+            os.fsync(file.fileno())
+
+        yield one
+
+
+@contextmanager
 def a_peer(before: int, more: int) -> Iterator[Callable[[], None]]:
     """Unbundle a push into a bare repository that has `before` packs already, and write a row."""
     with TemporaryDirectory() as folder:
@@ -113,9 +127,15 @@ def _git(folder: Path, *words: str) -> None:
 def side_by_side(before: int, packs: int, repeats: int) -> dict[str, Timed]:
     """Floor, peer and hub in turns."""
     many = TURNS * rounds(repeats)
-    with a_floor() as floor, a_peer(packs, many) as peer, a_served_hub(before) as hub:
+    with (
+        a_flush() as flush,
+        a_floor() as floor,
+        a_peer(packs, many) as peer,
+        a_served_hub(before) as hub,
+    ):
         steps = _Steps(hub, many + BEHIND)
-        calls = {"floor": floor, "propose": steps.propose, "report": steps.report, "peer": peer}
+        calls = {"flush": flush, "floor": floor, "peer": peer}
+        calls |= {"propose": steps.propose, "report": steps.report}
         return in_turns(calls, repeats) | {"behind": _behind(hub, steps)}
 
 

@@ -77,7 +77,7 @@ AIMS = (
 def table(kept: Mapping[str, Any]) -> Table:
     """Every aim whose part was measured, with the commit that it was measured at."""
     shown = Table("path", "what", "measured", "aim", "met", "commit", title="The hub")
-    for row in (*_rows(kept), *_flat(kept)):
+    for row in (*_rows(kept), *_flat(kept), *_flush(kept)):
         shown.add_row(*row)
     return shown
 
@@ -94,6 +94,13 @@ def _flat(kept: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         few, many = (kept[part]["found"] for part in ("submit", "submit_100000"))
         aim = Aim("submit", "at 100,000, of the rate at 1,000", _submit, 0.8, at_least=True)
         yield _row(aim, _submit(few) / _submit(many), str(kept["submit_100000"]["commit"]))
+
+
+def _flush(kept: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """What all commits wait for: the slower the disk, the nearer a submit comes to the floor."""
+    if "flush" in kept.get("submit", {}).get("found", {}):
+        said = f"{_wall(kept['submit']['found'], 'flush'):.3g} ms"
+        yield "submit", "a page flushed to this disk", said, "", "", str(kept["submit"]["commit"])
 
 
 def _row(aim: Aim, value: float, commit: str) -> tuple[str, ...]:
