@@ -190,15 +190,18 @@ def _policy_flags(session: Session, sha: str) -> list[FlagRow]:
 
 
 def replicate(desk: Desk, act: acts.ReplicateExperiment) -> Effect:
-    """Ask other owners to run an experiment again."""
+    """Ask other owners, or its own where one verifies, to run an experiment again."""
     row = experiments.find(desk.work.session, act.experiment)
-    desk.not_own(row.owner)
     goal = goals.find(desk.work.session, row.goal)
+    author = row.owner
+    if goals.spec(desk.work.session, goal).verification.owners == 1:
+        author = None  # whose own repeats are evidence
+    desk.not_own(author)
     why = f"The hub's operators ask for #{row.number} to be run again: {act.reason}"
     for _ in range(act.times):
         wish = Wish(Kind.REPLICATE, Operator(row.operator), why, experiment=row.sha)
         order = scheduling.new_order(desk.work.now, goal, wish)
-        order.tried_owners = [row.owner] if row.owner else []
+        order.tried_owners = [author] if author else []
         scheduling.put(desk.work, order)
     sentence = f"{counted(act.times, 'replication')} of #{row.number} ordered."
     return Effect(row.sha, sentence, row.goal, row.owner, undoable=False)

@@ -39,6 +39,10 @@ class Asker:
     after_refusals: int = 0
     barred: frozenset[tuple[int, int]] = frozenset()
 
+    def voice(self, view: View) -> str:
+        """Who would be heard with what it repeats, as `Snapshot.voice` has it."""
+        return self.device if view.snapshot.rules.alone else self.owner
+
 
 @dataclass(frozen=True)
 class Order:
@@ -201,7 +205,7 @@ def _new_device(view: View, asker: Asker, root: int, anchors: int) -> Order | No
 
 
 def _replicate(view: View, verdicts: Sequence[Verdict], asker: Asker) -> Order | None:
-    wanted = due(view, verdicts, asker.owner)
+    wanted = due(view, verdicts, asker.voice(view))
     if wanted is None:
         return None
     return Order("replicate", "baseline", wanted.why, node=wanted.node)
@@ -252,7 +256,7 @@ def _spare(
     view: View, verdicts: Sequence[Verdict], asker: Asker, *, needed: bool = False
 ) -> Order | None:
     """Useful work that needs no new idea: the best experiment that this owner has not run yet."""
-    node = unverified_best(view, verdicts, asker.owner, needed=needed)
+    node = unverified_best(view, verdicts, asker.voice(view), needed=needed)
     if node is None:
         return None
     why = f"Run {view.told(node)} again: no new idea is needed, and another reading helps."

@@ -133,12 +133,14 @@ class View:
     @cached_property
     def measured_by(self) -> Set[tuple[int, str]]:
         """Which owner has a reading of which node."""
-        return {(one.node, one.owner) for one in self.snapshot.readings}
+        return {(one.node, self.snapshot.voice(one)) for one in self.snapshot.readings}
 
     @cached_property
     def failed_by(self) -> Counter[tuple[int, str]]:
         """How often each owner failed to measure a node."""
-        return Counter((one.node, one.owner) for one in self.snapshot.failures)
+        alone = self.snapshot.rules.alone
+        failures = self.snapshot.failures
+        return Counter((one.node, one.device if alone else one.owner) for one in failures)
 
     @cached_property
     def failed(self) -> Counter[int]:

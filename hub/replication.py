@@ -32,7 +32,7 @@ class Wanted:
 
 
 def due(view: View, verdicts: Sequence[Verdict], owner: str) -> Wanted | None:
-    """The replication that matters most and that this owner may do."""
+    """The replication that matters most and that this owner (`Snapshot.voice`) may do."""
     if not affordable(view):
         return None
     for wanted in _wishes(view, verdicts):
@@ -71,16 +71,20 @@ def open_to(view: View, node: int, owner: str) -> bool:
 
     Nor what fails where they run it: it would be asked of them, and fail, again and again. What
     as many owners failed at as a test may take runs, and more than ran it, is asked of nobody.
+    Where one owner verifies, any device repeats anything, as often as a test may take runs.
     """
     made = view.snapshot.nodes[node]
-    if made.forbidden or made.owner == owner:
+    if made.forbidden or view.snapshot.author(node) == owner:
         return False
     if any(one.node == node for one in view.snapshot.pending):
         return False
     if view.failed[node] >= max(view.snapshot.rules.max_runs, view.runs[node] + 1):
         return False
-    failed = view.failed_by[node, owner]
-    return (node, owner) not in view.measured_by and failed < view.tuning.attempts
+    if view.failed_by[node, owner] >= view.tuning.attempts:
+        return False
+    if view.snapshot.rules.alone:
+        return int(view.runs[node]) < view.snapshot.rules.max_runs
+    return (node, owner) not in view.measured_by
 
 
 def _wishes(view: View, verdicts: Sequence[Verdict]) -> list[Wanted]:

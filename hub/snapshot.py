@@ -108,6 +108,16 @@ class Rules:
     min_gain: float = 0.0
     max_runs: int = 8
 
+    @property
+    def alone(self) -> bool:
+        """Whether one owner verifies, so that repeats by their own devices are evidence."""
+        return self.owners == 1
+
+
+AUTHOR = "its author"
+"""Who is heard with the run that made a claim, where one owner verifies."""
+REPEATS = ("replicate", "anchor")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -129,6 +139,23 @@ class Snapshot:
     def sign(self) -> float:
         """1 where smaller is better, -1 where larger is: a loss is the reading times this."""
         return -1.0 if self.rules.direction == "max" else 1.0
+
+    def author(self, node: int) -> str | None:
+        """Whose claim a node is: what they say of it is no evidence for it."""
+        return AUTHOR if self.rules.alone else self.nodes[node].owner
+
+    def voice(self, one: Reading) -> str:
+        """Who is heard with a reading: its owner or, where one owner verifies, its device.
+
+        The run that made a claim is then its author's, whichever device repeats it.
+        """
+        if not self.rules.alone:
+            return one.owner
+        return one.device if one.kind in REPEATS else AUTHOR
+
+    def word(self, place: int) -> str:
+        """Whose word a reading is part of; where one owner verifies, each run is one of its own."""
+        return str(place) if self.rules.alone else self.readings[place].owner
 
     def without_owner(self, owner: str) -> "Snapshot":
         """The same goal, had this owner never come.

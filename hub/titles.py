@@ -106,10 +106,11 @@ def decisions(snapshot: Snapshot) -> list[int]:
     able, found, contested = _Able(snapshot), list[int](), False
     by: dict[int, set[str]] = {}
     for place, one in enumerate(snapshot.readings):
-        if one.owner == snapshot.nodes[one.node].owner:
+        voice = snapshot.voice(one)
+        if voice == snapshot.author(one.node):
             continue
         others = by.setdefault(one.node, set())
-        others.add(one.owner)
+        others.add(voice)
         enough = able.takes_over(one.node, len(others))
         contested = contested or enough
         if enough or not contested:
@@ -121,8 +122,9 @@ def confirmed_by(snapshot: Snapshot) -> dict[int, set[str]]:
     """Who ran what is not theirs, by experiment, in the order in which each was first run so."""
     found: dict[int, set[str]] = {}
     for one in snapshot.readings:
-        if one.owner != snapshot.nodes[one.node].owner:
-            found.setdefault(one.node, set()).add(one.owner)
+        voice = snapshot.voice(one)
+        if voice != snapshot.author(one.node):
+            found.setdefault(one.node, set()).add(voice)
     return found
 
 
@@ -130,13 +132,13 @@ class _Able:
     """Which experiments may hold the title, as things stand now."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.nodes = snapshot.nodes
-        self.owners = {one.owner for one in snapshot.readings}
+        self.snapshot, self.nodes = snapshot, snapshot.nodes
+        self.voices = {snapshot.voice(one) for one in snapshot.readings}
 
     def takes_over(self, node: int, others: int) -> bool:
         """Whether enough others ran it, or all that there are."""
-        author = self.nodes[node].owner
-        return others >= min(CONFIRMED, len(self.owners) - (author in self.owners))
+        author = self.snapshot.author(node)
+        return others >= min(CONFIRMED, len(self.voices) - (author in self.voices))
 
 
 def _next(contenders: Sequence[_Contender], crowned: int | None, able: _Able) -> int | None:
@@ -203,5 +205,5 @@ def _sealed(snapshot: Snapshot, places: Sequence[int]) -> list[tuple[int, bytes]
 
 
 def _told(one: Reading) -> bytes:
-    said = (one.node, float(one.value), one.owner, one.device, one.period, one.group)
+    said = (one.node, float(one.value), one.owner, one.device, one.period, one.group, one.kind)
     return repr(said).encode()

@@ -9,6 +9,9 @@ time, so whatever falls takes down all that hung on it.
 
 A run may diverge and an owner lie, so one owner's word decides nothing that another's contradicts:
 further owners are asked until most of them agree, and what they read is the evidence.
+
+Where a goal lets one owner verify, as on a hub that somebody runs alone, repeats that the hub asked
+for stand for other owners: luck is tested then, and honesty is not (ADR 0121).
 """
 
 import math
@@ -113,7 +116,7 @@ def _confirmations(snapshot: Snapshot, belief: Belief) -> dict[int, list[Vote]]:
     """Per node, what owners other than its author measured."""
     found: dict[int, list[Vote]] = {}
     for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
-        if one.owner != snapshot.nodes[one.node].owner:
+        if snapshot.voice(one) != snapshot.author(one.node):
             found.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
     return found
 
@@ -123,7 +126,7 @@ def _corrected(snapshot: Snapshot, belief: Belief, place: int) -> Vote:
     one = snapshot.readings[place]
     loss = snapshot.sign * one.value - float(belief.rest[place])
     variance = belief.noise_sd**2 + float(belief.rest_sd[place]) ** 2
-    return Vote(one.owner, loss, variance)
+    return Vote(snapshot.word(place), loss, variance)
 
 
 def _owners(snapshot: Snapshot) -> dict[int, set[str]]:
@@ -160,10 +163,11 @@ def _against(
     worth = _worth(snapshot, belief, reference, evidence.claims.get(node))
     path = [_llr(belief, reference, worth, runs[: count + 1]) for count in range(len(runs))]
     gain, gain_sd = _gain(belief, reference, runs)
-    heeded, n = seen - heard.outvoted, len(runs)
+    heeded, n = 1 if snapshot.rules.alone else seen - heard.outvoted, len(runs)
     state = "disputed" if heard.span else _state(snapshot.rules, path, heeded)
     low, high = bounds(snapshot.rules)
-    said = _sentence(snapshot, state, reference, gain, gain_sd, heeded)
+    by = counted(n, "repeat") if snapshot.rules.alone else counted(heeded, "owner")
+    said = _sentence(snapshot, state, reference, gain, gain_sd, by)
     said = _contradiction(snapshot, belief, reference, heard) or said
     if heard.outvoted:
         said += f" {counted(heard.outvoted, 'other')} read otherwise."
@@ -224,6 +228,8 @@ def _untested(
     low, high = bounds(snapshot.rules)
     name = f"#{snapshot.nodes[reference].number}"
     said = f"Claimed by its author; nobody else has measured it against {name} yet."
+    if snapshot.rules.alone:
+        said = f"Claimed by one run; it was not repeated to be held against {name} yet."
     return Verdict("claimed", 0.0, low, high, 0, owners, reference, 0.0, 0.0, said)
 
 
@@ -239,7 +245,7 @@ def _claims(snapshot: Snapshot, belief: Belief, tested: Container[int]) -> dict[
     """What each author's own readings say of what others ran: the claim, and no evidence for it."""
     own: dict[int, list[Vote]] = {}
     for place, one in enumerate(snapshot.readings[: len(belief.rest)]):
-        if one.node in tested and one.owner == snapshot.nodes[one.node].owner:
+        if one.node in tested and snapshot.voice(one) == snapshot.author(one.node):
             own.setdefault(one.node, []).append(_corrected(snapshot, belief, place))
     return {node: next(iter(words(runs).values())) for node, runs in own.items()}
 
@@ -269,17 +275,22 @@ def _state(rules: Rules, path: Sequence[float], owners: int) -> str:
 
 
 def _sentence(
-    snapshot: Snapshot, state: str, reference: int, gain: float, gain_sd: float, owners: int
+    snapshot: Snapshot, state: str, reference: int, gain: float, gain_sd: float, by: str
 ) -> str:
     name = f"#{snapshot.nodes[reference].number}"
     told = f"{number(gain, '+')} ± {number(gain_sd)} over {name}"
-    by = counted(owners, "owner")
+    others, runs = _who(snapshot)
     return {
-        "provisional": f"Others measured a gain of {told}; not enough to be sure.",
+        "provisional": f"{others} measured a gain of {told}; not enough to be sure.",
         "verified": f"Verified by {by}: a gain of {told}.",
-        "disputed": f"The owners' runs do not agree; together they say {told}.",
-        "rejected": f"Others could not repeat it: a gain of {told}.",
+        "disputed": f"{runs} do not agree; together they say {told}.",
+        "rejected": f"{others} did not bear it out: a gain of {told}.",
     }[state]
+
+
+def _who(snapshot: Snapshot) -> tuple[str, str]:
+    """Who tests a claim, and whose runs may contradict each other."""
+    return ("Repeats", "The runs") if snapshot.rules.alone else ("Others", "The owners' runs")
 
 
 def _contradiction(snapshot: Snapshot, belief: Belief, reference: int, heard: _Heard) -> str:
@@ -288,8 +299,9 @@ def _contradiction(snapshot: Snapshot, belief: Belief, reference: int, heard: _H
         return ""
     best, worst = (float(belief.loss[reference]) - loss for loss in heard.span)
     name = f"#{snapshot.nodes[reference].number}"
-    told = f"The owners' runs contradict each other: gains of {number(worst, '+')} to"
-    more = "" if heard.final else " Another owner's run may decide."
+    told = f"{_who(snapshot)[1]} contradict each other: gains of {number(worst, '+')} to"
+    whose = "One more" if snapshot.rules.alone else "Another owner's"
+    more = "" if heard.final else f" {whose} run may decide."
     return f"{told} {number(best, '+')} over {name}.{more}"
 
 

@@ -84,7 +84,7 @@ class Booth:
         order = np.argsort(node, kind="stable")
         starts = np.flatnonzero(np.diff(node[order])) + 1
         groups = [each for each in np.split(order, starts) if len(each) >= FEWEST]
-        owner = [one.owner for one in readings]
+        owner = [snapshot.word(place) for place in range(len(readings))]
         many = (each for each in groups if len({owner[place] for place in each}) >= FEWEST)
         return cls(owner, tuple(many))
 

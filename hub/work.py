@@ -104,7 +104,7 @@ def _waiting(
             _expire(work, settings, order)
         if order.state != "open" or _is_for_others(work, order, agent.owner):
             continue
-        if _runnable(work.session, order.experiment, agent.owner):
+        if _runnable(work.session, order, agent.owner):
             return order
     return None
 
@@ -150,11 +150,14 @@ def _another_is_there(work: Work, had: Collection[str | None]) -> bool:
     return any(owner not in had for owner in owners.scalars())
 
 
-def _runnable(session: Session, sha: str | None, owner: str) -> bool:
-    """Whether it is not the owner's own claim, nor was taken out since: banned code is not run."""
+def _runnable(session: Session, order: OrderRow, owner: str) -> bool:
+    """Whether this owner's runs test it, and it was not taken out since: banned code is not run."""
     made = ExperimentRow
-    query = sa.select(col(made.hidden), col(made.owner)).where(col(made.sha) == sha)
-    return all(not hidden and author != owner for hidden, author in session.execute(query))
+    query = sa.select(col(made.hidden), col(made.owner)).where(col(made.sha) == order.experiment)
+    alone = goals.rules(session.connection(), order.goal).verification.owners == 1
+    return all(
+        not hidden and (alone or author != owner) for hidden, author in session.execute(query)
+    )
 
 
 def _expire(work: Work, settings: Settings, order: OrderRow) -> None:

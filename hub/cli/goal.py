@@ -29,13 +29,16 @@ def open_goal(
     reason: acting.Reason = "opened at the console",
     by: acting.By = CONSOLE.name,
     preview: acting.Look = False,
+    *,
+    alone: goal_author.Alone = False,
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
 ) -> None:
     """Open a goal on this hub: from the library by name, or from a folder."""
     known = name in goal_files.library()
     loaded = goal_files.from_library(name) if known else goal_files.from_folder(Path(name))
-    act = acts.CreateGoal(spec=loaded.spec, files=dict(loaded.texts), reason=reason)
+    spec = goal_author.verified_alone(loaded.spec) if alone else loaded.spec
+    act = acts.CreateGoal(spec=spec, files=dict(loaded.texts), reason=reason)
     with opened(data, database_url) as hub:
         acting.run(hub, act, by, preview)
 
@@ -64,6 +67,7 @@ def show(
 
 def _told(goal: Goal) -> list[str]:
     spec = goal.spec
+    owners = spec.verification.owners
     metric = f"{spec.metric.name} ({spec.metric.direction.value}, {spec.metric.source.value})"
     pairs = {
         "goal": f"{goal.name}, version {goal.version}",
@@ -72,6 +76,7 @@ def _told(goal: Goal) -> list[str]:
         "metric": metric,
         "budget": f"{spec.budget.text()}, stopped after {spec.timeout_seconds:g} s",
         "devices": ", ".join(spec.device.kinds),
+        "verified": "by its own owner's repeats" if owners == 1 else f"by {owners} owners",
         "progress": _progress(goal),
         "baseline": goal.baseline or "none",
         "champion": goal.champion or "none yet",

@@ -10,7 +10,7 @@ from hub.cli import acting
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.sessions import CONSOLE
 from protocol import acts
-from protocol.goals import Direction
+from protocol.goals import Direction, GoalSpec
 
 
 def new(
@@ -46,7 +46,22 @@ def validate(
         raise goal_files.GoalInvalid(mistakes)
 
 
-def import_checkout(
+Alone = Annotated[
+    bool,
+    typer.Option(
+        "--alone",
+        help="Only your own machines work on it: their repeats verify, not other owners'.",
+    ),
+]
+
+
+def verified_alone(spec: GoalSpec) -> GoalSpec:
+    """The same rules for a goal that one owner works on and verifies (ADR 0121)."""
+    verification = spec.verification.model_copy(update={"owners": 1})
+    return spec.model_copy(update={"verification": verification})
+
+
+def import_checkout(  # noqa: PLR0913 - each is an option of the command
     folder: Annotated[Path, typer.Argument(help="A folder with train.py, prepare.py, program.md.")],
     *,
     name: Annotated[str | None, typer.Option("--name", help="The goal's name.")] = None,
@@ -59,6 +74,7 @@ def import_checkout(
     write: Annotated[
         Path | None, typer.Option("--write", help="Write a goal folder there; open nothing.")
     ] = None,
+    alone: Alone = False,
     by: acting.By = CONSOLE.name,
     data: DataOption = DEFAULT_DATA,
     database_url: DatabaseOption = None,
@@ -69,6 +85,7 @@ def import_checkout(
         goal_files.named(name or goal_import.slug(folder)), metric, direction
     )
     spec = goal_import.spec(texts, wanted)
+    spec = verified_alone(spec) if alone else spec
     if write is not None:
         goal_toml.write_folder(write, spec, texts)
         typer.echo(f"Wrote {write}. Its numbers are self-reported: train.py measures itself.")

@@ -104,6 +104,19 @@ def test_a_goal_without_a_result_says_so_in_words(tmp_path: Path) -> None:
     assert "1 experiment, 0 runs, no result yet" in shown
 
 
+def test_whoever_works_alone_says_so_when_a_goal_is_opened(checkout: Path, tmp_path: Path) -> None:
+    data = ("--data", tmp_path / "hub")
+    hub("open", "fast_words", "--alone", *data)
+    hub("import", checkout, *data)
+    hub("import", checkout, "--name", "mine", "--alone", *data)
+
+    goals = ("fast_words", "my-autoresearch", "mine")
+    said = [re.search(r"verified +(.*)", hub("show", name, *data).output) for name in goals]
+
+    own = "by its own owner's repeats"
+    assert [each and each[1] for each in said] == [own, "by 2 owners", own]
+
+
 def test_a_name_that_is_neither_a_folder_nor_in_the_library_says_what_is(tmp_path: Path) -> None:
     said = refused("open", "tiny_gbt", "--data", tmp_path / "hub")
 

@@ -34,6 +34,13 @@ def _told(value: object) -> object:
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
+@pytest.fixture(autouse=True)
+def _still(hub: Hub, http: TestClient) -> None:
+    """The believer takes the turns that a test has it take; its own come between on a busy day."""
+    del http  # whose hub began to take them
+    hub.believer.stop()
+
+
 def grown(hub: Hub) -> None:
     """Make the goal look large, so that it is refitted in the background."""
     with hub.database.work() as work:
