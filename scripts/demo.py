@@ -152,7 +152,7 @@ def _run(
 
 def _start_hub(said: argparse.Namespace, stack: ExitStack) -> tuple[Child, HubReader]:
     data = str(said.folder / "hub")
-    _once([str(BIN / "hub"), "goal", "open", said.goal, "--data", data], allow="already")
+    _once([str(BIN / "hub"), "goal", "open", said.goal, "--alone", "--data", data], allow="already")
     port = said.port if _free(said.port) else _any_port()
     argv = [str(BIN / "hub"), "serve", "--data", data, "--port", str(port)]
     hub = Child.start("hub", argv, said.folder)
