@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
-from hub import goals, revisions, standings
+from hub import columns, goals, revisions, standings
+from hub.api.columns import Reader
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import NotFound
@@ -45,10 +46,12 @@ def reasons(slug: str, session: Read) -> list[Reason]:
     return standings.reasons(session, goals.find(session, slug))
 
 
-@router.get("/categories")
-def categories(slug: str, session: Read) -> Categories:
-    """Which kind of change each experiment is, as columns."""
-    return standings.categories(session, goals.find(session, slug))
+@router.get("/categories", response_model=Categories)
+def categories(slug: str, session: Read, hub: TheHub, reader: Reader) -> Response:
+    """Which kind of change each experiment is, as columns; the ETag is the newest event."""
+    goal = goals.find(session, slug)
+    seq = columns.newest(session, slug)
+    return reader.answer(slug, seq, lambda: hub.categories.get(session, goal))
 
 
 @router.get("/noise")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, db, experiments, goals, minds, outcomes, overview, trees
+from hub import board, columns, db, experiments, goals, minds, outcomes, overview
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
@@ -70,7 +70,7 @@ def embedded(tmp_path: Path, sqlite_url: str, clock: Clock) -> Iterator[Hub]:
 Read = Callable[[Session, GoalRow, ExperimentRow], object]
 READS: dict[str, tuple[Read, set[str]]] = {
     "a tree's version": (
-        lambda session, goal, _: trees.newest(session, goal.slug),
+        lambda session, goal, _: columns.newest(session, goal.slug),
         {"ix_events_goal_seq (goal=?)", "ix_events_type_goal_seq (type=? AND goal=?)"},
     ),
     "rare events": (
