@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, columns, db, experiments, goals, minds, outcomes, overview
+from hub import board, columns, db, experiments, goals, minds, outcomes, overview, search
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
@@ -112,6 +112,16 @@ def test_the_first_page_goes_through_no_goal_s_experiments_or_runs(embedded: Hub
     of_all = ("SCAN experiments", "SCAN runs")
     assert not [step for step in plan if step.startswith(of_all) or "goal_parent (goal=?)" in step]
     assert "SEARCH experiments USING INDEX ix_experiments_kept (goal=?)" in plan
+
+
+def test_a_search_finds_rows_by_where_they_are_in_the_index(embedded: Hub) -> None:
+    with embedded.database.read() as session:
+        now = embedded.clock()
+        plan = _plan(session, lambda: search.search(session, "faster since:7d", now))
+
+    assert "SEARCH experiments USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert "SEARCH posts USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert not [step for step in plan if "sha=?" in step]
 
 
 def _plan(session: Session, read: Callable[[], object]) -> list[str]:
