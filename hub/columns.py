@@ -75,7 +75,7 @@ class Kept:
         """The columns as they are now, made once for all who ask at the same time."""
         with self._lock:
             seq, told = newest(session, goal.slug), self._told.get(goal.slug)
-            if told is None or told.seq != seq:
+            if told is None or told.seq < seq:
                 columns = self._columns(session, goal, told)
                 body = self.encoded(goal, seq, columns)
                 told = Told(seq, columns, body, gzip.compress(body, 1, mtime=0))

@@ -6,6 +6,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from hub import contributions, prior, search_index, standings, trees, values
+from hub.answers import Answers
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.blobwriter import BlobWriter, FollowedBlobs
@@ -64,6 +65,7 @@ class Hub:
     trees: Kept
     efforts: Kept
     categories: Kept
+    answers: Answers
     believer: Believer
     mind: Mind
     claim_slots: BoundedSemaphore
@@ -110,6 +112,7 @@ def open_hub(settings: Settings, clock: Clock | None = None, *, served: bool = F
         trees=trees.kept(),
         efforts=contributions.efforts(),
         categories=standings.categories(),
+        answers=Answers(),
         believer=Believer(database),
         mind=Mind(),
         claim_slots=BoundedSemaphore(settings.claim_slots),

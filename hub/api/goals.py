@@ -18,16 +18,17 @@ router = APIRouter(prefix="/v1/goals", tags=["goals"])
 
 
 @router.get("")
-def browse(session: Read) -> Goals:
+def browse(session: Read, hub: TheHub) -> Goals:
     """Every goal, the open ones first."""
     rows = session.exec(select(GoalRow).order_by(col(GoalRow.state).desc(), col(GoalRow.slug)))
-    return Goals(goals=[goals.view(session, row) for row in rows])
+    return Goals(goals=[hub.answers.get(session, row, goals.view) for row in rows])
 
 
 @router.get("/{slug}", responses=refusals(NotFound))
-def show(slug: str, session: Read, files: bool = False) -> Goal:
+def show(slug: str, session: Read, hub: TheHub, files: bool = False) -> Goal:
     """One goal; `files=true` adds the text of its files."""
-    return goals.view(session, goals.find(session, slug), with_files=files)
+    view = goals.view_with_files if files else goals.view
+    return hub.answers.get(session, goals.find(session, slug), view)
 
 
 @router.get("/{slug}/tree", response_model=Tree, responses=refusals(NotFound))

@@ -72,9 +72,9 @@ def effort(slug: str, session: Read, hub: TheHub, reader: Reader) -> Response:
 
 
 @router.get("/goals/{slug}/agents", responses=refusals(NotFound))
-def by_agent(slug: str, session: Read) -> list[Contribution]:
+def by_agent(slug: str, session: Read, hub: TheHub) -> list[Contribution]:
     """What each agent gave to a goal: the largest verified gain first."""
-    return contributions.by_agent(session, goals.find(session, slug))
+    return hub.answers.get(session, goals.find(session, slug), contributions.by_agent)
 
 
 @router.get("/goals/{slug}/activity", responses=refusals(NotFound))

@@ -41,9 +41,9 @@ def ranking(
 
 
 @router.get("/reasons")
-def reasons(slug: str, session: Read) -> list[Reason]:
+def reasons(slug: str, session: Read, hub: TheHub) -> list[Reason]:
     """Why experiments ended without a result, the most frequent reason first."""
-    return standings.reasons(session, goals.find(session, slug))
+    return hub.answers.get(session, goals.find(session, slug), standings.reasons)
 
 
 @router.get("/categories", response_model=Categories)
@@ -55,9 +55,9 @@ def categories(slug: str, session: Read, hub: TheHub, reader: Reader) -> Respons
 
 
 @router.get("/noise")
-def noise(slug: str, session: Read) -> Noise:
+def noise(slug: str, session: Read, hub: TheHub) -> Noise:
     """How much luck is in one run, and from which repeats the hub knows."""
-    return standings.noise(session, goals.find(session, slug))
+    return hub.answers.get(session, goals.find(session, slug), standings.noise)
 
 
 @router.get("/versions")
