@@ -17,6 +17,7 @@ from hub.tables import ExperimentRow, GoalRow
 from tests.builders import FILES, Clock, a_spec
 from tests.hub import forest
 from tests.hub.operating import Curator
+from tests.hub.volunteer import Volunteer
 
 
 @pytest.fixture
@@ -168,18 +169,41 @@ def thinking(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return seen
 
 
-def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(hub: Hub, http: TestClient) -> None:
-    shas = forest.grow(hub, 20)
-    grace, read = Curator.of(hub, http), set[str]()
+@pytest.fixture
+def whole() -> Iterator[set[str]]:
+    """Which experiments are read with all they hold, patches too."""
+    read = set[str]()
 
     def _note(row: ExperimentRow, _: Any) -> None:
         read.add(row.__dict__["sha"])
 
     sa.event.listen(ExperimentRow, "load", _note)
-    grace.acts("experiment.hide", experiment=shas[-1])
+    yield read
     sa.event.remove(ExperimentRow, "load", _note)
 
-    assert read == {shas[-1]}
+
+def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(
+    hub: Hub, http: TestClient, whole: set[str]
+) -> None:
+    shas = forest.grow(hub, 20)
+    grace = Curator.of(hub, http)
+    whole.clear()
+
+    grace.acts("experiment.hide", experiment=shas[-1])
+
+    assert whole == {shas[-1]}
+
+
+def test_the_first_page_reads_no_patches(
+    http: TestClient, volta: Volunteer, whole: set[str]
+) -> None:
+    volta.explore(0.2, metric=0.8)
+    whole.clear()
+
+    card = http.get("/v1/overview").json()["goals"][0]
+
+    assert [step["number"] for step in card["stairs"]] == [0, 1]
+    assert not whole
 
 
 def test_what_became_of_a_few_is_derived_without_reading_their_goal(embedded: Hub) -> None:
