@@ -21,13 +21,13 @@ from tests.hub.volunteer import Volunteer
 
 
 @pytest.fixture
-def named(hub: Hub) -> Iterator[list[int]]:
-    """How many values each statement named."""
-    seen: list[int] = []
+def asked(hub: Hub) -> Iterator[list[tuple[str, int]]]:
+    """Each statement but those that insert, and how many values it named."""
+    seen: list[tuple[str, int]] = []
 
     def _look(_c: Any, _cursor: Any, statement: str, values: Any, _ctx: Any, many: bool) -> None:
         if not many and not statement.startswith("INSERT"):
-            seen.append(len(values))
+            seen.append((statement, len(values)))
 
     engines = {hub.database.writer, hub.database.reader}
     for engine in engines:
@@ -38,7 +38,10 @@ def named(hub: Hub) -> Iterator[list[int]]:
 
 
 def test_no_statement_names_more_rows_than_a_database_takes(
-    hub: Hub, http: TestClient, named: list[int], monkeypatch: pytest.MonkeyPatch
+    hub: Hub,
+    http: TestClient,
+    asked: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(db, "PART", 30)
     count = 40
@@ -55,7 +58,22 @@ def test_no_statement_names_more_rows_than_a_database_takes(
     with hub.database.read() as session:
         assert session.execute(changed).scalar() == count
     assert tree["second_parent"].count(0) == 1
-    assert max(named) <= 30 + 2
+    assert max(count for _, count in asked) <= 30 + 2
+
+
+def test_what_is_put_back_is_read_once_for_each_of_its_changes(
+    hub: Hub, http: TestClient, asked: list[tuple[str, int]]
+) -> None:
+    forest.grow(hub, 3)
+    grace = Curator.of(hub, http)
+    grace.acts("owner.ban", owner="gaia")
+    asked.clear()
+
+    grace.acts("owner.restore", owner="gaia")
+
+    read = [said for said, _ in asked if said.startswith("SELECT experiments.id, ")]
+    by_id = [said for said in read if "WHERE experiments.id IN" in said]
+    assert len(by_id) == 2  # neither hidden nor forbidden any more
 
 
 @pytest.fixture
