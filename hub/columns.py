@@ -59,6 +59,14 @@ class Told:
 
 
 @dataclass
+class _Place:
+    """Where the columns of one goal are kept."""
+
+    told: Told | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass
 class Kept:
     """Columns of each goal, kept and brought up to date by what changed: many readers ask for one.
 
@@ -68,18 +76,19 @@ class Kept:
 
     read: Callable[[Session, GoalRow, int], Columns]
     encoded: Callable[[GoalRow, int, Columns], bytes]
-    _told: dict[str, Told] = field(default_factory=dict)
+    _places: dict[str, _Place] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, session: Session, goal: GoalRow) -> Told:
         """The columns as they are now, made once for all who ask at the same time."""
         with self._lock:
-            seq, told = newest(session, goal.slug), self._told.get(goal.slug)
+            place = self._places.setdefault(goal.slug, _Place())
+        with place.lock:
+            seq, told = newest(session, goal.slug), place.told
             if told is None or told.seq < seq:
                 columns = self._columns(session, goal, told)
                 body = self.encoded(goal, seq, columns)
-                told = Told(seq, columns, body, gzip.compress(body, 1, mtime=0))
-                self._told[goal.slug] = told
+                place.told = told = Told(seq, columns, body, gzip.compress(body, 1, mtime=0))
         return told
 
     def _columns(self, session: Session, goal: GoalRow, told: Told | None) -> Columns:

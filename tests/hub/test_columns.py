@@ -1,17 +1,19 @@
 """A goal's columns: what is kept of them says what its rows say, whatever happens to those."""
 
 from collections import defaultdict
+from threading import Event, Thread
 from typing import Any
 
 import orjson
 import pytest
 from fastapi.testclient import TestClient
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
-from hub.columns import Kept
+from hub import goals
+from hub.columns import Columns, Kept
 from hub.core import Hub
 from hub.tables import ExperimentRow, GoalRow, RunRow
-from tests.builders import a_device
+from tests.builders import FILES, a_device, a_spec
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -116,3 +118,30 @@ def test_columns_that_a_reader_has_are_not_sent_again(
     assert first.headers["content-encoding"] == "gzip"
     assert (again.status_code, later.status_code) == (304, 200)
     assert (first.json()["number"][-1], later.json()["number"][-1]) == (1, 2)
+
+
+def test_nobody_waits_for_the_columns_of_another_goal(hub: Hub) -> None:
+    with hub.database.work() as work:
+        goals.open_goal(work, hub.git, a_spec("small"), FILES)
+    begun, told, seen = Event(), Event(), list[bool]()
+
+    def read(_session: Session, goal: GoalRow, _after: int) -> Columns:
+        if goal.slug == "toy":
+            begun.set()
+            seen.append(told.wait(5))
+        return {"number": []}
+
+    kept = Kept(read, lambda *_: b"{}")
+
+    def ask(slug: str) -> None:
+        with hub.database.read() as session:
+            kept.get(session, session.get_one(GoalRow, slug))
+
+    slow = Thread(target=ask, args=["toy"])
+    slow.start()
+    assert begun.wait(5)
+    ask("small")
+    told.set()
+    slow.join()
+
+    assert seen == [True]
