@@ -35,9 +35,9 @@ def overview(session: Session, settings: Settings, now: datetime) -> Overview:
     """Everything on the board's first page; of more goals than fit, the busiest."""
     rows = session.exec(_busiest(now).limit(MAX_CARDS)).all()
     online = sa.select(sa.func.count()).where(col(AgentRow.last_seen_at) > now - agents.ONLINE)
-    hour = sa.select(sa.func.count()).where(*_ran_since(now - timedelta(hours=1)))
+    hour = sa.select(sa.func.count()).where(*agents.ran_since(now - timedelta(hours=1)))
     spent: Any = sa.func.coalesce(sa.func.sum(col(RunRow.seconds)), 0.0)
-    today = sa.select(spent).where(*_ran_since(now - DAY))
+    today = sa.select(spent).where(*agents.ran_since(now - DAY))
     newest = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar() or 0
     return Overview(
         name=settings.name,
@@ -55,11 +55,6 @@ def _busiest(now: datetime) -> Any:
     return select(GoalRow).order_by(
         _runs_since(now - DAY).desc(), col(GoalRow.created_at).desc(), col(GoalRow.slug)
     )
-
-
-def _ran_since(then: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Runs of any goal since; goal by goal, as that is how their index goes."""
-    return col(RunRow.goal).in_(sa.select(col(GoalRow.slug))), col(RunRow.created_at) > then
 
 
 def _runs_since(then: datetime) -> sa.ScalarSelect[int]:

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, columns, db, experiments, goals, minds, outcomes, overview, search
+from hub import board, columns, db, experiments, goals, minds, outcomes, overview, roster, search
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
 from hub.tables import ExperimentRow, GoalRow
+from protocol.roster import Order, Span
 from tests.builders import FILES, Clock, a_spec
 from tests.hub import forest
 from tests.hub.operating import Curator
@@ -131,6 +132,15 @@ def test_the_first_page_goes_through_no_goal_s_experiments_or_runs(embedded: Hub
     of_all = ("SCAN experiments", "SCAN runs")
     assert not [step for step in plan if step.startswith(of_all) or "goal_parent (goal=?)" in step]
     assert "SEARCH experiments USING INDEX ix_experiments_kept (goal=?)" in plan
+
+
+def test_what_agents_ran_in_a_day_is_found_without_all_that_they_ever_ran(embedded: Hub) -> None:
+    today = roster.Wanted(Order.RUNS, Span.DAY)
+    with embedded.database.read() as session:
+        plan = _plan(session, lambda: roster.page(session, today, embedded.clock()))
+
+    assert "SEARCH runs USING INDEX ix_runs_goal_created_at (goal=? AND created_at>?)" in plan
+    assert not [step for step in plan if step.startswith("SCAN runs")]
 
 
 def test_a_search_finds_rows_by_where_they_are_in_the_index(embedded: Hub) -> None:
