@@ -280,8 +280,13 @@ def done(since: datetime | None) -> sa.Select[Any]:
         sa.func.sum(col(run.credit)).label("credit"),
         sa.func.sum(col(run.seconds)).label("gpu_seconds"),
     )
-    query = query.where(col(run.created_at) > since) if since else query
+    query = query.where(*ran_since(since)) if since else query
     return query.group_by(col(run.agent))
+
+
+def ran_since(then: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """Runs of any goal since; goal by goal, as that is how their index goes."""
+    return col(RunRow.goal).in_(sa.select(col(GoalRow.slug))), col(RunRow.created_at) > then
 
 
 def made(since: datetime | None) -> sa.Select[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import scores, trees
+from hub import columns, scores
 from hub.background import Background
 from hub.db import Database
 from hub.errors import HubError
@@ -72,4 +72,4 @@ def _newest(session: Session, goal: str) -> int:
     run = sa.select(sa.func.max(col(EventRow.seq))).where(
         col(EventRow.goal) == goal, col(EventRow.type) == "run.reported"
     )
-    return max(session.execute(run).scalar() or 0, trees.newest_act(session, goal))
+    return max(session.execute(run).scalar() or 0, columns.newest_act(session, goal))

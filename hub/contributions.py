@@ -2,40 +2,54 @@
 
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from hub import agents
+from hub.columns import Columns, Kept
 from hub.tables import ExperimentRow, GoalRow, RunRow
-from protocol.overview import Contribution, Effort
+from protocol.overview import Contribution
 
 MOST = 200
 
 
-def effort(session: Session, goal: GoalRow) -> Effort:
+def efforts() -> Kept:
+    """What goals cost, as columns for all who ask (`Effort`)."""
+    return Kept(_effort, _encoded)
+
+
+def _effort(session: Session, goal: GoalRow, after: int) -> Columns:
     """Seconds and tokens of training by experiment and class of device."""
     query = (
         sa.select(
             col(ExperimentRow.number),
             sa.func.sum(col(RunRow.seconds)),
-            col(RunRow.device_class),
             sa.func.sum(RunRow.metrics["total_tokens_M"].as_float()),  # type: ignore[attr-defined]
+            col(RunRow.device_class),
         )
         .join(ExperimentRow, col(ExperimentRow.sha) == col(RunRow.experiment))
-        .where(col(RunRow.goal) == goal.slug, ~col(ExperimentRow.hidden))
+        .where(col(ExperimentRow.goal) == goal.slug, ~col(ExperimentRow.hidden))
         .group_by(col(ExperimentRow.number), col(RunRow.device_class))
         .order_by(col(ExperimentRow.number), col(RunRow.device_class))
     )
+    if after:
+        query = query.where(col(ExperimentRow.changed_seq) > after)
     rows = session.execute(query).all()
-    classes = sorted({row.device_class for row in rows})
+    number, seconds, tokens, device = zip(*rows, strict=True) if rows else ((),) * 4
+    return {
+        "number": list(number),
+        "seconds": [round(each, 1) for each in seconds],
+        "tokens": [round(each or 0.0, 4) for each in tokens],
+        "device": list(device),
+    }
+
+
+def _encoded(_goal: GoalRow, _seq: int, columns: Columns) -> bytes:
+    classes = sorted(set(columns["device"]))
     place = {name: index for index, name in enumerate(classes)}
-    return Effort(
-        number=[number for number, *_ in rows],
-        seconds=[round(seconds, 1) for _, seconds, *_ in rows],
-        tokens=[round(tokens or 0.0, 4) for *_, tokens in rows],
-        device=[place[row.device_class] for row in rows],
-        classes=classes,
-    )
+    devices = [place[name] for name in columns["device"]]
+    return orjson.dumps({**columns, "device": devices, "classes": classes})
 
 
 def by_agent(session: Session, goal: GoalRow) -> list[Contribution]:

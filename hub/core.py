@@ -5,11 +5,13 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from hub import prior, search_index, values
+from hub import contributions, prior, search_index, standings, trees, values
+from hub.answers import Answers
 from hub.believer import Believer
 from hub.blobs import Blobs, open_blobs
 from hub.blobwriter import BlobWriter, FollowedBlobs
 from hub.clock import SteadyClock
+from hub.columns import Kept
 from hub.db import Clock, Database
 from hub.errors import HubError
 from hub.gitstore import GitStore
@@ -25,7 +27,6 @@ from hub.renewals import Renewals
 from hub.schema import open_database
 from hub.search_index import TextWriter
 from hub.settings import Settings
-from hub.trees import Trees
 
 if TYPE_CHECKING:
     from hub.openid_provider import Provider
@@ -61,7 +62,10 @@ class Hub:
     renewals: Renewals
     outputs: Outputs
     maintenance: Maintenance
-    trees: Trees
+    trees: Kept
+    efforts: Kept
+    categories: Kept
+    answers: Answers
     believer: Believer
     mind: Mind
     claim_slots: BoundedSemaphore
@@ -105,7 +109,10 @@ def open_hub(settings: Settings, clock: Clock | None = None, *, served: bool = F
         renewals=Renewals(database, settings, limits, heartbeats, live),
         outputs=Outputs(clock),
         maintenance=Maintenance(git),
-        trees=Trees(),
+        trees=trees.kept(),
+        efforts=contributions.efforts(),
+        categories=standings.categories(),
+        answers=Answers(),
         believer=Believer(database),
         mind=Mind(),
         claim_slots=BoundedSemaphore(settings.claim_slots),

@@ -169,8 +169,8 @@ def put_back(desk: Desk, changes: Iterable[dict[str, Any]], strict: bool) -> Non
                 desk.change(row, **{column: _typed(row_type, column, change["old"])})
             elif strict:
                 raise ChangedSince
-        if change["table"] in ("runs", "experiments"):
-            _mark_recounts(desk, row_type, change["keys"])
+            if isinstance(row, ExperimentRow | RunRow):
+                desk.recounts.add(row.goal)
 
 
 class ChangedSince(HubError):
@@ -185,11 +185,6 @@ def _rows(desk: Desk, row_type: type[SQLModel], keys: list[str]) -> Iterable[SQL
     typed = [_typed(row_type, key.name, value) for value in keys]
     for part in parts(typed):
         yield from desk.work.session.scalars(sa.select(row_type).where(key.in_(part)))
-
-
-def _mark_recounts(desk: Desk, row_type: type[SQLModel], keys: list[str]) -> None:
-    for row in _rows(desk, row_type, keys):
-        desk.recounts.add(str(row.model_dump()["goal"]))
 
 
 def _plain(value: Any) -> Any:

@@ -142,6 +142,11 @@ def set_state(work: Work, goal: GoalRow, state: GoalState, reason: str) -> GoalR
 _rendered = functools.lru_cache(maxsize=32)(render)
 
 
+def view_with_files(session: Session, goal: GoalRow) -> Goal:
+    """The same with the text of its files, and its brief as HTML."""
+    return view(session, goal, with_files=True)
+
+
 def view(session: Session, goal: GoalRow, with_files: bool = False) -> Goal:
     """A goal as the hub tells it."""
     current = version(session, goal.slug, goal.version)

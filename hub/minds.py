@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session
 
-from hub import belief, states, titles, trees, verification
+from hub import belief, columns, states, titles, verification
 from hub.belief import Belief
 from hub.snapshot import Pending
 from hub.states import State
@@ -93,7 +93,7 @@ class Mind:
         And of what operators forbid: nobody is sent to branch from what was just banned.
         """
         heard, repeats = states.repeats(session, goal, kept.thoughts.state.place, kept.heard)
-        acted = trees.newest_act(session, goal.slug)
+        acted = columns.newest_act(session, goal.slug)
         if (heard, acted) == (kept.heard, kept.acted):
             return kept
         caught_up = replace(kept, heard=heard, acted=acted, repeats=kept.repeats + repeats)
@@ -107,10 +107,10 @@ class Mind:
     def _lasts(self, session: Session, goal: GoalRow, kept: _Kept) -> bool:
         if kept.long and time.monotonic() < kept.at + PATIENCE * kept.took:
             return True
-        return kept.seq == trees.newest(session, goal.slug)
+        return kept.seq == columns.newest(session, goal.slug)
 
     def _think(self, session: Session, goal: GoalRow) -> Thoughts:
-        seq, started = trees.newest(session, goal.slug), time.monotonic()
+        seq, started = columns.newest(session, goal.slug), time.monotonic()
         thoughts = think(session, goal)
         ended = time.monotonic()
         self._kept[goal.slug] = _Kept(thoughts, seq, ended, ended - started, seq, seq)

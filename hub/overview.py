@@ -18,6 +18,7 @@ from hub.tables import (
     GoalVersionRow,
     OrderRow,
     RunRow,
+    UtcDateTime,
 )
 from protocol.events import AnyEnvelope
 from protocol.goals import Direction, GoalState
@@ -34,9 +35,9 @@ def overview(session: Session, settings: Settings, now: datetime) -> Overview:
     """Everything on the board's first page; of more goals than fit, the busiest."""
     rows = session.exec(_busiest(now).limit(MAX_CARDS)).all()
     online = sa.select(sa.func.count()).where(col(AgentRow.last_seen_at) > now - agents.ONLINE)
-    hour = sa.select(sa.func.count()).where(*_ran_since(now - timedelta(hours=1)))
+    hour = sa.select(sa.func.count()).where(*agents.ran_since(now - timedelta(hours=1)))
     spent: Any = sa.func.coalesce(sa.func.sum(col(RunRow.seconds)), 0.0)
-    today = sa.select(spent).where(*_ran_since(now - DAY))
+    today = sa.select(spent).where(*agents.ran_since(now - DAY))
     newest = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar() or 0
     return Overview(
         name=settings.name,
@@ -54,11 +55,6 @@ def _busiest(now: datetime) -> Any:
     return select(GoalRow).order_by(
         _runs_since(now - DAY).desc(), col(GoalRow.created_at).desc(), col(GoalRow.slug)
     )
-
-
-def _ran_since(then: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Runs of any goal since; goal by goal, as that is how their index goes."""
-    return col(RunRow.goal).in_(sa.select(col(GoalRow.slug))), col(RunRow.created_at) > then
 
 
 def _runs_since(then: datetime) -> sa.ScalarSelect[int]:
@@ -131,9 +127,11 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
     """One goal at a glance."""
     spec = goals.spec(session, goal)
     steps = stairs(session, goal)
-    root = session.exec(select(_made).where(col(_made.sha) == goal.root)).first()
-    best, champion = _best(session, goal), _champion(session, goal)
-    baseline = root.score if root is not None else None
+    baseline, best, verified = (
+        _baseline(session, goal),
+        _best(session, goal),
+        _verified(session, goal),
+    )
     gain = None if best is None or baseline is None else best - baseline
     return GoalCard(
         name=goal.slug,
@@ -146,8 +144,8 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
         reason=goal.state_reason,
         baseline=baseline,
         best=best,
-        verified_best=champion.score if champion else None,
-        champion=champion.sha if champion else None,
+        verified_best=verified.score if verified else None,
+        champion=verified.sha if verified else None,
         gain=gain,
         noise_sd=goal.noise_sd,
         **_counts(session, goal, now),
@@ -195,22 +193,27 @@ def _best(session: Session, goal: GoalRow) -> float | None:
     return session.execute(query.order_by(order).limit(1)).scalar()
 
 
-def _champion(session: Session, goal: GoalRow) -> ExperimentRow | None:
+def _baseline(session: Session, goal: GoalRow) -> float | None:
+    return session.execute(sa.select(col(_made.score)).where(col(_made.sha) == goal.root)).scalar()
+
+
+def _verified(session: Session, goal: GoalRow) -> Any:
+    """Sha and score of the champion, if there is one to show."""
     if goal.champion is None:
         return None  # a database asked for no sha goes through every row
-    query = select(_made).where(col(_made.sha) == goal.champion, ~col(_made.hidden))
-    return session.exec(query).first()
+    query = sa.select(col(_made.sha), col(_made.score))
+    return session.execute(query.where(col(_made.sha) == goal.champion, ~col(_made.hidden))).first()
 
 
 def stairs(session: Session, goal: GoalRow) -> list[Improvement]:
     """The experiments that were the best when they came, oldest first."""
-    query = select(_made).where(col(_made.goal) == goal.slug, col(_made.kept), ~col(_made.hidden))
-    rows = session.exec(query.order_by(col(_made.number))).all()
-    return [
-        Improvement(**row.model_dump(), at=row.finished_at or row.created_at)
-        for row in rows
-        if row.score is not None
-    ]
+    at = sa.func.coalesce(col(_made.finished_at), col(_made.created_at), type_=UtcDateTime())
+    # Whole rows hold patches, as for titles: of every goal at a glance they were most of the work.
+    wanted = [col(getattr(_made, name)) for name in Improvement.model_fields if name != "at"]
+    steps = (col(_made.goal) == goal.slug, col(_made.kept), ~col(_made.hidden))
+    query = sa.select(*wanted, at.label("at")).where(*steps, col(_made.score).is_not(None))
+    found = session.execute(query.order_by(col(_made.number))).mappings()
+    return [Improvement.model_validate(dict(row)) for row in found]
 
 
 def titles(session: Session, goal: GoalRow, numbers: Sequence[int]) -> list[Title]:

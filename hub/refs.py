@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from hub import trees, whole_files
+from hub import columns, whole_files
 from hub.gitstore import GitStore
 from hub.tables import ExperimentRow, GoalRow
 
@@ -26,7 +26,7 @@ def project(session: Session, git: GitStore, goal: GoalRow) -> int:
     `refs/experiments/N` every experiment, so that plain git reaches each of them. What is hidden is
     neither a champion nor a leaf.
     """
-    version = trees.newest(session, goal.slug)
+    version = columns.newest(session, goal.slug)
     key = (git.path(goal.slug), goal.slug)
     with _lock:
         if _written.get(key) == version and (key[0] / "packed-refs").exists():

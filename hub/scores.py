@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub import goals, minds, outcomes, trees, trust, trust_records
+from hub import columns, goals, minds, outcomes, trust, trust_records
 from hub.belief import Belief
 from hub.db import Work, parts
 from hub.experiments import Reported
@@ -215,7 +215,7 @@ def write(
     operators acted since, it may have heard what they took out: what changed since is left as it
     is, and nobody is crowned, trusted or set aside on its word.
     """
-    stale = as_of is not None and trees.newest_act(work.session, goal.slug) > as_of
+    stale = as_of is not None and columns.newest_act(work.session, goal.slug) > as_of
     goal.noise_sd = fitted.noise_sd or None
     work.session.flush()
     near = least * fitted.noise_sd

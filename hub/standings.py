@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import experiments, goals
+from hub.columns import Columns, Kept, indexed
 from hub.errors import NotFound
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from protocol.experiments import Standing, Status
-from protocol.standings import Categories, Noise, Ranked, Ranking, Reason
+from protocol.standings import Noise, Ranked, Ranking, Reason
 
 DAY = timedelta(days=1)
 _made, _run = ExperimentRow, RunRow
@@ -166,15 +168,25 @@ def _by_number(session: Session, goal: GoalRow, numbers: list[int]) -> dict[int,
     }
 
 
-def categories(session: Session, goal: GoalRow) -> Categories:
-    """Which kind of change each experiment is."""
+def categories() -> Kept:
+    """Which kind of change each experiment is, as columns for all who ask (`Categories`)."""
+    return Kept(_categories, _encoded)
+
+
+def _categories(session: Session, goal: GoalRow, after: int) -> Columns:
     query = sa.select(col(_made.number), col(_made.operator)).where(
         col(_made.goal) == goal.slug, ~col(_made.hidden)
     )
+    if after:
+        query = query.where(col(_made.changed_seq) > after)
     rows = session.execute(query.order_by(col(_made.number))).all()
-    place: dict[str, int] = {}
-    kinds = [place.setdefault(name, len(place)) for _, name in rows]
-    return Categories(number=[number for number, _ in rows], category=kinds, categories=list(place))
+    number, category = zip(*rows, strict=True) if rows else ((), ())
+    return {"number": list(number), "category": list(category)}
+
+
+def _encoded(_goal: GoalRow, _seq: int, columns: Columns) -> bytes:
+    places, names = indexed(columns["category"])
+    return orjson.dumps({**columns, "category": places, "categories": names})
 
 
 def noise(session: Session, goal: GoalRow) -> Noise:

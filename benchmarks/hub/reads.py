@@ -10,10 +10,10 @@ from sqlmodel import col, select
 
 from benchmarks.hub.world import a_hub, in_turns, timed
 from hub import check, experiments, refs, trees
+from hub.columns import Told
 from hub.core import Hub
 from hub.maintenance import repack
 from hub.tables import ExperimentRow, GoalRow
-from hub.trees import Told
 from protocol.events import GoalChanged
 from tests.hub.forest import grow
 

@@ -2,34 +2,33 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from sqlmodel import col, select
 
-from hub import experiments, goals, trees
+from hub import columns, experiments, goals, trees
+from hub.api.columns import Reader
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
-from hub.api.static import unpacks
 from hub.errors import NotFound
-from hub.settings import VERSION
 from hub.tables import ExperimentRow, GoalRow
 from protocol.experiments import Experiments, Tree
 from protocol.goals import Goal, Goals
 
-JSON = "application/json"
 router = APIRouter(prefix="/v1/goals", tags=["goals"])
 
 
 @router.get("")
-def browse(session: Read) -> Goals:
+def browse(session: Read, hub: TheHub) -> Goals:
     """Every goal, the open ones first."""
     rows = session.exec(select(GoalRow).order_by(col(GoalRow.state).desc(), col(GoalRow.slug)))
-    return Goals(goals=[goals.view(session, row) for row in rows])
+    return Goals(goals=[hub.answers.get(session, row, goals.view) for row in rows])
 
 
 @router.get("/{slug}", responses=refusals(NotFound))
-def show(slug: str, session: Read, files: bool = False) -> Goal:
+def show(slug: str, session: Read, hub: TheHub, files: bool = False) -> Goal:
     """One goal; `files=true` adds the text of its files."""
-    return goals.view(session, goals.find(session, slug), with_files=files)
+    view = goals.view_with_files if files else goals.view
+    return hub.answers.get(session, goals.find(session, slug), view)
 
 
 @router.get("/{slug}/tree", response_model=Tree, responses=refusals(NotFound))
@@ -37,33 +36,21 @@ def tree(
     slug: str,
     session: Read,
     hub: TheHub,
+    reader: Reader,
     after: Annotated[int, Query(ge=0)] = 0,
-    if_none_match: Annotated[str | None, Header()] = None,
-    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """The tree as columns, or what changed after an event; the ETag is the newest event.
 
     After what operators did it is the whole tree (`complete`): experiments may have left it.
     """
     goal = goals.find(session, slug)
-    tag = f'"{VERSION}-{slug}-{trees.newest(session, slug)}-{after}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if _is_known(tag, if_none_match or ""):
-        return Response(status_code=304, headers=headers)
-    news = trees.news(session, goal, after) if after else None
-    if news is not None:
-        return Response(news, media_type=JSON, headers=headers)
-    told = hub.trees.get(session, goal)
-    if not unpacks(accept_encoding):
-        return Response(told.body, media_type=JSON, headers=headers)
-    packed = {**headers, "Content-Encoding": "gzip"}
-    return Response(told.packed, media_type=JSON, headers=packed)
-
-
-def _is_known(tag: str, said: str) -> bool:
-    """Whether one of the tags that a reader says, weak or not, is this (RFC 9110, 13.1.2)."""
-    known = [each.strip().removeprefix("W/") for each in said.split(",")]
-    return tag in known or known == ["*"]
+    return reader.answer(
+        f"{slug}-{after}",
+        columns.newest(session, slug),
+        lambda: (
+            (trees.news(session, goal, after) if after else None) or hub.trees.get(session, goal)
+        ),
+    )
 
 
 @router.get("/{slug}/leaderboard", responses=refusals(NotFound))

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from hub import contributions, goals, overview
+from hub import columns, contributions, goals, overview
+from hub.api.columns import Reader
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import NotFound
@@ -62,16 +63,18 @@ def titles(
     return overview.titles(session, goals.find(session, slug), wanted)
 
 
-@router.get("/goals/{slug}/effort", responses=refusals(NotFound))
-def effort(slug: str, session: Read) -> Effort:
-    """Seconds of training by experiment and class of device."""
-    return contributions.effort(session, goals.find(session, slug))
+@router.get("/goals/{slug}/effort", response_model=Effort, responses=refusals(NotFound))
+def effort(slug: str, session: Read, hub: TheHub, reader: Reader) -> Response:
+    """Seconds of training by experiment and class of device; the ETag is the newest event."""
+    goal = goals.find(session, slug)
+    seq = columns.newest(session, slug)
+    return reader.answer(slug, seq, lambda: hub.efforts.get(session, goal))
 
 
 @router.get("/goals/{slug}/agents", responses=refusals(NotFound))
-def by_agent(slug: str, session: Read) -> list[Contribution]:
+def by_agent(slug: str, session: Read, hub: TheHub) -> list[Contribution]:
     """What each agent gave to a goal: the largest verified gain first."""
-    return contributions.by_agent(session, goals.find(session, slug))
+    return hub.answers.get(session, goals.find(session, slug), contributions.by_agent)
 
 
 @router.get("/goals/{slug}/activity", responses=refusals(NotFound))

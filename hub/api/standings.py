@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
-from hub import goals, revisions, standings
+from hub import columns, goals, revisions, standings
+from hub.api.columns import Reader
 from hub.api.deps import Read, TheHub
 from hub.api.problems import refusals
 from hub.errors import NotFound
@@ -40,21 +41,23 @@ def ranking(
 
 
 @router.get("/reasons")
-def reasons(slug: str, session: Read) -> list[Reason]:
+def reasons(slug: str, session: Read, hub: TheHub) -> list[Reason]:
     """Why experiments ended without a result, the most frequent reason first."""
-    return standings.reasons(session, goals.find(session, slug))
+    return hub.answers.get(session, goals.find(session, slug), standings.reasons)
 
 
-@router.get("/categories")
-def categories(slug: str, session: Read) -> Categories:
-    """Which kind of change each experiment is, as columns."""
-    return standings.categories(session, goals.find(session, slug))
+@router.get("/categories", response_model=Categories)
+def categories(slug: str, session: Read, hub: TheHub, reader: Reader) -> Response:
+    """Which kind of change each experiment is, as columns; the ETag is the newest event."""
+    goal = goals.find(session, slug)
+    seq = columns.newest(session, slug)
+    return reader.answer(slug, seq, lambda: hub.categories.get(session, goal))
 
 
 @router.get("/noise")
-def noise(slug: str, session: Read) -> Noise:
+def noise(slug: str, session: Read, hub: TheHub) -> Noise:
     """How much luck is in one run, and from which repeats the hub knows."""
-    return standings.noise(session, goals.find(session, slug))
+    return hub.answers.get(session, goals.find(session, slug), standings.noise)
 
 
 @router.get("/versions")

@@ -9,24 +9,26 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, db, experiments, goals, minds, outcomes, overview, trees
+from hub import board, columns, db, experiments, goals, minds, outcomes, overview, roster, search
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
 from hub.tables import ExperimentRow, GoalRow
+from protocol.roster import Order, Span
 from tests.builders import FILES, Clock, a_spec
 from tests.hub import forest
 from tests.hub.operating import Curator
+from tests.hub.volunteer import Volunteer
 
 
 @pytest.fixture
-def named(hub: Hub) -> Iterator[list[int]]:
-    """How many values each statement named."""
-    seen: list[int] = []
+def asked(hub: Hub) -> Iterator[list[tuple[str, int]]]:
+    """Each statement but those that insert, and how many values it named."""
+    seen: list[tuple[str, int]] = []
 
     def _look(_c: Any, _cursor: Any, statement: str, values: Any, _ctx: Any, many: bool) -> None:
         if not many and not statement.startswith("INSERT"):
-            seen.append(len(values))
+            seen.append((statement, len(values)))
 
     engines = {hub.database.writer, hub.database.reader}
     for engine in engines:
@@ -37,7 +39,10 @@ def named(hub: Hub) -> Iterator[list[int]]:
 
 
 def test_no_statement_names_more_rows_than_a_database_takes(
-    hub: Hub, http: TestClient, named: list[int], monkeypatch: pytest.MonkeyPatch
+    hub: Hub,
+    http: TestClient,
+    asked: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(db, "PART", 30)
     count = 40
@@ -54,7 +59,22 @@ def test_no_statement_names_more_rows_than_a_database_takes(
     with hub.database.read() as session:
         assert session.execute(changed).scalar() == count
     assert tree["second_parent"].count(0) == 1
-    assert max(named) <= 30 + 2
+    assert max(count for _, count in asked) <= 30 + 2
+
+
+def test_what_is_put_back_is_read_once_for_each_of_its_changes(
+    hub: Hub, http: TestClient, asked: list[tuple[str, int]]
+) -> None:
+    forest.grow(hub, 3)
+    grace = Curator.of(hub, http)
+    grace.acts("owner.ban", owner="gaia")
+    asked.clear()
+
+    grace.acts("owner.restore", owner="gaia")
+
+    read = [said for said, _ in asked if said.startswith("SELECT experiments.id, ")]
+    by_id = [said for said in read if "WHERE experiments.id IN" in said]
+    assert len(by_id) == 2  # neither hidden nor forbidden any more
 
 
 @pytest.fixture
@@ -70,7 +90,7 @@ def embedded(tmp_path: Path, sqlite_url: str, clock: Clock) -> Iterator[Hub]:
 Read = Callable[[Session, GoalRow, ExperimentRow], object]
 READS: dict[str, tuple[Read, set[str]]] = {
     "a tree's version": (
-        lambda session, goal, _: trees.newest(session, goal.slug),
+        lambda session, goal, _: columns.newest(session, goal.slug),
         {"ix_events_goal_seq (goal=?)", "ix_events_type_goal_seq (type=? AND goal=?)"},
     ),
     "rare events": (
@@ -112,6 +132,25 @@ def test_the_first_page_goes_through_no_goal_s_experiments_or_runs(embedded: Hub
     of_all = ("SCAN experiments", "SCAN runs")
     assert not [step for step in plan if step.startswith(of_all) or "goal_parent (goal=?)" in step]
     assert "SEARCH experiments USING INDEX ix_experiments_kept (goal=?)" in plan
+
+
+def test_what_agents_ran_in_a_day_is_found_without_all_that_they_ever_ran(embedded: Hub) -> None:
+    today = roster.Wanted(Order.RUNS, Span.DAY)
+    with embedded.database.read() as session:
+        plan = _plan(session, lambda: roster.page(session, today, embedded.clock()))
+
+    assert "SEARCH runs USING INDEX ix_runs_goal_created_at (goal=? AND created_at>?)" in plan
+    assert not [step for step in plan if step.startswith("SCAN runs")]
+
+
+def test_a_search_finds_rows_by_where_they_are_in_the_index(embedded: Hub) -> None:
+    with embedded.database.read() as session:
+        now = embedded.clock()
+        plan = _plan(session, lambda: search.search(session, "faster since:7d", now))
+
+    assert "SEARCH experiments USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert "SEARCH posts USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert not [step for step in plan if "sha=?" in step]
 
 
 def _plan(session: Session, read: Callable[[], object]) -> list[str]:
@@ -158,18 +197,41 @@ def thinking(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return seen
 
 
-def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(hub: Hub, http: TestClient) -> None:
-    shas = forest.grow(hub, 20)
-    grace, read = Curator.of(hub, http), set[str]()
+@pytest.fixture
+def whole() -> Iterator[set[str]]:
+    """Which experiments are read with all they hold, patches too."""
+    read = set[str]()
 
     def _note(row: ExperimentRow, _: Any) -> None:
         read.add(row.__dict__["sha"])
 
     sa.event.listen(ExperimentRow, "load", _note)
-    grace.acts("experiment.hide", experiment=shas[-1])
+    yield read
     sa.event.remove(ExperimentRow, "load", _note)
 
-    assert read == {shas[-1]}
+
+def test_whoever_derives_a_goal_anew_reads_none_of_its_patches(
+    hub: Hub, http: TestClient, whole: set[str]
+) -> None:
+    shas = forest.grow(hub, 20)
+    grace = Curator.of(hub, http)
+    whole.clear()
+
+    grace.acts("experiment.hide", experiment=shas[-1])
+
+    assert whole == {shas[-1]}
+
+
+def test_the_first_page_reads_no_patches(
+    http: TestClient, volta: Volunteer, whole: set[str]
+) -> None:
+    volta.explore(0.2, metric=0.8)
+    whole.clear()
+
+    card = http.get("/v1/overview").json()["goals"][0]
+
+    assert [step["number"] for step in card["stairs"]] == [0, 1]
+    assert not whole
 
 
 def test_what_became_of_a_few_is_derived_without_reading_their_goal(embedded: Hub) -> None:

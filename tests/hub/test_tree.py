@@ -1,13 +1,11 @@
 """Reading the tree: lineage, children, leaves, subtree, diffs between any two."""
 
-import orjson
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import goals, refs, trees
+from hub import goals, refs
 from hub.core import Hub
 from hub.settings import VERSION
-from hub.tables import GoalRow
 from protocol.events import GoalChanged
 from protocol.experiments import Ancestor
 from tests.hub.operating import Curator
@@ -130,28 +128,6 @@ def test_an_unchanged_tree_costs_a_304(http: TestClient, volta: Volunteer) -> No
     assert VERSION in tag  # what another version of the hub told may have other columns
 
 
-def test_a_kept_tree_follows_every_change_to_the_byte(
-    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
-) -> None:
-    grace = Curator.of(hub, http)
-    seen = [told(hub)]
-
-    first = str(volta.explore(0.2, metric=0.8).experiment)
-    seen.append(told(hub))
-    tesla.explore(0.3, metric=0.7)
-    seen.append(told(hub))
-    grace.acts("experiment.hide", experiment=first)
-    seen.append(told(hub))
-    volta.explore(0.4, metric=0.6)
-    seen.append(told(hub))
-
-    assert [kept for kept, _ in seen] == [fresh for _, fresh in seen]
-    assert [orjson.loads(kept)["number"][:3] for kept, _ in seen] == [
-        *([0], [0, 1], [0, 1, 2]),
-        *([0, 2], [0, 2, 3]),
-    ]
-
-
 @pytest.mark.parametrize("act", ["hide", "set aside", "ban"])
 def test_whoever_reads_changes_learns_what_operators_took_away(
     hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer, act: str
@@ -173,13 +149,6 @@ def test_whoever_reads_changes_learns_what_operators_took_away(
     assert news == http.get("/v1/goals/toy/tree").json()
     later = http.get("/v1/goals/toy/tree", params={"after": news["seq"]}).json()
     assert not later["complete"] and later["number"] == []
-
-
-def told(hub: Hub) -> tuple[bytes, bytes]:
-    """The tree as it is kept, and as it is read anew."""
-    with hub.database.read() as session:
-        goal = session.get_one(GoalRow, "toy")
-        return hub.trees.get(session, goal).body, trees.tree(session, goal)
 
 
 def test_a_tree_is_packed_for_who_can_unpack(http: TestClient, volta: Volunteer) -> None:
