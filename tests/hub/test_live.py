@@ -49,6 +49,11 @@ async def until(true: Callable[[], bool]) -> None:
     raise TimeoutError
 
 
+async def all_wait(live: Live, count: int) -> None:
+    """So many have read what the log held, and would be told at once."""
+    await until(lambda: sum(each._idle is not None for each in live._listeners) == count)
+
+
 def announce(hub: Hub, count: int, together: int = 1, pause: float = 0.0) -> None:
     """So many events, some of them in one transaction."""
     for _ in range(0, count, together):
@@ -118,12 +123,14 @@ def test_old_and_new_events_come_once_and_in_order_however_a_socket_reads(
                 listening.append(asyncio.create_task(wire.listen(live, after=1)))
                 await asyncio.sleep(chance.random() * 0.1)
             await writing
+            await all_wait(live, len(wires))
+            await asyncio.to_thread(announce, hub, 1)
             await until(lambda: live.last == last)
         await asyncio.gather(*listening)
         return wires
 
     announce(hub, 30)
-    last = hub.live.head() + 120
+    last = hub.live.head() + 121
 
     wires = in_a_loop(told())
     for wire in wires:
@@ -184,14 +191,14 @@ def test_who_reads_nothing_is_dropped_alone_and_resumes_without_a_gap(hub: Hub) 
             first = live.events(start, stuck.push)
             reading = asyncio.create_task(quick.listen(live, start))
             taken = asyncio.ensure_future(anext(first))
-            await asyncio.sleep(0.1)
+            await all_wait(live, 2)
             await asyncio.to_thread(announce, hub, INBOX + 500, 250)
             await until(lambda: live.last == start + INBOX + 500)
             stuck.texts.append(await taken)
             with pytest.raises(TooSlow):
                 stuck.texts += [text async for text in first]
             resuming = asyncio.create_task(again.listen(live, stuck.numbers[-1]))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0)
         await asyncio.gather(reading, resuming)
         return quick.numbers, stuck.numbers, again.numbers
 
@@ -207,11 +214,10 @@ def test_whispers_of_a_moment_are_written_at_once_and_are_no_events(hub: Hub) ->
         wire = Wire(0, 0.0)
         async with tailing(hub) as live:
             listening = asyncio.create_task(wire.listen(live, live.last))
-            await asyncio.sleep(0.2)
+            await all_wait(live, 1)
             for number in range(50):
                 live.whisper({"progress": number})
-                await asyncio.sleep(0)
-            await asyncio.sleep(0.6)
+            await until(lambda: len(wire.texts) == 50)
             await asyncio.to_thread(announce, hub, 1)
             await until(lambda: len(wire.texts) == 51)
         await listening
