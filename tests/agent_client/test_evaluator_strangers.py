@@ -161,7 +161,7 @@ STRANGE: dict[str, Callable[[Path], object]] = {
     "socket": _socket,
     "folder": Path.mkdir,
     "pickle": lambda weights: weights.write_bytes(pickle.dumps(Payload())),
-    "huge": lambda weights: weights.write_bytes(bytes(2 * 2**20)),
+    "huge": lambda weights: weights.write_bytes(struct.pack("<Q", 2) + b"{}" + bytes(2 * 2**20)),
     "liar": lambda weights: weights.write_bytes(struct.pack("<Q", 2**60) + b"{}"),
     "short": lambda weights: weights.write_bytes(b"7 bytes"),
     "no object": lambda weights: weights.write_bytes(struct.pack("<Q", 2) + b"[]"),
