@@ -3,12 +3,13 @@
 import json
 import math
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent_client.evaluator import Submission, evaluate, verdict
+from agent_client.evaluator import Submission, command, evaluate, verdict
 from agent_client.evaluator.refusal import DataBroken, Rejected
 from agent_client.evaluator.wire import Launch
 from hub import goal_files
@@ -92,6 +93,19 @@ def test_a_command_s_last_block_is_what_it_measured(
     launch: Launch, script: str, tmp_path: Path
 ) -> None:
     assert measured(tmp_path, script, launch).metric == 1.5
+    timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    alarms = [each for each in timers if not each.finished.is_set()]
+    assert alarms == [], "the client would wait for them at its end"
+
+
+def test_a_command_ends_at_its_time_limit(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "TIMEOUT_SECONDS", 0.2)
+
+    said = measured(tmp_path, "import time; time.sleep(60)", launch)
+
+    assert (said.failed_probe, "status -9" in said.probes[0].detail) == ("command", True)
 
 
 @pytest.mark.parametrize(
