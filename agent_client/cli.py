@@ -125,8 +125,8 @@ def run(  # noqa: PLR0917 - each is an option of the command
         "unsafe_no_sandbox": unsafe_no_sandbox or None,
     }
     chosen = settings.with_options(settings.load(folder), said)
-    lock = InstanceLock.take(folder)
-    (folder / FINISH).unlink(missing_ok=True)  # from here on `stop --finish` is meant for us
+    # Whoever finds us by the lock means us by `stop --finish`; what was said before is another's.
+    lock = InstanceLock.take(folder, lambda: (folder / FINISH).unlink(missing_ok=True))
     log_to(folder)
     log.info("started", version=VERSION, hub=chosen.hub, agent=chosen.agent)
     try:

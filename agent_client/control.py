@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -161,14 +162,14 @@ def _stop_one(folder: Path, finish: bool) -> None:
     pid = holder(folder)
     if pid is None:
         typer.echo("No client runs in this folder.")
-        return
-    if finish:
+    elif finish:
         settings.make_folder(folder)
         (folder / FINISH).touch()
         typer.echo(f"The client (pid {pid}) finishes its run, submits it and stops.")
-        return
-    os.kill(pid, signal.SIGTERM)
-    typer.echo(f"The client (pid {pid}) stops now and gives its work back.")
+    else:
+        with suppress(ProcessLookupError):  # it may end by itself at this very moment
+            os.kill(pid, signal.SIGTERM)
+        typer.echo(f"The client (pid {pid}) stops now and gives its work back.")
 
 
 def logs(

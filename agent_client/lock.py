@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -11,8 +12,9 @@ from agent_client.errors import AnotherInstance, BadSettings
 from agent_client.settings import make_folder
 
 LOCK = "lock"
-LOOK, LOOKS = 0.05, 5
-"""Seconds between looks at a lock: who only asks whose it is holds it for a moment."""
+LOOK, LOOKS = 0.05, 20
+"""Seconds between looks at a lock: who only asks whose it is holds it for a moment, which is long
+where a training has the processor."""
 
 
 @dataclass
@@ -22,8 +24,10 @@ class InstanceLock:
     file: IO[str]
 
     @classmethod
-    def take(cls, folder: Path) -> "InstanceLock":
-        """Take the folder's lock.
+    def take(
+        cls, folder: Path, before_named: Callable[[], object] = lambda: None
+    ) -> "InstanceLock":
+        """Take the folder's lock; until `before_named` is done, nobody is told whose it is.
 
         Raises AnotherInstance naming the holder's pid and folder, or FolderNotWritable.
         """
@@ -37,7 +41,8 @@ class InstanceLock:
                 f"Another client (pid {holder}) already works in {folder}; "
                 "stop it first, or give this one another --folder."
             )
-        file.truncate(0)
+        file.truncate(0)  # who was killed has left a pid, which may be anybody's by now
+        before_named()
         file.write(str(os.getpid()))
         file.flush()
         return cls(file)
@@ -49,15 +54,15 @@ class InstanceLock:
 
 def _locked_soon(file: IO[str]) -> bool:
     for _ in range(LOOKS):
-        if _locked(file):
+        if _locked(file, fcntl.LOCK_EX):
             return True
         time.sleep(LOOK)
     return False
 
 
-def _locked(file: IO[str]) -> bool:
+def _locked(file: IO[str], kind: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
@@ -75,7 +80,7 @@ def holder(folder: Path) -> int | None:
     except OSError:
         return None
     with file:
-        if _locked(file):
+        if _locked(file, fcntl.LOCK_SH):  # not for itself: two may ask at the same moment
             return None
         text = file.read().strip()
         return int(text) if text.isdecimal() else None

@@ -24,6 +24,7 @@ from hub import goal_files
 from protocol.goals import Scoring
 
 BYTES = tuple(bytes([byte]) for byte in range(256))
+PAIRS = [base64.b64encode(one + other).decode() for one in BYTES for other in BYTES]
 SPLIT = r" ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]+|\s+"
 TEXTS = ["Grüße an Zoë, 12 and 30 make 42.", "a", 'He said: "naïve 🙂"\n\nand left.']
 
@@ -87,6 +88,8 @@ def test_every_byte_of_every_text_counts_once(tokenizer: Tokenizer, texts: list[
         ({"bos": 3}, "bos must follow"),
         ({"bos": float("inf")}, "bos must follow"),
         ({"bos": 256.0}, "bos must follow"),
+        ({"tokens": PAIRS, "bos": len(PAIRS)}, "number below 65536"),
+        ({"tokens": ["Y Q=="], "bos": 1}, "base64"),
     ],
 )
 def test_a_tokenizer_that_could_cheat_is_refused(change: dict[str, object], words: str) -> None:

@@ -87,10 +87,13 @@ def test_what_a_model_process_says_of_itself_can_be_reported_and_shown() -> None
     said = "\0\x1b[2Jboom\x9b1m\u202e".encode()
     answer = b"AHER" + struct.pack("<I", len(said)) + said
 
-    with a_model_that(f"say({answer!r})") as model, pytest.raises(Rejected) as refusal:
-        model.ready()
+    with a_model_that(f"say({answer!r})") as model:
+        model._running.wait(20)  # it cannot even be told to begin, and has said why
+        with pytest.raises(Rejected) as refusal:
+            model.ready()
 
     assert refusal.value.detail == "the model process failed: boom1m"
+    assert len(Rejected("answers", "x" * 900).detail) == 500
 
 
 def test_silence_and_deafness_end_at_the_deadline() -> None:
@@ -121,8 +124,12 @@ def test_who_comes_after_the_deadline_is_not_waited_for() -> None:
 
 
 def test_a_process_that_is_gone_is_named() -> None:
-    with a_model_that("sys.exit(3)") as model, pytest.raises(Rejected, match="ended"):
-        model.ready()
+    with a_model_that("sys.exit(3)") as model:
+        with pytest.raises(Rejected, match="ended"):
+            model.ready()
+        model._running.wait(20)
+        with pytest.raises(Rejected, match="takes no tokens"):
+            model.ask(np.zeros(SHAPE, dtype=np.int32))
 
 
 @pytest.fixture
@@ -161,7 +168,7 @@ STRANGE: dict[str, Callable[[Path], object]] = {
     "socket": _socket,
     "folder": Path.mkdir,
     "pickle": lambda weights: weights.write_bytes(pickle.dumps(Payload())),
-    "huge": lambda weights: weights.write_bytes(bytes(2 * 2**20)),
+    "huge": lambda weights: weights.write_bytes(struct.pack("<Q", 2) + b"{}" + bytes(2 * 2**20)),
     "liar": lambda weights: weights.write_bytes(struct.pack("<Q", 2**60) + b"{}"),
     "short": lambda weights: weights.write_bytes(b"7 bytes"),
     "no object": lambda weights: weights.write_bytes(struct.pack("<Q", 2) + b"[]"),
@@ -178,6 +185,18 @@ def test_a_strange_checkpoint_is_refused(out: Path, tmp_path: Path, kind: str) -
         checkpoint.stage(out, tmp_path, max_checkpoint_mb=1)
 
     assert refusal.value.probe == "checkpoint"
+
+
+def test_no_words_of_a_checkpoint_are_read_beyond_a_bound(out: Path, tmp_path: Path) -> None:
+    (out / "meta.json").write_text(json.dumps({"x": "x" * checkpoint.META_BYTES}))
+    with pytest.raises(Rejected, match=r"meta\.json"):
+        checkpoint.stage(out, tmp_path, max_checkpoint_mb=8)
+
+    (out / "meta.json").write_text("{}")
+    header = json.dumps({"x": "x" * (4 << 20)}).encode()
+    (out / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(Rejected, match="safetensors format"):
+        checkpoint.stage(out, tmp_path, max_checkpoint_mb=8)
 
 
 @pytest.mark.parametrize("meta", ["[]", "not json", "[" * 50_000, '"x"'])

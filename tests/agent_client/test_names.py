@@ -4,8 +4,12 @@ import re
 
 import pytest
 
-from agent_client.errors import BadSettings
+from agent_client import joining
+from agent_client.errors import BadSettings, HubRefused
+from agent_client.hub_api import Hub
 from agent_client.joining import Wish, check_wish, names, served
+from protocol.agents import Joined, JoinRequest
+from tests.builders import a_device
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,37 @@ def test_no_goal_is_asked_for_that_does_not_fit_this_machine(
     wished: tuple[str, ...], fit: tuple[str, ...], kept: list[str]
 ) -> None:
     assert served(Wish("http://hub", goals=wished), fit, ["a", "b"]) == kept
+
+
+class Refusing(Hub):
+    """A hub that takes no name, and notes which it was asked for."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.asked: list[str] = []
+
+    def join(self, request: JoinRequest) -> Joined:
+        """Refuse it."""
+        self.asked.append(request.name)
+        raise HubRefused("refused", "Another one.", self.status, {})
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "asked"),
+    [
+        (Wish(""), 409, joining.NAMES_TRIED),
+        (Wish("", name="volta"), 409, joining.NAMES_TRIED),
+        (Wish("", name="volta", owner="ada"), 409, 1),
+        (Wish(""), 400, 1),
+    ],
+    ids=["made up", "half of it", "wished for", "not the name's fault"],
+)
+def test_another_name_is_tried_where_we_made_it_up_and_it_is_at_fault(
+    wish: Wish, status: int, asked: int
+) -> None:
+    hub = Refusing(status)
+
+    with pytest.raises(HubRefused):
+        joining._register(wish, hub, a_device())
+
+    assert len(hub.asked) == asked

@@ -1,6 +1,7 @@
 """What somebody meets who is new, mistypes, or comes back after a while: sentences that help."""
 
 import fcntl
+import os
 import subprocess
 import sys
 import threading
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agent_client import settings
+from agent_client import control, settings
 from agent_client.errors import BadSettings, FolderNotWritable, NotAHub
 from agent_client.hub_api import Hub
-from agent_client.lock import InstanceLock
+from agent_client.lock import InstanceLock, holder
 from protocol.experiments import Status
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.hub_process import HubProcess, client
@@ -174,6 +175,37 @@ def test_who_only_asks_whose_a_folder_is_keeps_no_client_from_it(tmp_path: Path)
         threading.Timer(0.1, lambda: fcntl.flock(asked, fcntl.LOCK_UN)).start()
 
         InstanceLock.take(tmp_path).release()
+
+
+def test_two_who_ask_at_once_hear_of_no_client_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("1")
+    with (tmp_path / "lock").open() as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)
+
+        assert holder(tmp_path) is None
+
+
+def test_a_client_is_found_by_nobody_before_it_forgets_what_an_earlier_one_was_told(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "lock").write_text("1")
+    found: list[int | None] = []
+
+    lock = InstanceLock.take(tmp_path, lambda: found.append(holder(tmp_path)))
+
+    assert (found, holder(tmp_path)) == ([None], os.getpid())
+    lock.release()
+
+
+def test_a_client_that_ends_while_it_is_told_to_is_no_traceback(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    lock = InstanceLock.take(tmp_path)
+    (tmp_path / "lock").write_text(str(ended.pid))
+
+    control.stop(tmp_path, finish=False)
+
+    lock.release()
 
 
 def test_a_folder_in_the_settings_may_begin_at_home(tmp_path: Path) -> None:

@@ -79,6 +79,10 @@ def test_events_tell_the_story_in_order(http: TestClient, volta: Volunteer) -> N
     assert [each["seq"] for each in told] == list(range(1, len(told) + 1))
     assert kinds[:3] == ["goal.changed", "experiment.registered", "agent.joined"]
     assert kinds[-4:] == ["lease.ended", "run.reported", "score.changed", "post.written"]
+    of_the_goal = http.get("/v1/events", params={"goal": "toy"}).json()["events"]
+    assert "agent.joined" in kinds
+    assert of_the_goal == [each for each in told if each["event"].get("goal") == "toy"]
+    assert http.get("/v1/events", params={"goal": "another"}).json()["events"] == []
 
 
 def test_the_socket_resumes_anywhere(http: TestClient, volta: Volunteer) -> None:

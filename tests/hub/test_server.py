@@ -87,7 +87,7 @@ def test_a_stop_that_comes_before_the_loop_runs_is_heard(tmp_path: Path) -> None
     hub = open_hub(Settings(data=tmp_path / "hub"))
     server = Server(configuration(hub), hub)
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
-    deaf = threading.Timer(5, server.handle_exit, (signal.SIGTERM, None))
+    deaf = threading.Timer(30, server.handle_exit, (signal.SIGTERM, None))
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         try:

@@ -11,8 +11,12 @@ from tests.services.anthropic_server import AnthropicServer
 QUESTION = [{"role": "user", "content": "Make it better."}]
 
 
-def a_client(server: AnthropicServer, retries: int = 0, key: str = "any") -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=server.url, api_key=key, max_retries=retries, timeout=2)
+def a_client(
+    server: AnthropicServer, retries: int = 0, key: str = "any", timeout: float = 30.0
+) -> anthropic.Anthropic:
+    return anthropic.Anthropic(
+        base_url=server.url, api_key=key, max_retries=retries, timeout=timeout
+    )
 
 
 def ask(client: anthropic.Anthropic) -> anthropic.types.Message:
@@ -78,7 +82,6 @@ def test_the_sdk_waits_as_long_as_a_429_says(anthropic_api: AnthropicServer) -> 
         (wire.rate_limited(), anthropic.RateLimitError),
         (wire.no_credit(), anthropic.BadRequestError),
         (wire.unauthorized(), anthropic.AuthenticationError),
-        (wire.hangs(10), anthropic.APITimeoutError),
         (wire.cut_off(wire.text("Hello"), 20), anthropic.APIConnectionError),
     ],
 )
@@ -88,6 +91,16 @@ def test_each_fault_is_the_sdks_own_exception(
     anthropic_api.then(reply)
 
     with a_client(anthropic_api) as client, pytest.raises(raised):
+        ask(client)
+
+
+def test_a_reply_that_does_not_come_is_a_timeout(anthropic_api: AnthropicServer) -> None:
+    anthropic_api.then(wire.hangs(10))
+
+    with (
+        a_client(anthropic_api, timeout=0.5) as client,
+        pytest.raises(anthropic.APITimeoutError),
+    ):
         ask(client)
 
 
