@@ -168,8 +168,12 @@ class GitStore:
         for each in objects:
             file = folder / each.sha[:2] / each.sha[2:]
             if not file.exists():
-                file.parent.mkdir(exist_ok=True)
-                whole_files.put(file, gitobjects.loose(each), NEVER_CHANGED)
+                content = gitobjects.loose(each)
+                try:
+                    whole_files.put(file, content, NEVER_CHANGED)
+                except FileNotFoundError:  # none is there yet, or a repack took the empty one away
+                    file.parent.mkdir(exist_ok=True)
+                    whole_files.put(file, content, NEVER_CHANGED)
 
     def add_pack(self, goal: str, objects: Iterable[GitObject]) -> None:
         """Write many objects as one pack."""
