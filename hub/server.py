@@ -19,6 +19,8 @@ HEADER_SECONDS = 10.0
 HEADER_BYTES = 256 * 1024
 """A client whose headers never end is hung up on; the app itself refuses far smaller ones."""
 DRAIN_SECONDS = 20
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What people and service managers send, Ctrl-C, and a terminal that closes."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -110,8 +112,10 @@ class Server(uvicorn.Server):
         self.hub = hub
 
     def hear_signals(self) -> None:
-        """Stop at SIGTERM or Ctrl-C from now on; uvicorn hears them only once its loop runs."""
-        for each in (signal.SIGTERM, signal.SIGINT):
+        """Stop at a signal from now on; uvicorn hears two of them, and only once its loop runs."""
+        for each in STOPS:
+            if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
+                continue  # by nohup, whose terminal may close
             # uvicorn raises the signal again once it has drained; a clean stop is no failure.
             signal.signal(each, self.handle_exit)
 
