@@ -77,10 +77,9 @@ class Author:
         return idea
 
     def _pay(self, lease: UUID, usage: Usage) -> None:
-        if usage == Usage():
-            return
-        self._spent[lease] = self._spent.get(lease, Usage()) + usage
-        self.kit.state.spend(self.kit.today, dollars=usage.dollars, tokens=usage.tokens)
+        if usage != Usage():
+            self._spent[lease] = self._spent.get(lease, Usage()) + usage
+        self.kit.state.settle(self.kit.today, usage.dollars, usage.tokens)
 
     def _rest(self, problem: MutatorError) -> None:
         """Leave alone a model that is away or too dear for today, and a command that only fails."""

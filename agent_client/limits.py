@@ -92,6 +92,13 @@ class Gate:
                 return f"{taken:,} of {bound:,} tokens {when} are used{more}."
         return ""
 
+    def pledge(self, dollars: float, tokens: int) -> str:
+        """The same; what may be taken is written down, for an end before the model's reply."""
+        reason = self.money(dollars, tokens)
+        if not reason:
+            self.state.pledge(dollars, tokens)
+        return reason
+
     def _disk(self) -> str:
         try:
             free = shutil.disk_usage(self.folder).free // (1 << 20)

@@ -245,13 +245,15 @@ def recover(kit: Kit) -> None:
     """After a crash: end orphans, clear folders, and send what was finished before anything else.
 
     A lease whose experiment exists already is left for the next claim, which hands it out again;
-    one that was tried twice is given back, because it may be what killed us.
+    one that was tried twice is given back, because it may be what killed us. What the language
+    model may have written meanwhile is counted as paid.
     """
     for child in kit.state.memory.children:
         if start_ticks(child.pid) == child.started:
             log.warning("an orphan of an earlier run is ended", pid=child.pid)
             walls.end(child.pid)
         kit.state.bury(child.pid)
+    kit.state.redeem(kit.today)
     sweep()
     kit.workspace.open()
     kit.journal.open()
