@@ -117,6 +117,8 @@ class Gate:
         reading, limits = self.gauge.read(), self.limits
         if reading is None:
             return ""
+        if reading.gone:
+            return f"{reading.gone} cannot be seen any more; `agent_client doctor` says more."
         if limits.pause_when_gpu_is_used and reading.others:
             return f"Somebody else uses the GPU (pid {reading.others[0]})."
         if limits.temperature is not None and reading.temperature is not None:
