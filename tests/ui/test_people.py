@@ -97,6 +97,27 @@ def test_an_agents_page_tells_its_year_its_steps_and_its_machines(
     assert watched.errors == []
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_stands_below_an_agents_head_stays_where_it_is_when_that_comes(
+    open_page: Callable[..., Page], hub_process: ServedHub, width: int
+) -> None:
+    """On a phone and a slow network everything moved down by 140 pixels under the finger."""
+    page, held = open_page("/words", width=width), list[Route]()
+    page.route("**/v1/agents/volta", lambda route: held.append(route))
+    page.goto(f"{hub_process.url}/a/volta")
+    head = page.locator("main section", has=page.get_by_role("heading", name="Agent volta"))
+    expect(head).to_have_attribute("aria-busy", "true")
+    before = head.bounding_box()
+
+    for route in held:
+        route.continue_()
+
+    expect(head).to_have_attribute("aria-busy", "false")
+    after = head.bounding_box()
+    assert before is not None and after is not None
+    assert abs(after["height"] - before["height"]) < 40
+
+
 def test_numbers_of_a_list_stand_under_each_other(open_page: Callable[..., Page]) -> None:
     page = open_page("/a/volta")
 
