@@ -60,20 +60,6 @@ def test_a_flag_waits_is_upheld_and_undone(
     assert http.get("/v1/goals/toy/tree").json()["number"] == [0, 1]
 
 
-def test_a_flagged_post_says_where_it_stands(
-    volta: Volunteer, tesla: Volunteer, grace: Curator
-) -> None:
-    post = str(an_id())
-    draft = PostDraft(channel="discussion", topic="Is it 1/2?", body="it is *not*\nsays tesla")
-    assert volta.send("PUT", f"/v1/posts/{post}", draft).status_code == 200
-
-    flag(tesla, "post", post)
-
-    item = grace.queue().items[0]
-    assert (item.object, item.title) == (post, "volta: it is *not*")
-    assert (item.channel, item.topic) == ("discussion", "Is it 1/2?")
-
-
 def test_a_flag_s_id_is_its_own(volta: Volunteer, tesla: Volunteer) -> None:
     identity = flag(tesla, "owner", "ada")
     others: list[tuple[Volunteer, Any, str]] = [
