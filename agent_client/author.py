@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from agent_client.backoff import Backoff
+from agent_client.breaker import Breaker
 from agent_client.mutators.base import (
+    CommandFailed,
     Idea,
     Mutator,
     MutatorError,
@@ -25,6 +27,7 @@ DRY = (
     "The offline mutator has tried every change that it knows; set ANTHROPIC_API_KEY or give "
     "--mutator-command for other ideas. Work that needs none is done."
 )
+FAILING = "Run --mutator-command by hand to see why. Work that needs none is done."
 
 
 @dataclass
@@ -33,6 +36,8 @@ class Author:
 
     kit: Kit
     _away: Backoff = field(default_factory=Backoff)
+    _failing: Breaker = field(default_factory=Breaker)
+    """A command's failures in a row: its status does not say whether it can ever work."""
     _until: float = 0.0
     _why: str = ""
     _dry: int = 0
@@ -67,24 +72,30 @@ class Author:
             self._rest(problem)
             raise
         self._away.reset()
+        self._failing.ended(None, "")
         self._pay(lease, idea.usage)
         return idea
 
     def _pay(self, lease: UUID, usage: Usage) -> None:
-        if usage == Usage():
-            return
-        self._spent[lease] = self._spent.get(lease, Usage()) + usage
-        self.kit.state.spend(self.kit.today, dollars=usage.dollars, tokens=usage.tokens)
+        if usage != Usage():
+            self._spent[lease] = self._spent.get(lease, Usage()) + usage
+        self.kit.state.settle(self.kit.today, usage.dollars, usage.tokens)
 
     def _rest(self, problem: MutatorError) -> None:
-        """Leave a model alone that is away, or too dear for today."""
-        if isinstance(problem, Unavailable):
-            wait = self._away.next(problem.retry_after)
-        elif isinstance(problem, OverBudget):
-            wait = OVER_BUDGET_SECONDS
-        else:
-            return
-        self._until, self._why = time.monotonic() + wait, problem.detail
+        """Leave alone a model that is away or too dear for today, and a command that only fails."""
+        why = problem.detail
+        match problem:
+            case CommandFailed():
+                self._failing.failed(why)
+                wait, paused = self._failing.wait()
+                why = f"{paused} {FAILING}"
+            case Unavailable():
+                wait = self._away.next(problem.retry_after)
+            case OverBudget():
+                wait = OVER_BUDGET_SECONDS
+            case _:
+                return
+        self._until, self._why = time.monotonic() + wait, why
 
     def forget(self, lease: UUID) -> None:
         """A lease ended; what it cost is the day's and the total's."""

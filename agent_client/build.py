@@ -135,7 +135,7 @@ def kit_for(folder: Path, settings: Settings, console: Console, stopping: Stoppi
     journal = Journal(folder / "journal")
     sandbox = choose_sandbox(settings.unsafe_no_sandbox)
     gate = Gate(folder, settings.limits, state)
-    chosen = choose_mutator(settings, os.environ.get(KEY), gate.money)
+    chosen = choose_mutator(settings, os.environ.get(KEY), gate.pledge)
     return Kit(
         folder=folder,
         settings=settings,

@@ -9,11 +9,15 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at a GPU: degrees Celsius, watts; `others` are pids that are not ours."""
+    """One look at a GPU: degrees Celsius, watts; `others` are pids that are not ours.
+
+    One that was there and is no more says which in `gone`.
+    """
 
     temperature: float | None = None
     power: float | None = None
     others: tuple[int, ...] = ()
+    gone: str = ""
 
 
 class Gauge(Protocol):
@@ -38,13 +42,13 @@ class Nvml:
     library: Any
     index: int
 
-    def read(self) -> Reading | None:
+    def read(self) -> Reading:
         """Read what the driver knows; single values that it does not know are None."""
         nvml = self.library
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(self.index)
         except nvml.NVMLError:
-            return None
+            return Reading(gone=f"GPU {self.index}")
         return Reading(
             temperature=self._try(nvml.nvmlDeviceGetTemperature, handle, 0),
             power=self._scaled(self._try(nvml.nvmlDeviceGetPowerUsage, handle)),

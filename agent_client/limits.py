@@ -92,6 +92,13 @@ class Gate:
                 return f"{taken:,} of {bound:,} tokens {when} are used{more}."
         return ""
 
+    def pledge(self, dollars: float, tokens: int) -> str:
+        """The same; what may be taken is written down, for an end before the model's reply."""
+        reason = self.money(dollars, tokens)
+        if not reason:
+            self.state.pledge(dollars, tokens)
+        return reason
+
     def _disk(self) -> str:
         try:
             free = shutil.disk_usage(self.folder).free // (1 << 20)
@@ -110,6 +117,8 @@ class Gate:
         reading, limits = self.gauge.read(), self.limits
         if reading is None:
             return ""
+        if reading.gone:
+            return f"{reading.gone} cannot be seen any more; `agent_client doctor` says more."
         if limits.pause_when_gpu_is_used and reading.others:
             return f"Somebody else uses the GPU (pid {reading.others[0]})."
         if limits.temperature is not None and reading.temperature is not None:

@@ -18,7 +18,7 @@ from agent_client.mending import Crashed, worth_mending
 from agent_client.orders import folder_of
 from agent_client.proposer import Proposer
 from agent_client.ready import Ready
-from agent_client.runner import Runner
+from agent_client.runner import NO_ROOM, Runner
 from agent_client.sandbox import sweep
 from agent_client.setup import Kit
 from agent_client.state import start_ticks
@@ -127,6 +127,9 @@ class Loop:
             ready.training.abandon()
             self.proposer.drop(order, f"the client could not do it: {problem}")
             return
+        # As much as a run may write: its own files went with it, and the next would end alike.
+        room = ready.goal.spec.limits.disk_mb
+        self.gate.needed_disk_mb = room if result.reason == NO_ROOM else 0
         if result.report is None:
             self.proposer.drop(order, result.reason)
             number = ready.experiment.number
@@ -245,13 +248,15 @@ def recover(kit: Kit) -> None:
     """After a crash: end orphans, clear folders, and send what was finished before anything else.
 
     A lease whose experiment exists already is left for the next claim, which hands it out again;
-    one that was tried twice is given back, because it may be what killed us.
+    one that was tried twice is given back, because it may be what killed us. What the language
+    model may have written meanwhile is counted as paid.
     """
     for child in kit.state.memory.children:
         if start_ticks(child.pid) == child.started:
             log.warning("an orphan of an earlier run is ended", pid=child.pid)
             walls.end(child.pid)
         kit.state.bury(child.pid)
+    kit.state.redeem(kit.today)
     sweep()
     kit.workspace.open()
     kit.journal.open()

@@ -52,6 +52,15 @@ class Day(BaseModel):
     tokens: int = 0
 
 
+class Pledge(BaseModel):
+    """What a request under way may cost."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dollars: float
+    tokens: int
+
+
 class Totals(BaseModel):
     """Counts over the life of this folder; times in seconds."""
 
@@ -77,6 +86,7 @@ class Memory(BaseModel):
     children: list[Child] = Field(default_factory=list)
     today: Day | None = None
     totals: Totals = Totals()
+    pledged: Pledge | None = None
 
 
 @dataclass
@@ -157,24 +167,22 @@ class State:
         self.change(lambda now: {"children": [c for c in now.children if c.pid != pid]})
 
     def spend(self, today: date, dollars: float = 0.0, tokens: int = 0, runs: int = 0) -> None:
-        """Count what a proposal or a run used up, against the day and the total."""
+        """Count what was used up, against the day and the total."""
+        self.change(lambda now: _spent(now, today, dollars, tokens, runs))
 
-        def add(now: Memory) -> dict[str, object]:
-            day = now.today if now.today and now.today.day == today else Day(day=today)
-            totals = now.totals.model_copy(
-                update={
-                    "dollars": now.totals.dollars + dollars,
-                    "tokens": now.totals.tokens + tokens,
-                }
-            )
-            grown = {
-                "runs": day.runs + runs,
-                "dollars": day.dollars + dollars,
-                "tokens": day.tokens + tokens,
-            }
-            return {"today": day.model_copy(update=grown), "totals": totals}
+    def pledge(self, dollars: float, tokens: int) -> None:
+        """Write down what a proposal may have cost by the end of its next request."""
+        self.change(lambda _: {"pledged": Pledge(dollars=dollars, tokens=tokens)})
 
-        self.change(add)
+    def settle(self, today: date, dollars: float, tokens: int) -> None:
+        """Count what a proposal cost, in place of what was pledged."""
+        if dollars or tokens or self.memory.pledged:
+            self.change(lambda now: {**_spent(now, today, dollars, tokens), "pledged": None})
+
+    def redeem(self, today: date) -> None:
+        """Count what was pledged and not settled: we ended while the model wrote."""
+        if (said := self.memory.pledged) is not None:
+            self.settle(today, said.dollars, said.tokens)
 
     def count(self, **more: float) -> None:
         """Add to the totals."""
@@ -189,6 +197,22 @@ class State:
         """What today used up so far."""
         now = self.memory.today
         return now if now is not None and now.day == today else Day(day=today)
+
+
+def _spent(
+    now: Memory, today: date, dollars: float, tokens: int, runs: int = 0
+) -> dict[str, object]:
+    day = now.today if now.today and now.today.day == today else Day(day=today)
+    ever = {"dollars": now.totals.dollars + dollars, "tokens": now.totals.tokens + tokens}
+    grown = {
+        "runs": day.runs + runs,
+        "dollars": day.dollars + dollars,
+        "tokens": day.tokens + tokens,
+    }
+    return {
+        "today": day.model_copy(update=grown),
+        "totals": now.totals.model_copy(update=ever),
+    }
 
 
 def start_ticks(pid: int) -> int | None:

@@ -106,22 +106,35 @@ class Recall:
             return self._make(session, goal, sha)
 
     def _make(self, session: Session, goal: str, sha: str) -> bool:
-        missing = self._missing(session, goal, sha)
-        if not missing:
-            return False
+        """A line of first parents at a time, after those that were merged into it."""
+        made, waiting, unknown = False, [sha], set[str]()
+        while waiting:
+            at_hand = waiting[-1]
+            missing = self._missing(session, goal, at_hand)
+            merged = {row.second_parent for row in missing if row.second_parent} - unknown
+            if before := [each for each in merged if not self.git.holds(goal, each)]:
+                waiting += before
+                continue
+            waiting.pop()
+            made = bool(missing)
+            if made:
+                self._line(goal, missing)
+            else:
+                unknown.add(at_hand)
+        return made
+
+    def _line(self, goal: str, missing: list[Any]) -> None:
         self.git.create(goal)
         first = missing[-1].parent
         files = self.git.tree_of(goal, first) if first else {}
         for row in reversed(missing):
-            if row.second_parent and not self.git.holds(goal, row.second_parent):
-                self._make(session, goal, row.second_parent)
             made = rebuild(row, files)
             self.git.add(goal, made.objects)
             files = made.files
         # Of several hubs each misses what the others wrote; of one, somebody lost it.
         level = logging.WARNING if self.database.is_sqlite else logging.INFO
-        log.log(level, "git.recalled", extra={"goal": goal, "sha": sha, "commits": len(missing)})
-        return True
+        said = {"goal": goal, "sha": missing[0].sha, "commits": len(missing)}
+        log.log(level, "git.recalled", extra=said)
 
     def _missing(self, session: Session, goal: str, sha: str) -> list[Any]:
         """The commit and its missing first parents, itself first."""

@@ -1,6 +1,5 @@
 """The review queue: everything that waits for an operator, with the actions that decide it."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,11 +34,14 @@ def _since(item: QueueItem) -> datetime:
 def _flags(session: Session) -> list[QueueItem]:
     query = select(FlagRow).where(col(FlagRow.state) == "open")
     rows = session.exec(query.order_by(col(FlagRow.created_at)).limit(MOST)).all()
-    titles = _titles(session, rows)
-    return [_flagged(row, titles.get(row.object, row.object)) for row in rows]
+    named = [row.object for row in rows]
+    posts, titles = _posts(session, named), _titles(session, named)
+    for name, post in posts.items():
+        titles[name] = f"{post.author}: {post.body.splitlines()[0][:120]}"
+    return [_flagged(row, titles.get(row.object), posts.get(row.object)) for row in rows]
 
 
-def _flagged(row: FlagRow, title: str) -> QueueItem:
+def _flagged(row: FlagRow, title: str | None, post: PostRow | None) -> QueueItem:
     held = row.by == POLICY
     agree = {"action": "flag.uphold", "flag": str(row.id)}
     return QueueItem(
@@ -47,7 +49,9 @@ def _flagged(row: FlagRow, title: str) -> QueueItem:
         key=f"flag:{row.id}",
         kind=row.kind,
         object=row.object,
-        title=title,
+        channel=post.channel if post else "",
+        topic=post.topic if post else "",
+        title=title or row.object,
         detail=row.reason,
         by=row.by,
         since=row.created_at,
@@ -57,21 +61,19 @@ def _flagged(row: FlagRow, title: str) -> QueueItem:
     )
 
 
-def _titles(session: Session, rows: Sequence[FlagRow]) -> dict[str, str]:
-    """What flagged experiments and posts are called."""
-    named = [row.object for row in rows]
+def _titles(session: Session, named: list[str]) -> dict[str, str]:
+    """What flagged experiments are called."""
     made = select(ExperimentRow.sha, ExperimentRow.goal, ExperimentRow.number, ExperimentRow.title)
-    found = {
+    return {
         sha: f"{goal} #{number}: {title}"
         for sha, goal, number, title in session.exec(made.where(col(ExperimentRow.sha).in_(named)))
     }
-    posts = select(PostRow.id, PostRow.author, PostRow.body).where(
-        sa.cast(col(PostRow.id), sa.String).in_(_ids(named))
-    )
-    return found | {
-        str(identity): f"{author}: {body.splitlines()[0][:120]}"
-        for identity, author, body in session.exec(posts)
-    }
+
+
+def _posts(session: Session, named: list[str]) -> dict[str, PostRow]:
+    as_text = sa.cast(col(PostRow.id), sa.String)
+    found = session.exec(select(PostRow).where(as_text.in_(_ids(named))))
+    return {str(post.id): post for post in found}
 
 
 def _ids(named: list[str]) -> list[str]:

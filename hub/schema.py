@@ -16,6 +16,8 @@ from hub.errors import Busy, HubError
 
 PATIENCE = 1_800_000
 """Milliseconds that a hub waits while another one migrates their database."""
+COPIES = 3
+"""Copies of a SQLite file from before its last migrations that are kept."""
 
 
 class NewerSchema(HubError):
@@ -92,6 +94,7 @@ def migrate(database: Database, *, served: bool = False) -> tuple[str | None, st
                 command.upgrade(alembic_config(connection), "head")
     database.writer.dispose()
     database.reader.dispose()
+    _drop_older_copies(database)
     return before, head
 
 
@@ -120,7 +123,7 @@ def _keep_as_it_was(database: Database, before: str | None) -> None:
     file = database.writer.url.database
     if before is None or not database.is_sqlite or file is None:
         return
-    kept = Path(f"{file}.before-{before}")
+    kept = _copy_before(file, before)
     part = kept.with_name(f"{kept.name}.part")
     _drop(part)  # of a hub that was killed at it
     try:
@@ -132,14 +135,30 @@ def _keep_as_it_was(database: Database, before: str | None) -> None:
         _drop(part)
 
 
+def _copy_before(file: str, revision: str) -> Path:
+    return Path(f"{file}.before-{revision}")
+
+
+def _drop_older_copies(database: Database) -> None:
+    """Keep the newest few; a file whose name ends in no revision is not of our making."""
+    file = database.writer.url.database
+    if not database.is_sqlite or file is None:
+        return
+    copies = [path for each in _revisions() if (path := _copy_before(file, each)).is_file()]
+    for path in sorted(copies, key=lambda each: each.stat().st_mtime)[:-COPIES]:
+        path.unlink(missing_ok=True)
+
+
 def _drop(part: Path) -> None:
     for path in (part, part.with_name(f"{part.name}-journal")):
         path.unlink(missing_ok=True)
 
 
 def _refuse_unknown(revision: str | None) -> None:
-    scripts = ScriptDirectory.from_config(alembic_config())
-    if revision is not None and revision not in {
-        each.revision for each in scripts.walk_revisions()
-    }:
+    if revision is not None and revision not in _revisions():
         raise NewerSchema
+
+
+def _revisions() -> set[str]:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return {each.revision for each in scripts.walk_revisions()}

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from hub import board, experiments, voices
 from hub.errors import HubError, Invalid
 from hub.search_index import vector
-from hub.search_query import HasKey, Query, condition, parse
+from hub.search_query import HasKey, Query, composed, condition, parse
 from hub.tables import AgentRow, ExperimentRow, GoalRow, PostRow, UtcDateTime
 from protocol.base import in_utc
 from protocol.search import Found
@@ -42,7 +42,7 @@ def search(
     if group in ("", "p") and query.for_posts:
         found |= _posts(session, query, after, limit)
     if not group:
-        found |= _names(session, text.strip(), limit)
+        found |= _names(session, composed(text).strip(), limit)
         found["hint"] = "" if found["experiments"] else _hint(session, query)
     return Found(**found)
 

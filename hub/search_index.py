@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,11 +18,14 @@ from hub.background import Background
 from hub.db import Database
 from hub.errors import HubError
 from hub.hot import Hot
+from hub.search_query import composed
 
 log = logging.getLogger(__name__)
 _TEXTS = {"experiments": ("title", "hypothesis"), "posts": ("topic", "body")}
-_OLDER = ("", "_words")
+_OLDER = ("", "_words", "_column")
 """Ends of the names of indexes that hubs had before on PostgreSQL: of other words, and of none."""
+_OLDER_TRIGGERS = ("new", "changed")
+"""On SQLite, ends of the names of triggers that indexes of other words had."""
 _KEYS = {"experiments": "sha", "posts": "seq"}
 MOST = 1000
 """Texts of a table that are indexed in one transaction."""
@@ -94,16 +98,17 @@ def _postgres(table: str) -> list[str]:
     # leaves out <bos> and whatever else looks like a tag: split as FTS5 does.
     text = " || ' ' || ".join(_TEXTS[table])
     signs, spaces = APART.replace("'", "''"), " " * len(APART)
-    words = f"to_tsvector('simple', translate({text}, '{signs}', '{spaces}'))"
+    words = f"to_tsvector('simple', translate(normalize({text}), '{signs}', '{spaces}'))"
     return [
         *(f"DROP INDEX IF EXISTS ix_search_{table}{kind}" for kind in _OLDER),
+        f"ALTER TABLE {table} DROP IF EXISTS search_words",
         f"ALTER TABLE {table} ADD search_words tsvector GENERATED ALWAYS AS ({words}) STORED",
         f"CREATE INDEX {_index(table)} ON {table} USING gin (search_words)",
     ]
 
 
 def _index(table: str) -> str:
-    return f"ix_search_{table}_column"
+    return f"ix_search_{table}_composed"
 
 
 def _is_there(connection: sa.Connection, table: str) -> bool:
@@ -117,19 +122,22 @@ def _sqlite(table: str, texts: Sequence[str]) -> list[str]:
     head = f"CREATE TRIGGER IF NOT EXISTS search_{table}"
     gone = f"DELETE FROM search_{table} WHERE rowid = old.rowid;"
     new = ", ".join(f"{name} = new.{name}" for name in texts)
+    # As they are, not composed: this runs for whoever changes a row, the sqlite3 command as well.
     changed = f"UPDATE search_{table} SET {new} WHERE rowid = old.rowid;"
     return [
         f"CREATE VIRTUAL TABLE IF NOT EXISTS search_{table} USING {index}",
         f"{head}_gone AFTER DELETE ON {table} BEGIN {gone} END",
-        f"{head}_changed AFTER UPDATE OF {', '.join(texts)} ON {table} BEGIN {changed} END",
+        f"{head}_edited AFTER UPDATE OF {', '.join(texts)} ON {table} BEGIN {changed} END",
     ]
 
 
 def _drop_older(connection: sa.Connection, table: str) -> None:
-    """An index of a hub that wrote it with each row has rows of other numbers."""
-    name = f"search_{table}_new"
-    if connection.scalar(sa.text("SELECT 1 FROM sqlite_master WHERE name = :name"), {"name": name}):
-        for trigger in ("new", "gone", "changed"):
+    """An index of a hub that wrote it with each row, or as it was written, has other words."""
+    names = [f"search_{table}_{trigger}" for trigger in _OLDER_TRIGGERS]
+    there = sa.text("SELECT 1 FROM sqlite_master WHERE name IN :names")
+    there = there.bindparams(sa.bindparam("names", names, expanding=True))
+    if connection.scalar(there):
+        for trigger in ("gone", "edited", *_OLDER_TRIGGERS):
             hot.say(connection, f"DROP TRIGGER IF EXISTS search_{table}_{trigger}")
         hot.say(connection, f"DROP TABLE search_{table}")
 
@@ -143,13 +151,16 @@ def _follow(database: Database) -> None:
         with database.work() as work:
             for table in behind:
                 rows = f"WHERE rowid > {_indexed(table)} ORDER BY rowid LIMIT {MOST}"
-                hot.say(work.connection, _copy(table, rows))
+                _copy(work.connection, table, rows)
 
 
-def _copy(table: str, rows: str) -> str:
-    key, texts = _KEYS[table], ", ".join(_TEXTS[table])
-    into = f"INSERT INTO search_{table}(rowid, key, {texts})"
-    return f"{into} SELECT rowid, {key}, {texts} FROM {table} {rows}"
+def _copy(connection: sa.Connection, table: str, rows: str = "") -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.create_function("composed", 1, composed, deterministic=True)
+    key, texts = _KEYS[table], _TEXTS[table]
+    into = f"INSERT INTO search_{table}(rowid, key, {', '.join(texts)})"
+    said = ", ".join(f"composed({text})" for text in texts)
+    hot.say(connection, f"{into} SELECT rowid, {key}, {said} FROM {table} {rows}")
 
 
 def _indexed(table: str) -> str:
@@ -175,4 +186,4 @@ def _refill(connection: sa.Connection, table: str) -> None:
     rows, indexed = connection.execute(sa.text(counts)).one()
     if rows != indexed:
         hot.say(connection, f"DELETE FROM search_{table}")
-        hot.say(connection, _copy(table, ""))
+        _copy(connection, table)

@@ -3,6 +3,7 @@
 import difflib
 import re
 import shlex
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,7 +65,12 @@ def parse(text: str, now: datetime) -> Query:
 
 def words_of(text: str) -> list[str]:
     """The words of a text as the index knows them."""
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower() for word in _WORD.findall(composed(text))]
+
+
+def composed(text: str) -> str:
+    """One form for letters that can be written as one sign or as several: an e with its accent."""
+    return unicodedata.normalize("NFC", text)
 
 
 def condition(name: str, value: str, query: Query) -> Any:

@@ -12,13 +12,31 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from hub.app import create_app
 from hub.core import Hub
+from hub.errors import HubError
 from hub.live import FRAMES
+from protocol.base import Problem
 
 HEADER_SECONDS = 10.0
 """A client that has not said its request's headers by then is hung up on."""
 HEADER_BYTES = 256 * 1024
 """A client whose headers never end is hung up on; the app itself refuses far smaller ones."""
 DRAIN_SECONDS = 20
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What people and service managers send, Ctrl-C, and a terminal that closes."""
+
+
+class Malformed(HubError):
+    """This is no HTTP request; look at its first line, its headers and its length."""
+
+    code, status = "malformed", 400
+
+
+MALFORMED = Problem(
+    code=Malformed.code,
+    title=Malformed.__name__,
+    status=Malformed.status,
+    detail=Malformed.sentence(),
+)
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -57,6 +75,15 @@ class PatientProtocol(HttpToolsProtocol):
         self._awaiting_headers = False
         self._stop_clock()
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say it as every other refusal is said; the parser knows no more than that it failed."""
+        body = MALFORMED.model_dump_json().encode()
+        head = [(b"content-type", b"application/problem+json"), *self.server_state.default_headers]
+        head += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in head)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + lines + b"\r\n" + body)
+        self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a client that has said all it will and still listens; then hang up."""
@@ -110,8 +137,10 @@ class Server(uvicorn.Server):
         self.hub = hub
 
     def hear_signals(self) -> None:
-        """Stop at SIGTERM or Ctrl-C from now on; uvicorn hears them only once its loop runs."""
-        for each in (signal.SIGTERM, signal.SIGINT):
+        """Stop at a signal from now on; uvicorn hears two of them, and only once its loop runs."""
+        for each in STOPS:
+            if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
+                continue  # by nohup, whose terminal may close
             # uvicorn raises the signal again once it has drained; a clean stop is no failure.
             signal.signal(each, self.handle_exit)
 

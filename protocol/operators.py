@@ -111,13 +111,16 @@ class Waiting(StrEnum):
 class QueueItem(Wire):
     """One thing that waits for a decision, and the actions that decide it.
 
-    `approve` and `reject` are complete but for their reason: send either to /v1/ops/actions.
+    `approve` and `reject` are complete but for their reason: send either to /v1/ops/actions. A
+    post's `channel` and `topic` say where it stands.
     """
 
     waiting: Waiting
     key: str
     kind: str
     object: str
+    channel: str = ""
+    topic: str = ""
     title: str
     detail: str = ""
     by: str = ""

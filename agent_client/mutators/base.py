@@ -118,6 +118,12 @@ class NoIdea(MutatorError):
     code = "no_idea"
 
 
+class CommandFailed(NoIdea):
+    """The command that writes proposals failed; run it by hand to see why."""
+
+    code = "command_failed"
+
+
 class Unavailable(MutatorError):
     """The language model cannot be reached or is overloaded; the client waits and tries again."""
 

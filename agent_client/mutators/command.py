@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_client.mutators.base import (
+    CommandFailed,
     Idea,
     Misconfigured,
     NoIdea,
@@ -101,12 +102,12 @@ class Command:
             with _guarded(process):
                 said, _ = process.communicate(timeout=self.seconds)
         except subprocess.TimeoutExpired:
-            raise NoIdea(f"The command took over {self.seconds:.0f} s.") from None
+            raise CommandFailed(f"The command took over {self.seconds:.0f} s.") from None
         finally:
             _end(process)
         if process.returncode:
             tail = said[-300:].decode("utf-8", "replace").strip()
-            raise NoIdea(f"The command ended with status {process.returncode}: {tail}")
+            raise CommandFailed(f"The command ended with status {process.returncode}: {tail}")
 
 
 @contextlib.contextmanager

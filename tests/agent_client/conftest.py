@@ -5,16 +5,22 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from agent_client import settings
+from agent_client.author import Author
 from agent_client.hub_api import Hub
+from agent_client.mutators.base import Mutator
 from agent_client.mutators.claude import Claude
 from agent_client.mutators.llm import connect
 from agent_client.settings import Llm
+from agent_client.setup import Kit
+from agent_client.state import State
 from protocol.experiments import Experiment
 from tests.agent_client.hub_process import HubProcess, a_hub, client, environment
 from tests.services import cradle
@@ -105,6 +111,14 @@ def volunteer(hub: HubProcess, templates: Templates, tmp_path: Path) -> Voluntee
     joined = settings.load(ready.folder)
     settings.save(ready.folder, joined.model_copy(update={"hub": hub.url}))
     return ready
+
+
+def an_author(folder: Path, mutator: Mutator, state: State | None = None) -> Author:
+    """Whoever has proposals written, with no more of a client than that takes."""
+    kit = SimpleNamespace(
+        mutator=mutator, fallback=None, state=state or State(folder), today=date(2026, 11, 21)
+    )
+    return Author(cast(Kit, kit))
 
 
 @pytest.fixture

@@ -4,20 +4,23 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
+from agent_client.breaker import LIMIT
 from agent_client.build import choose_mutator
 from agent_client.errors import BadSettings
-from agent_client.mutators.base import Misconfigured, NoIdea, Task
+from agent_client.mutators.base import CommandFailed, Misconfigured, NoIdea, Task
 from agent_client.mutators.command import Command
 from agent_client.settings import Settings
 from protocol.base import Line
 from protocol.experiments import Operator
-from tests.builders import TRAIN, a_spec
+from tests.agent_client.conftest import an_author
+from tests.builders import TRAIN, a_spec, an_id
 
 EDIT = "p = Path('train.py'); p.write_text(p.read_text().replace('= 0.1', '= 0.3')); "
 
@@ -108,6 +111,35 @@ def test_what_it_may_not_do_gives_no_proposal(tmp_path: Path, code: str, reason:
 def test_it_ends_at_its_time_limit(tmp_path: Path) -> None:
     with pytest.raises(NoIdea, match="took over"):
         propose(tmp_path, "time.sleep(60)", seconds=0.5)
+
+
+def test_a_command_that_fails_again_and_again_is_left_alone_and_its_owner_told(
+    tmp_path: Path,
+) -> None:
+    """Leases were taken and given back for ever, each within a minute."""
+    mutator = Command("sh -c 'echo out of credit; exit 2'", 20.0)
+    author = an_author(tmp_path, mutator)
+
+    for _ in range(LIMIT):
+        assert author.works
+        with pytest.raises(CommandFailed):
+            author.ask(author.present(), an_id(), a_task())
+
+    assert not author.works
+    assert "status 2: out of credit" in author.why_resting
+    assert "Run --mutator-command by hand" in author.why_resting
+
+
+def test_a_command_that_works_now_and_then_is_asked_on(tmp_path: Path) -> None:
+    often = tmp_path / "often"
+    fails = f"sh -c 'echo >> {often}; test $(wc -l < {often}) -eq {LIMIT} && echo >> train.py'"
+    author = an_author(tmp_path, Command(fails, 20.0))
+
+    for at in range(2 * LIMIT - 1):
+        with nullcontext() if at == LIMIT - 1 else pytest.raises(CommandFailed):
+            author.ask(author.present(), an_id(), a_task())
+
+    assert author.works
 
 
 def test_it_does_not_get_the_hubs_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

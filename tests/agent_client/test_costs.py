@@ -4,9 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
 import pytest
 
+from agent_client.limits import Gate
 from agent_client.mutators.base import (
     Misconfigured,
     NoIdea,
@@ -15,10 +18,13 @@ from agent_client.mutators.base import (
     Usage,
 )
 from agent_client.mutators.claude import Claude
+from agent_client.settings import OwnerLimits
+from agent_client.state import State
+from tests.agent_client.conftest import an_author
 from tests.agent_client.test_claude import EDIT, a_task, proposing
-from tests.builders import TRAIN
+from tests.builders import TRAIN, an_id
 from tests.services import anthropic_wire as wire
-from tests.services.anthropic_server import AnthropicServer
+from tests.services.anthropic_server import AnthropicServer, Request
 
 
 def test_a_proposal_that_may_take_more_tokens_than_allowed_is_not_asked_for(
@@ -178,6 +184,34 @@ def test_a_conversation_counts_against_the_day_while_it_goes_on(
     assert over.value.usage == Usage(1350, (1200 * 3 + 150 * 15) / 1e6)
     assert few > 4096 and first > 4096 * 15 / 1e6
     assert more > few + 1350 and second > first + over.value.usage.dollars
+
+
+def test_an_end_while_the_model_writes_counts_what_that_may_cost(
+    anthropic_api: AnthropicServer, a_claude: Callable[..., Claude], tmp_path: Path
+) -> None:
+    """A stop and a kill alike: the reply is paid, whether or not anybody is there to read it."""
+    gate = Gate(tmp_path, OwnerLimits(), State(tmp_path))
+    file, today = tmp_path / "state.json", date(2026, 11, 21)
+    under_way: list[bytes] = []
+
+    def answer(_: Request) -> wire.Reply:
+        under_way.append(file.read_bytes())
+        return proposing(EDIT, input_tokens=1000, output_tokens=100)
+
+    anthropic_api.otherwise = answer
+    claude = replace(a_claude(), money=gate.pledge)
+    an_author(tmp_path, claude, gate.state).ask(claude, an_id(), a_task())
+    assert State.open(tmp_path).memory.totals.tokens == 1100
+    assert State.open(tmp_path).memory.pledged is None
+
+    file.write_bytes(under_way[0])
+    for _ in range(2):
+        State.open(tmp_path).redeem(today)
+
+    counted = State.open(tmp_path)
+    assert counted.used(today).tokens == counted.memory.totals.tokens > 4096
+    assert counted.used(today).dollars > 4096 * 15 / 1e6
+    assert counted.used(today).tokens < 2 * 4096
 
 
 def test_a_proposal_too_dear_for_one_run_is_not_asked_for(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from agent_client.mutators.claude import TOOL
-from agent_client.state import State
+from agent_client.state import Pledge, State
 from protocol.experiments import Experiment, Operator, Status
 from tests.agent_client.conftest import Volunteer
 from tests.agent_client.hub_process import a_hub
@@ -61,11 +61,22 @@ def the_diff(volunteer: Volunteer, experiment: Experiment) -> list[str]:
 def test_two_experiments_land_whose_diffs_are_the_models_edits(
     volunteer: Volunteer, anthropic_api: AnthropicServer
 ) -> None:
-    anthropic_api.otherwise = better
+    pledged: list[Pledge | None] = []
+
+    def answer(request: Request) -> wire.Reply:
+        pledged.append(State.open(volunteer.folder).memory.pledged)
+        return better(request)
+
+    anthropic_api.otherwise = answer
+    State.open(volunteer.folder).pledge(dollars=1.0, tokens=70_000)  # and it was killed
 
     run(volunteer, anthropic_api)
 
     found = made(volunteer)
+    left = State.open(volunteer.folder).memory
+    assert pledged and all(each is not None and each.dollars < 1.0 for each in pledged)
+    assert left.pledged is None
+    assert 1.0 < left.totals.dollars < 1.1 and left.totals.tokens > 70_000
     assert [each.status for each in found] == [Status.FINISHED] * 2
     for each in found:
         rate = each.title.removeprefix("learning rate ")

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from agent_client import versions
 from agent_client.backoff import CAP_SECONDS, Backoff, full_jitter
 from agent_client.breaker import LIMIT, Breaker
 from agent_client.errors import BadSettings, CopiedFolder, TooOld
-from agent_client.gpu import Reading
+from agent_client.gpu import Nvml, Reading
 from agent_client.hours import allowed, opens_in, parse_hours
 from agent_client.hub_api import check_address
 from agent_client.limits import PAUSE, RESERVE_MB, Gate
@@ -157,6 +158,24 @@ def test_a_request_that_would_go_over_a_limit_waits_and_says_so(tmp_path: Path) 
     dear, many = gate.money(0.25, 1), gate.money(0.01, 200)
     assert dear == "$4.90 of $5.00 a day is spent, and this proposal may cost $0.25."
     assert many == "900 of 1,000 tokens in total are used, and this proposal may take 200."
+
+
+class NoSuchGpu(Exception):
+    """What the driver says of a GPU that it cannot find."""
+
+
+def gone(_: int) -> None:
+    raise NoSuchGpu
+
+
+def test_a_gpu_that_went_away_is_a_reason(tmp_path: Path) -> None:
+    """Its driver was replaced, or it fell off the bus: five runs crashed before anybody looked."""
+    library = SimpleNamespace(NVMLError=NoSuchGpu, nvmlDeviceGetHandleByIndex=gone)
+    gate = a_gate(tmp_path)
+    gate.gauge = Nvml(library, 1)
+
+    assert "GPU 1 cannot be seen any more" in gate.reason()
+    assert "agent_client doctor" in gate.reason()
 
 
 def supply(folder: Path, **said: str) -> None:

@@ -22,6 +22,7 @@ from agent_client.limits import Gate
 from agent_client.loop import Loop, recover
 from agent_client.mutators.base import Idea, NoIdea, Task, Usage
 from agent_client.ready import Ready, Start
+from agent_client.runner import NO_ROOM, Result, Runner
 from agent_client.setup import Kit
 from agent_client.state import Held
 from protocol.experiments import Operator
@@ -56,6 +57,14 @@ class SlowDisk(Journal):
         """Write it down."""
         self.before()
         return super().add(entry)
+
+
+class FullDisk(Runner):
+    """A runner where others have filled the disk."""
+
+    def run(self, ready: Ready) -> Result:
+        """Find no room."""
+        return Result(None, NO_ROOM)
 
 
 @pytest.fixture
@@ -174,6 +183,21 @@ def test_the_same_work_at_another_epoch_has_a_folder_of_its_own(loop: Loop) -> N
 def start_of(run: Ready) -> Start:
     """What was known of a run before its process was started."""
     return Start(**{each.name: getattr(run, each.name) for each in fields(Start)})
+
+
+def test_a_run_that_found_no_room_is_begun_again_when_there_is_room_for_it(loop: Loop) -> None:
+    """Its own files are cleared with it: there was always as much room as made it fail again."""
+    first = ready(loop)
+    first.training.abandon()
+    loop.runner = FullDisk(loop.kit)
+
+    loop._one(first)
+    needed = loop.gate.needed_disk_mb
+    loop.runner = Runner(loop.kit)
+    loop._one(ready(loop))
+
+    assert needed == first.goal.spec.limits.disk_mb
+    assert loop.gate.needed_disk_mb == 0
 
 
 def test_leases_that_ran_out_while_the_client_was_dead_are_forgotten(loop: Loop) -> None:

@@ -13,13 +13,18 @@ from hub.tables import AgentRow, ExperimentRow, GoalRow, OwnerRow
 from tests.builders import NOON
 
 
-def grow(hub: Hub, count: int, fan: int = 3, goal: str = "toy") -> list[str]:
-    """Insert `count` experiments below the root, `fan` to a parent, and no git object at all."""
+def grow(
+    hub: Hub, count: int, fan: int = 3, goal: str = "toy", *, merging: bool = False
+) -> list[str]:
+    """Insert `count` experiments below the root, `fan` to a parent, and no git object at all.
+
+    Where they are `merging`, each has the one before it as its second parent.
+    """
     with hub.database.work() as work:
         row = work.session.get_one(GoalRow, goal)
         root = work.session.exec(select(ExperimentRow).where(col(ExperimentRow.sha) == row.root))
         _agent(work.session)
-        rows, children = _rows(root.one(), count, fan)
+        rows, children = _rows(root.one(), count, fan, merging)
         work.session.execute(sa.insert(ExperimentRow), rows)
         work.session.execute(
             sa.update(ExperimentRow)
@@ -39,13 +44,16 @@ def _agent(session: Any) -> None:
     )
 
 
-def _rows(root: ExperimentRow, count: int, fan: int) -> tuple[list[dict[str, Any]], int]:
+def _rows(
+    root: ExperimentRow, count: int, fan: int, merging: bool
+) -> tuple[list[dict[str, Any]], int]:
     first = rebuild.rebuild(root, {})
     made: list[dict[str, Any]] = [{"sha": root.sha, "number": 0, "depth": 0, "n_children": 0}]
     files: dict[str, Files] = {root.sha: first.files}
     for number in range(1, count + 1):
         parent = made[(number - 1) // fan]
         row = _row(root, parent, number)
+        row.second_parent = made[-1]["sha"] if merging and number > 1 else None
         done = rebuild.rebuild(row, files[parent["sha"]])
         row.sha, row.tree = done.sha, done.objects[-2].sha
         files[row.sha] = done.files

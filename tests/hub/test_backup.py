@@ -1,5 +1,6 @@
 """A hub in a file, made under load; a hub from a file; a hub moved to another database."""
 
+import os
 import resource
 import shutil
 import tarfile
@@ -246,6 +247,26 @@ def test_a_sqlite_file_is_kept_as_it_was_before_a_migration(
     assert (left, before) == ([], "0001")
     assert (revision(copy), revision(database)) == ("0001", head)
     copy.dispose()
+    database.dispose()
+
+
+def test_of_the_copies_before_migrations_the_newest_stay_and_so_does_what_others_made(
+    sqlite_url: str,
+) -> None:
+    database = Database(sqlite_url, utc_now, pool=1)
+    with database.writer.connect() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+        connection.commit()
+    file = Path(str(database.writer.url.database))
+    for age, end in enumerate(("move", "0001.tar", "0075", "0010", "0070", "0060")):
+        copy = file.with_name(f"{file.name}.before-{end}")
+        copy.touch()
+        os.utime(copy, (0, 1_000_000 - age))
+
+    migrate(database)
+
+    left = {path.name.partition(".before-")[2] for path in file.parent.glob("*.before-*")}
+    assert left == {"move", "0001.tar", "0001", "0075", "0010"}
     database.dispose()
 
 

@@ -1,5 +1,7 @@
 """Storage that is damaged, locked or gone: a clear refusal, never a 500, never half a node."""
 
+import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +16,7 @@ from hub.app import create_app
 from hub.core import Hub, open_hub
 from hub.gitreads import MAX_DIFF_LINES
 from tests.builders import TRAIN, Clock
+from tests.hub.forest import grow
 from tests.hub.volunteer import Volunteer
 
 
@@ -60,6 +63,21 @@ def test_a_fetch_from_a_damaged_repository_is_refused(hub: Hub, again: TestClien
     answer = again.get("/git/toy.git/info/refs", params={"service": "git-upload-pack"})
 
     assert (answer.status_code, answer.json()["code"]) == (503, "repository_damaged")
+
+
+def test_a_merge_of_a_merge_is_made_again_however_long_that_goes_on(hub: Hub) -> None:
+    made = grow(hub, 250, fan=250, merging=True)
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 200)  # 1,000 merges would take seconds
+
+    try:
+        assert hub.git.recall("toy", made[-1])
+    finally:
+        sys.setrecursionlimit(usual)
+
+    repository = pygit2.Repository(str(hub.git.path("toy")))
+    walker = repository.walk(made[-1])
+    assert {str(commit.id) for commit in walker} >= set(made)
 
 
 def test_the_largest_diff_that_fits_is_cut_and_says_so(http: TestClient, volta: Volunteer) -> None:

@@ -1,7 +1,8 @@
 """One box finds experiments and posts on both databases, and helps when it cannot."""
 
 from base64 import b64encode
-from typing import Any
+from typing import Any, Literal
+from unicodedata import normalize
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,8 @@ from protocol.board import PostDraft
 from tests.builders import Clock, an_id
 from tests.hub.forest import grow
 from tests.hub.volunteer import Volunteer
+
+Form = Literal["NFC", "NFD"]
 
 
 def find(http: TestClient, q: str, **more: Any) -> dict[str, Any]:
@@ -123,6 +126,21 @@ def test_words_are_found_whatever_signs_stand_around_them(
     assert [word for word in words if not find(http, word)["posts"]] == []
 
 
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_a_letter_is_found_whether_its_accent_is_a_sign_of_its_own(
+    http: TestClient, volta: Volunteer, written: Form, asked: Form
+) -> None:
+    words = ["naïve", "Việt", "한글"]
+    body = normalize(written, " ".join(words))
+    draft = PostDraft(channel="discussion", topic="Letters", body=body)
+    assert volta.send("PUT", f"/v1/posts/{an_id()}", draft).status_code == 200
+
+    found = [word for word in words if find(http, normalize(asked, word))["posts"]]
+
+    assert found == words
+
+
 def test_a_sha_and_a_number_jump(http: TestClient, three: Volunteer) -> None:
     sha = find(http, "status:failed")["experiments"][0]["sha"]
 
@@ -176,7 +194,7 @@ def test_an_index_that_was_written_with_each_row_is_made_anew(hub: Hub, http: Te
         pytest.skip("PostgreSQL keeps its index itself")
     older = (
         "DROP TABLE search_posts",
-        "DROP TRIGGER search_posts_changed",
+        "DROP TRIGGER search_posts_edited",
         "CREATE VIRTUAL TABLE search_posts USING fts5(key UNINDEXED, topic, body)",
         "CREATE TRIGGER search_posts_new AFTER INSERT ON posts BEGIN "
         "INSERT INTO search_posts(key, topic, body) VALUES (new.seq, new.topic, new.body); END",
@@ -196,13 +214,36 @@ def test_an_index_that_was_written_with_each_row_is_made_anew(hub: Hub, http: Te
         assert left.all() == []
 
 
+def test_an_index_of_texts_as_they_were_written_is_made_anew(
+    hub: Hub, volta: Volunteer, http: TestClient
+) -> None:
+    if not hub.database.is_sqlite:
+        pytest.skip("PostgreSQL's older index is of another name")
+    draft = PostDraft(channel="discussion", topic="Letters", body=normalize("NFD", "Việt"))
+    volta.send("PUT", f"/v1/posts/{an_id()}", draft)
+    assert find(http, "Việt")["posts"]
+    with hub.database.work() as work:
+        for statement in (
+            "UPDATE search_posts SET body = (SELECT body FROM posts)",
+            "DROP TRIGGER search_posts_edited",
+            "CREATE TRIGGER search_posts_changed AFTER UPDATE ON posts BEGIN SELECT 1; END",
+        ):
+            work.connection.exec_driver_sql(statement)
+    assert not find(http, "Việt")["posts"]
+
+    search_index.install(hub.database)
+
+    assert find(http, "Việt")["posts"]
+
+
 def test_a_postgres_of_an_older_hub_gets_its_words_once(hub: Hub, http: TestClient) -> None:
     if hub.database.is_sqlite:
         pytest.skip("SQLite's index is no column")
     grow(hub, 3)
     with hub.database.work() as work:
         for statement in (
-            "ALTER TABLE experiments DROP search_words",
+            "DROP INDEX ix_search_experiments_composed",
+            "CREATE INDEX ix_search_experiments_column ON experiments USING gin (search_words)",
             "CREATE INDEX ix_search_experiments_words ON experiments (title)",
         ):
             work.connection.exec_driver_sql(statement)
@@ -215,7 +256,7 @@ def test_a_postgres_of_an_older_hub_gets_its_words_once(hub: Hub, http: TestClie
             "SELECT indexname FROM pg_indexes WHERE starts_with(indexname, 'ix_search_')"
         )
         names = sorted(left.scalars())
-    assert names == ["ix_search_experiments_column", "ix_search_posts_column"]
+    assert names == ["ix_search_experiments_composed", "ix_search_posts_composed"]
     assert len(titles(find(http, "larger"))) == 3
 
 

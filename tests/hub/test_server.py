@@ -18,7 +18,7 @@ import websockets
 from websockets.sync.client import connect
 
 from hub.core import open_hub
-from hub.server import Server, configuration
+from hub.server import STOPS, Server, configuration
 from hub.settings import Settings
 from tests.builders import a_join
 from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
@@ -83,25 +83,42 @@ def test_a_stop_finishes_requests_says_goodbye_to_sockets_and_ends_with_zero(
     assert codes == [1001]
 
 
-def test_a_stop_that_comes_before_the_loop_runs_is_heard(tmp_path: Path) -> None:
+@pytest.fixture
+def a_server(tmp_path: Path) -> Iterator[Server]:
+    """A hub's server in this process, whose signals are put back."""
     hub = open_hub(Settings(data=tmp_path / "hub"))
-    server = Server(configuration(hub), hub)
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
-    deaf = threading.Timer(30, server.handle_exit, (signal.SIGTERM, None))
+    before = {each: signal.getsignal(each) for each in STOPS}
+    yield Server(configuration(hub), hub)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_that_comes_before_the_loop_runs_is_heard(
+    a_server: Server, number: signal.Signals
+) -> None:
+    deaf = threading.Timer(30, a_server.handle_exit, (signal.SIGTERM, None))
+    signal.signal(number, lambda *_: None)  # deaf, but not the end of all tests
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         try:
-            server.hear_signals()
-            signal.raise_signal(signal.SIGTERM)
+            a_server.hear_signals()
+            signal.raise_signal(number)
             deaf.start()
-            server.run(sockets=[listening])
+            a_server.run(sockets=[listening])
             ended_by_itself = deaf.is_alive()
         finally:
             deaf.cancel()
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     assert ended_by_itself
+
+
+def test_a_hub_that_nohup_started_outlives_its_terminal(a_server: Server) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    a_server.hear_signals()
+
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize(

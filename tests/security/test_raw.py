@@ -1,6 +1,7 @@
 """What no HTTP library would send, byte for byte, to a real hub: refused, and nothing kept."""
 
 import gzip
+import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -148,14 +149,18 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     hub.kill()
 
 
-def answer(port: int, request: bytes) -> int:
-    """The status of the answer to these bytes."""
+def answer(port: int, request: bytes) -> tuple[int, str]:
+    """The status of the answer to these bytes, and what kind it is of."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
         wire.sendall(request)
-        return int(wire.makefile("rb").readline().split(b" ")[1])
+        with wire.makefile("rb") as said:
+            status = int(said.readline().split(b" ")[1])
+            return status, str(http.client.parse_headers(said)["content-type"])
 
 
-def test_forty_hostile_requests_are_refused_and_leave_no_trace(serving: HubProcess) -> None:
+def test_forty_hostile_requests_are_refused_as_problems_and_leave_no_trace(
+    serving: HubProcess,
+) -> None:
     operator = serving.run("operator", "token", "grace", "-r", "for tests").splitlines()[-1]
     joined = httpx.post(
         f"{serving.url}/v1/agents", json=a_join().model_dump(mode="json"), timeout=60
@@ -168,8 +173,8 @@ def test_forty_hostile_requests_are_refused_and_leave_no_trace(serving: HubProce
     for name, (request, expected) in HOSTILE.items():
         for place, token in known.items():
             request = request.replace(place, token)
-        if (status := answer(serving.port, request)) != expected:
-            got[name] = status
+        if (refused := answer(serving.port, request)) != (expected, "application/problem+json"):
+            got[name] = refused
 
     assert got == {}
     assert httpx.get(f"{serving.url}/v1/events", timeout=60).text == before

@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, Route, expect
+from sqlmodel import select
 
 from hub import people, sessions
 from hub.ops_tables import FlagRow, OperatorRow
+from hub.tables import PostRow
 from tests.ui.conftest import AXE, Watched, opened, served, settle
 from tests.ui.test_axe import violations
 from tests.ui.test_operating import Staffed, visit
@@ -21,7 +23,7 @@ pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def office(built_board: Path, own_world: Path) -> Iterator[Staffed]:
-    """A small world with an operator, and two flags to decide on."""
+    """A small world with an operator, two flags to decide on, and one on a post."""
     with opened(own_world) as hub, hub.database.work() as work:
         work.session.add(OperatorRow(name="grace", created_at=work.now))
         for whom in ("volta", "tesla"):
@@ -31,8 +33,15 @@ def office(built_board: Path, own_world: Path) -> Iterator[Staffed]:
                     by="noether", created_at=datetime.now(UTC),
                 )
             )  # fmt: skip
+        post = work.session.exec(select(PostRow).limit(1)).one()
+        work.session.add(
+            FlagRow(
+                id=uuid4(), kind="post", object=str(post.id), reason="this is off topic",
+                by="noether", created_at=datetime.now(UTC),
+            )
+        )  # fmt: skip
         work.session.flush()
-        links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(6)]
+        links = [people.LINK.format(url="", code=sessions.link(work, "grace")) for _ in range(7)]
     with served(own_world) as process:
         yield Staffed(process, links)
 
@@ -98,6 +107,18 @@ def test_rules_are_edited_as_the_next_version_whose_change_is_shown(
     visit(page, office, "/ops/goals?versions=tiny_gpt")
     page.get_by_role("button", name="What changed").first.click()
     expect(page.get_by_text('+ "timeout_seconds": 660.0')).to_be_visible()
+    assert watched.errors == []
+
+
+def test_a_flagged_post_is_read_where_it_stands(
+    grace: Page, office: Staffed, watched: Watched
+) -> None:
+    item = grace.get_by_role("listitem").filter(has_text="off topic")
+
+    item.get_by_role("link").click()
+
+    settle(grace)
+    expect(grace.locator("article.named")).to_be_in_viewport()
     assert watched.errors == []
 
 

@@ -20,10 +20,17 @@ def names(page: Page) -> list[str]:
     ]
 
 
+def cut(page: Page) -> int:
+    """Pixels by which the table is wider than what is seen of it."""
+    table = page.get_by_label("Agents table")
+    return int(table.evaluate("box => box.scrollWidth - box.clientWidth"))
+
+
 def test_agents_are_sorted_by_the_hub_and_the_address_says_how(
     open_page: Callable[..., Page], hub_process: ServedHub, watched: Watched
 ) -> None:
-    page = open_page("/a")
+    page = open_page("/a", width=1280)
+    assert cut(page) == 0
     page.get_by_role("button", name="Verified gain").click()
     page.wait_for_url("**sort=gain*")
     page.get_by_role("button", name="Week").click()
@@ -53,6 +60,7 @@ def test_ten_thousand_agents_are_shown_a_screen_at_a_time(
     open_page: Callable[..., Page], hub_process: ServedHub
 ) -> None:
     real: Any = hub_process.get("/v1/agents?limit=1")
+    real["agents"][0]["device"]["device_class"] = "cuda rtx-pro-6000-blackwell x8"
 
     def _many(route: Route) -> None:
         after = int(route.request.url.partition("cursor=agent-")[2] or -1) + 1
@@ -65,6 +73,7 @@ def test_ten_thousand_agents_are_shown_a_screen_at_a_time(
     page.goto(f"{hub_process.url}/a")
     expect(page.get_by_text("10,000 agents, the first 100 loaded")).to_be_visible()
     assert page.locator("tbody tr.line").count() < 60
+    assert cut(page) == 0
 
     page.get_by_label("Agents table").evaluate("box => box.scrollTo(0, 99999)")
 
@@ -86,6 +95,27 @@ def test_an_agents_page_tells_its_year_its_steps_and_its_machines(
     steps = page.locator("section", has=page.get_by_role("heading", name="Kept steps"))
     assert steps.locator("li").count() == min(12, len(past["kept"]))
     assert watched.errors == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_stands_below_an_agents_head_stays_where_it_is_when_that_comes(
+    open_page: Callable[..., Page], hub_process: ServedHub, width: int
+) -> None:
+    """On a phone and a slow network everything moved down by 140 pixels under the finger."""
+    page, held = open_page("/words", width=width), list[Route]()
+    page.route("**/v1/agents/volta", lambda route: held.append(route))
+    page.goto(f"{hub_process.url}/a/volta")
+    head = page.locator("main section", has=page.get_by_role("heading", name="Agent volta"))
+    expect(head).to_have_attribute("aria-busy", "true")
+    before = head.bounding_box()
+
+    for route in held:
+        route.continue_()
+
+    expect(head).to_have_attribute("aria-busy", "false")
+    after = head.bounding_box()
+    assert before is not None and after is not None
+    assert abs(after["height"] - before["height"]) < 40
 
 
 def test_numbers_of_a_list_stand_under_each_other(open_page: Callable[..., Page]) -> None:

@@ -74,6 +74,8 @@ export interface Waiting {
   key: string;
   kind: string;
   object: string;
+  channel: string;
+  topic: string;
   title: string;
   detail: string;
   by: string;
