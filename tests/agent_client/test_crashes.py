@@ -5,10 +5,11 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,14 +36,15 @@ briefly, long = trains_for([1.5], ids=["briefly"]), trains_for([60.0], ids=["lon
 
 @contextmanager
 def running(volunteer: Volunteer, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A client that is ended, whatever the test finds."""
-    process = volunteer.begin("run", "--mutator", "offline", *arguments)
+    """A client that is ended, whatever the test finds; one that would not end says where it is."""
+    said = ("run", "--mutator", "offline", *arguments)
+    process = volunteer.begin(*said, PYTHONFAULTHANDLER="1")
     try:
         yield process
     finally:
         if process.poll() is None:
-            process.kill()
-        process.communicate()
+            process.send_signal(signal.SIGABRT)
+        sys.stdout.write(process.communicate()[0])
 
 
 def until(wanted: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -161,8 +163,7 @@ def test_a_measurement_whose_supervisor_was_killed_says_nothing_of_the_run(tmp_p
         volunteer.join()
         log = volunteer.folder / LOG
         with running(volunteer) as process:
-            until(lambda: phase(volunteer) == "measuring")
-            until(lambda: any(path.name == "evaluate" for path in measuring(volunteer)))
+            until(lambda: any("check.py" in words for words in running_below(process.pid)))
             for each in tree.below(process.pid):
                 if each.parent == process.pid:  # as a machine does that runs out of memory
                     os.kill(each.pid, signal.SIGKILL)
@@ -175,9 +176,13 @@ def test_a_measurement_whose_supervisor_was_killed_says_nothing_of_the_run(tmp_p
         assert volunteer.experiments("long_check")[0].n_runs == 0
 
 
-def measuring(volunteer: Volunteer) -> list[Path]:
-    """Folders in which something is measured."""
-    return list((volunteer.folder / "work").glob("measure-*/*"))
+def running_below(pid: int) -> list[str]:
+    """The command lines of all processes below one."""
+    found = []
+    for each in tree.below(pid):
+        with suppress(OSError):  # it may have ended
+            found.append(Path(f"/proc/{each.pid}/cmdline").read_text())
+    return found
 
 
 def test_to_be_stopped_at_once_does_not_wait_for_a_measurement(tmp_path: Path) -> None:
