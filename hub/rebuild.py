@@ -106,21 +106,23 @@ class Recall:
             return self._make(session, goal, sha)
 
     def _make(self, session: Session, goal: str, sha: str) -> bool:
-        """A line of first parents at a time, after those that were merged into it."""
-        made, waiting, unknown = False, [sha], set[str]()
+        """A line of first parents at a time, after those that were merged into it.
+
+        A line that waited once is made next: rows that a fault made merge each other end too.
+        """
+        made, waiting, waited = False, [sha], set[str]()
         while waiting:
             at_hand = waiting[-1]
             missing = self._missing(session, goal, at_hand)
-            merged = {row.second_parent for row in missing if row.second_parent} - unknown
-            if before := [each for each in merged if not self.git.holds(goal, each)]:
+            merged = {row.second_parent for row in missing if row.second_parent}
+            before = [each for each in merged if not self.git.holds(goal, each)]
+            if before and at_hand not in waited:
+                waited.add(at_hand)
                 waiting += before
                 continue
             waiting.pop()
-            made = bool(missing)
-            if made:
+            if made := bool(missing):
                 self._line(goal, missing)
-            else:
-                unknown.add(at_hand)
         return made
 
     def _line(self, goal: str, missing: list[Any]) -> None:
@@ -143,7 +145,7 @@ class Recall:
         while wanted and not (rows and self.git.holds(goal, wanted)):
             query = sa.select(*COLUMNS).where(col(_made.sha) == wanted, col(_made.goal) == goal)
             row = session.execute(query).first()
-            if row is None:
+            if row is None or (rows and row.number >= rows[-1].number):
                 return []
             rows.append(row)
             wanted = row.parent

@@ -9,12 +9,15 @@ from uuid import UUID
 import psycopg
 import pygit2
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from sqlmodel import col
 
 from hub import db
 from hub.app import create_app
 from hub.core import Hub, open_hub
 from hub.gitreads import MAX_DIFF_LINES
+from hub.tables import ExperimentRow
 from tests.builders import TRAIN, Clock
 from tests.hub.forest import grow
 from tests.hub.volunteer import Volunteer
@@ -78,6 +81,16 @@ def test_a_merge_of_a_merge_is_made_again_however_long_that_goes_on(hub: Hub) ->
     repository = pygit2.Repository(str(hub.git.path("toy")))
     walker = repository.walk(made[-1])
     assert {str(commit.id) for commit in walker} >= set(made)
+
+
+def test_what_rows_that_disagree_say_of_merges_comes_to_an_end(hub: Hub) -> None:
+    made = grow(hub, 3, fan=3, merging=True)
+    change = sa.update(ExperimentRow).where(col(ExperimentRow.sha).in_(made[:2]))
+    with hub.database.work() as work:  # they are made under other names than are looked for
+        work.session.execute(change.values(message="Something else\n", second_parent=made[2]))
+
+    assert hub.git.recall("toy", made[2])
+    assert hub.git.holds("toy", made[2])
 
 
 def test_the_largest_diff_that_fits_is_cut_and_says_so(http: TestClient, volta: Volunteer) -> None:
