@@ -127,7 +127,7 @@ def _faith(table: Table, found: Posterior, spreads: Spreads) -> Floats:
     And what most owners contradict, by what they say.
     """
     far = np.abs(_residuals(table, found, spreads))
-    less = 1 / np.clip(far / LOOSE, 1.0, votes.MOST) ** 4
+    less = votes.faith(far / LOOSE)
     own = table.booth.faith(table.value - found.rest, np.hypot(spreads.noise, found.rest_sd))
     faith: Floats = np.minimum(np.where(table.open, less, table.faith), own)
     return faith

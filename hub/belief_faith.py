@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hub import votes
 from hub.snapshot import Snapshot
-from hub.votes import MOST
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -72,7 +72,7 @@ def of(snapshot: Snapshot, again: Ints, value: Floats, noise: float, apart: floa
     left = _distance(again, value)
     # Where a device explains half of it, belief weighs the rest better than we.
     odd_ones = left > np.maximum(far / 2, WILD * noise)
-    less = 1 / np.clip(left / (WILD * noise), 1.0, MOST) ** 4
+    less = votes.faith(left / (WILD * noise))
     return Faith(np.where(odd_ones, less, 1.0), (np.bincount(again, odd_ones) > 0)[again], value)
 
 

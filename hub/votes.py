@@ -69,6 +69,12 @@ def agree(one: Vote, other: Vote) -> bool:
     return abs(one.loss - other.loss) <= DISAGREE * math.sqrt(one.variance + other.variance)
 
 
+def faith(far: Floats) -> Floats:
+    """How far readings are believed that lie so many times as far off as luck explains."""
+    share: Floats = 1 / np.clip(far, 1.0, MOST) ** 4
+    return share
+
+
 @dataclass(frozen=True)
 class Booth:
     """The readings of experiments that enough owners measured; `places` has one array for each."""
@@ -100,7 +106,7 @@ class Booth:
             if found.decided:
                 apart = DISAGREE * np.sqrt(sd[places] ** 2 + found.middle.variance)
                 far = np.abs(loss[places] - found.middle.loss) / apart
-                share[places] = 1 / np.clip(far, 1.0, MOST) ** 4
+                share[places] = faith(far)
         return share
 
     def _contradicting(self, loss: Floats, sd: Floats) -> Iterator[Ints]:
