@@ -194,7 +194,7 @@ def replicate(desk: Desk, act: acts.ReplicateExperiment) -> Effect:
     row = experiments.find(desk.work.session, act.experiment)
     goal = goals.find(desk.work.session, row.goal)
     author = row.owner
-    if goals.spec(desk.work.session, goal).verification.owners == 1:
+    if goals.spec(desk.work.session, goal).verification.alone:
         author = None  # whose own repeats are evidence
     desk.not_own(author)
     why = f"The hub's operators ask for #{row.number} to be run again: {act.reason}"

@@ -154,7 +154,7 @@ def _runnable(session: Session, order: OrderRow, owner: str) -> bool:
     """Whether this owner's runs test it, and it was not taken out since: banned code is not run."""
     made = ExperimentRow
     query = sa.select(col(made.hidden), col(made.owner)).where(col(made.sha) == order.experiment)
-    alone = goals.rules(session.connection(), order.goal).verification.owners == 1
+    alone = goals.rules(session.connection(), order.goal).verification.alone
     return all(
         not hidden and (alone or author != owner) for hidden, author in session.execute(query)
     )

@@ -235,6 +235,11 @@ class VerificationPolicy(Request):
     max_runs: int = Field(default=8, ge=1, le=100)
     noise_sd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether one owner verifies, so that repeats by their own devices are evidence."""
+        return self.owners == 1
+
 
 class Limits(Request):
     """What the sandbox allows one run."""

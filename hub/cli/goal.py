@@ -67,7 +67,7 @@ def show(
 
 def _told(goal: Goal) -> list[str]:
     spec = goal.spec
-    owners = spec.verification.owners
+    test = spec.verification
     metric = f"{spec.metric.name} ({spec.metric.direction.value}, {spec.metric.source.value})"
     pairs = {
         "goal": f"{goal.name}, version {goal.version}",
@@ -76,7 +76,7 @@ def _told(goal: Goal) -> list[str]:
         "metric": metric,
         "budget": f"{spec.budget.text()}, stopped after {spec.timeout_seconds:g} s",
         "devices": ", ".join(spec.device.kinds),
-        "verified": "by its own owner's repeats" if owners == 1 else f"by {owners} owners",
+        "verified": "by its own owner's repeats" if test.alone else f"by {test.owners} owners",
         "progress": _progress(goal),
         "baseline": goal.baseline or "none",
         "champion": goal.champion or "none yet",
