@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM at the worst moment."""
 
+import select
 import signal
 import subprocess
 import sys
@@ -28,6 +29,34 @@ def test_a_signal_that_meets_the_main_thread_in_the_events_own_lock_is_heard() -
     assert done.stdout == "heard\n"
 
 
+TO_ANOTHER_THREAD = """
+import select, signal, threading
+from agent_client.backoff import Stopping
+from agent_client.cli import _listen
+
+stopping, asleep = Stopping(), threading.Event()
+_listen(stopping)
+sleeper = threading.Thread(target=lambda: (asleep.set(), stopping.abort.wait()), daemon=True)
+sleeper.start()
+asleep.wait()
+threading.Timer(0.2, signal.pthread_kill, (sleeper.ident, signal.SIGTERM)).start()
+threading.Thread(target=lambda: (stopping.abort.wait(), print("heard", flush=True))).start()
+select.poll().poll(60_000)
+"""
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_is_heard() -> None:
+    """So is one that comes after Python has looked for signals, and before it begins to wait."""
+    argv = [sys.executable, "-c", TO_ANOTHER_THREAD]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert select.select([process.stdout], [], [], 20.0)[0], "nobody heard it"
+            assert process.stdout.readline() == "heard\n"
+        finally:
+            process.kill()
+
+
 def test_a_fleet_told_to_stop_while_it_starts_starts_no_more_workers(tmp_path: Path) -> None:
     said: list[str] = []
     fleet = Fleet([tmp_path / "gpu0", tmp_path / "gpu1"], [], said.append)
@@ -39,5 +68,6 @@ def test_a_fleet_told_to_stop_while_it_starts_starts_no_more_workers(tmp_path: P
     finally:
         for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
             signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
 
     assert (code, said) == (0, [])
