@@ -9,8 +9,9 @@ from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
+from hub.hot import Hot
 from hub.tables import EventRow, GoalRow
 
 Columns = dict[str, list[Any]]
@@ -29,23 +30,27 @@ def newest(session: Session, goal: str) -> int:
 
     What operators do to flags, owners or posts names no goal and may hide experiments of any.
     """
-    return _newest(session, col(EventRow.goal) == goal, _acted(col(EventRow.goal).is_(None)))
+    return _newest(session, goal, _SAID, _ACTED)
 
 
 def newest_act(session: Session, goal: str) -> int:
     """The number of the newest of the operators' actions that may concern a goal."""
-    here, anywhere = col(EventRow.goal) == goal, col(EventRow.goal).is_(None)
-    return _newest(session, _acted(here), _acted(anywhere))
+    return _newest(session, goal, _ACTED_HERE, _ACTED)
 
 
-def _acted(where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    return sa.and_(col(EventRow.type) == "operator.acted", where)
+def _newest(session: Session, goal: str, *queries: Hot) -> int:
+    """The newest event that any of these finds; each looks in its own index."""
+    session.flush()
+    connection = session.connection()
+    return max(query.value(connection, goal=goal) or 0 for query in queries)
 
 
-def _newest(session: Session, *kinds: sa.ColumnElement[bool]) -> int:
-    """The newest event of any of these kinds; each is looked up by itself, in its own index."""
-    newest_of = [sa.select(sa.func.max(col(EventRow.seq))).where(kind) for kind in kinds]
-    return max(session.execute(query).scalar() or 0 for query in newest_of)
+_events = sa.inspect(EventRow).local_table.c
+_seq, _here = sa.func.max(_events.seq), _events.goal == sa.bindparam("goal")
+_acted = _events.type == "operator.acted"
+_SAID = Hot(sa.select(_seq).where(_here))
+_ACTED_HERE = Hot(sa.select(_seq).where(_acted, _here))
+_ACTED = Hot(sa.select(_seq).where(_acted, _events.goal.is_(None)))
 
 
 @dataclass(frozen=True)

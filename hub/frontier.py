@@ -73,6 +73,9 @@ class Switches:
     tuning: Tuning = field(default_factory=Tuning)
 
 
+ALL = Switches()
+
+
 def ask(
     snapshot: Snapshot,
     belief: Belief,
@@ -93,6 +96,19 @@ def ask(
     """
     on = switches or Switches()
     view = View(snapshot, belief, on.tuning, champion)
+    return decide(view, verdicts, asker, policy=policy, seed=seed, on=on)
+
+
+def decide(
+    view: View,
+    verdicts: Sequence[Verdict],
+    asker: Asker,
+    *,
+    policy: str = DEFAULT,
+    seed: int = 0,
+    on: Switches = ALL,
+) -> Order | None:
+    """The same of a view, which may remember what earlier claims had worked out."""
     random = np.random.default_rng(seed)
     if policy in PLAIN:
         return (
@@ -129,7 +145,7 @@ def _explore(
     nodes = view.candidates
     if not len(nodes):
         return None
-    pinned = np.array([view.snapshot.nodes[node].pinned for node in nodes], dtype=bool)
+    pinned = view.pinned[nodes]
     wanted = bool(pinned.any()) and random.random() < PINNED
     if wanted:
         nodes = nodes[pinned]
@@ -142,7 +158,7 @@ def _explore(
 
 def _best(view: View, asker: Asker, nodes: Ints, scores: Floats) -> int:
     """The best score after operators' boosts; what the agent has at hand wins near-ties."""
-    boost = np.array([view.snapshot.nodes[node].boost for node in nodes])
+    boost = view.boost[nodes]
     if (boost != 1).any():
         scale = float(np.std(scores[np.isfinite(scores)])) or 1.0
         scores = scores + scale * np.log(np.maximum(boost, 1e-9))
@@ -175,13 +191,11 @@ def _why(view: View, node: int, operator: str, pinned: bool) -> str:
 
 def _anchor(view: View, asker: Asker) -> Order | None:
     """The root once on each new kind of device, and on new devices as long as that stays rare."""
-    roots = [place for place in range(len(view.parent)) if view.parent[place] < 0]
-    if not roots:
+    root, anchors = view.root, view.anchors
+    if root is None:
         return None
-    root = roots[0]
-    anchors = [one for one in view.snapshot.readings if one.node == root]
     under_way = [one for one in view.snapshot.pending if one.node == root]
-    failed = sum((one.node, one.device) == (root, asker.device) for one in view.snapshot.failures)
+    failed = view.failed_on[root, asker.device]
     if failed >= view.tuning.attempts or any(one.agent == asker.agent for one in under_way):
         return None
     if not anchors and not under_way:
@@ -195,7 +209,7 @@ def _anchor(view: View, asker: Asker) -> Order | None:
 
 
 def _new_device(view: View, asker: Asker, root: int, anchors: int) -> Order | None:
-    known = any(one.device == asker.device for one in view.snapshot.readings)
+    known = asker.device in view.devices
     if known or anchors >= view.tuning.anchor_share * len(view.snapshot.readings):
         return None
     why = (

@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from hub.policies import Ints, View
+from hub.policies import Ints, Merges, View
 from hub.words import number
 
 LEADERS, DONORS = 6, 24
@@ -30,9 +31,9 @@ def propose(view: View, barred: frozenset[tuple[int, int]] = frozenset()) -> Mer
     best = view.best_parent
     if best is None or not _affordable(view):
         return None
-    donors = _donors(view)
+    donors = view.once("donors", lambda: _donors(view))
     found: tuple[float, int, tuple[int, ...]] | None = None
-    for leader in _leaders(view):
+    for leader in view.ranked[:LEADERS].tolist():
         sides = _sides(view, leader, donors, barred)
         if sides:
             promised = float(view.belief.loss[leader] - sum(view.steps[0][one] for one in sides))
@@ -50,24 +51,16 @@ def _awaited(view: View) -> float:
     """The best that merges under way promise: what comes next should build on it, not beside it."""
     gains = view.steps[0]
     promises = [
-        float(view.belief.loss[one.parent] - sum(gains[side] for side in one.sides))
-        for one in view.snapshot.pending
-        if one.kind == "merge" and one.parent is not None
+        float(view.belief.loss[parent] - sum(gains[side] for side in sides))
+        for parent, sides in view.merging
     ]
     return min(promises, default=math.inf)
 
 
 def _affordable(view: View) -> bool:
-    merges = sum(one.merged for one in view.snapshot.nodes)
-    under_way = sum(one.kind == "merge" for one in view.snapshot.pending)
+    merges = len(view.merges) + view.under_way["merge"]
     total = len(view.parent) + len(view.snapshot.pending)
-    return merges + under_way < view.tuning.merge_share * total
-
-
-def _leaders(view: View) -> list[int]:
-    nodes = view.candidates
-    order = np.argsort(view.belief.loss[nodes], kind="stable")
-    return [int(node) for node in nodes[order][:LEADERS]]
+    return merges < view.tuning.merge_share * total
 
 
 def _donors(view: View) -> Ints:
@@ -86,9 +79,9 @@ def _sides(
 
     Its own children are no donors to it: what they bring to it is what they are.
     """
-    held = contents(view, leader)
-    tried = _tried_with(view, held) | {one for pair in barred if leader in pair for one in pair}
-    changes = _changes(view, held)
+    held, changes, before = view.once(f"leader {leader}", lambda: _leader(view, leader))
+    tried = before | {one for pair in barred if leader in pair for one in pair}
+    tried |= _tried_with(view.merging, held)
     chosen: list[int] = []
     for one in map(int, donors):
         brings = {one, *view.snapshot.nodes[one].sides}
@@ -101,6 +94,19 @@ def _sides(
         if len(chosen) == view.tuning.merge_sides:
             break
     return tuple(chosen)
+
+
+class _Leader(NamedTuple):
+    """What a leader holds, what that altered, and what was merged with it."""
+
+    held: set[int]
+    changes: set[str]
+    tried: set[int]
+
+
+def _leader(view: View, node: int) -> _Leader:
+    held = contents(view, node)
+    return _Leader(held, _changes(view, held), _tried_with(view.merges, held))
 
 
 def _changes(view: View, nodes: set[int]) -> set[str]:
@@ -123,10 +129,10 @@ def contents(view: View, node: int) -> set[int]:
     return seen
 
 
-def _tried_with(view: View, line: set[int]) -> set[int]:
-    """What was merged, or is being merged, with a leader or with the line through it."""
+def _tried_with(merges: Merges, line: set[int]) -> set[int]:
+    """What of these merges was merged with a leader or with the line through it."""
     tried: set[int] = set()
-    for parent, sides in view.merges:
+    for parent, sides in merges:
         if parent in line:
             tried |= set(sides)
         if not line.isdisjoint(sides):

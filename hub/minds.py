@@ -4,11 +4,14 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlmodel import Session
 
 from hub import belief, columns, states, titles, verification
 from hub.belief import Belief
+from hub.leases import Leases
+from hub.policies import View
 from hub.snapshot import Pending
 from hub.states import State
 from hub.tables import GoalRow
@@ -30,6 +33,13 @@ class Thoughts:
     belief: Belief
     verdicts: list[Verdict]
     champion: int | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What policies worked out of it for whoever asked first."""
+
+    @property
+    def view(self) -> View:
+        """The same as policies look at it."""
+        return View(self.state.snapshot, self.belief, champion=self.champion, memo=self.memo)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class _Kept:
 class Mind:
     """Keeps one thought a goal; on large goals it may be some seconds old, its leases never are."""
 
+    leases: Leases = field(default_factory=Leases)
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _turns: defaultdict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
@@ -64,28 +75,38 @@ class Mind:
 
     def of(self, session: Session, goal: GoalRow) -> Thoughts:
         """The goal's state, belief and verdicts, with its open leases as they stand now."""
+        kept = self._thought(session, goal)
+        thoughts = kept.thoughts
+        pending = self.leases.now(session, goal, thoughts.state.place) + kept.repeats
+        snapshot = replace(thoughts.state.snapshot, pending=pending)
+        return replace(thoughts, state=replace(thoughts.state, snapshot=snapshot))
+
+    def ponder(self, session: Session, goal: GoalRow) -> None:
+        """Think now what would take long, before a transaction that keeps others waiting.
+
+        The session must see only what is committed.
+        """
+        kept = self._kept.get(goal.slug)
+        if kept is None or (kept.long and not self._lasts(session, goal, kept)):
+            kept = self._thought(session, goal)
+        self.leases.keep(session, goal, kept.thoughts.state.place)
+
+    def copy(self) -> "Mind":
+        """One that knows the same, and keeps to itself what it thinks from now on."""
+        return Mind(_kept=dict(self._kept))
+
+    def _thought(self, session: Session, goal: GoalRow) -> _Kept:
         found = self._known(session, goal)
         if found is None:
             with self._turns[goal.slug]:  # who comes meanwhile waits, instead of thinking the same
                 found = self._known(session, goal) or self._think(session, goal)
         return found
 
-    def ponder(self, session: Session, goal: GoalRow) -> None:
-        """Think now what would take long, before a transaction that keeps others waiting."""
-        kept = self._kept.get(goal.slug)
-        if kept is None or (kept.long and not self._lasts(session, goal, kept)):
-            self.of(session, goal)
-
-    def copy(self) -> "Mind":
-        """One that knows the same, and keeps to itself what it thinks from now on."""
-        return Mind(dict(self._kept))
-
-    def _known(self, session: Session, goal: GoalRow) -> Thoughts | None:
+    def _known(self, session: Session, goal: GoalRow) -> _Kept | None:
         kept = self._kept.get(goal.slug)
         if kept is None or not self._lasts(session, goal, kept):
             return None
-        kept = self._caught_up(session, goal, kept) if kept.long else kept
-        return _with_leases(session, goal, kept)
+        return self._caught_up(session, goal, kept) if kept.long else kept
 
     def _caught_up(self, session: Session, goal: GoalRow, kept: _Kept) -> _Kept:
         """Hear of repeats since: no leases any more, no readings yet, they would be asked again.
@@ -109,12 +130,13 @@ class Mind:
             return True
         return kept.seq == columns.newest(session, goal.slug)
 
-    def _think(self, session: Session, goal: GoalRow) -> Thoughts:
+    def _think(self, session: Session, goal: GoalRow) -> _Kept:
         seq, started = columns.newest(session, goal.slug), time.monotonic()
         thoughts = think(session, goal)
         ended = time.monotonic()
-        self._kept[goal.slug] = _Kept(thoughts, seq, ended, ended - started, seq, seq)
-        return thoughts
+        kept = _Kept(thoughts, seq, ended, ended - started, seq, seq)
+        self._kept[goal.slug] = kept
+        return kept
 
 
 _referee = titles.Referee()
@@ -134,11 +156,4 @@ def _under(thoughts: Thoughts, state: State) -> Thoughts:
     """The same thoughts of a state that operators changed."""
     champion = thoughts.champion
     fallen = champion is not None and state.snapshot.nodes[champion].forbidden
-    return replace(thoughts, state=state, champion=None if fallen else champion)
-
-
-def _with_leases(session: Session, goal: GoalRow, kept: _Kept) -> Thoughts:
-    thoughts = kept.thoughts
-    pending = states.pending(session, goal, thoughts.state.place) + kept.repeats
-    snapshot = replace(thoughts.state.snapshot, pending=pending)
-    return replace(thoughts, state=replace(thoughts.state, snapshot=snapshot))
+    return replace(thoughts, state=state, champion=None if fallen else champion, memo={})

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from hub.tables import UtcDateTime
+from hub.column_types import UtcDateTime
 
 
 class OperatorRow(SQLModel, table=True):

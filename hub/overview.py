@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from hub import agents, goals
+from hub.column_types import UtcDateTime
 from hub.settings import VERSION, Settings
 from hub.tables import (
     AgentRow,
@@ -18,7 +19,6 @@ from hub.tables import (
     GoalVersionRow,
     OrderRow,
     RunRow,
-    UtcDateTime,
 )
 from protocol.events import AnyEnvelope
 from protocol.goals import Direction, GoalState

@@ -49,13 +49,13 @@ def shares_of(view: View, wanted: Mapping[str, float]) -> tuple[list[str], list[
 
 
 def _rewards(view: View) -> dict[str, list[float]]:
-    gains = view.steps[0].tolist()
+    first = max(0, len(view.parent) - MEMORY)
+    gains = view.steps[0][first:].tolist()
     noise = max(view.belief.noise_sd, 1e-12)
     found: dict[str, list[float]] = {}
-    for place in range(max(0, len(gains) - MEMORY), len(gains)):
-        row = view.snapshot.nodes[place]
+    for row, gain in zip(view.snapshot.nodes[first:], gains, strict=True):
         if row.parent is not None and row.status in ("finished", "failed"):
-            found.setdefault(row.operator, []).append(min(max(gains[place] / noise, 0.0), 10.0))
+            found.setdefault(row.operator, []).append(min(max(gain / noise, 0.0), 10.0))
     return found
 
 

@@ -1,10 +1,7 @@
 """Which experiment deserves another run by somebody else, and why: on demand, never by quota."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from hub.policies import View
 from hub.titles import confirmed_by
@@ -35,7 +32,7 @@ def due(view: View, verdicts: Sequence[Verdict], owner: str) -> Wanted | None:
     """The replication that matters most and that this owner (`Snapshot.voice`) may do."""
     if not affordable(view):
         return None
-    for wanted in _wishes(view, verdicts):
+    for wanted in view.once("wishes", lambda: _wishes(view, verdicts)):
         if open_to(view, wanted.node, owner) and not spared(view, wanted.node, owner):
             return wanted
     return None
@@ -43,10 +40,9 @@ def due(view: View, verdicts: Sequence[Verdict], owner: str) -> Wanted | None:
 
 def affordable(view: View) -> bool:
     """Whether repeats have stayed below their share of all runs."""
-    repeats = sum(one.kind == "replicate" for one in view.snapshot.readings)
-    under_way = sum(one.kind == "replicate" for one in view.snapshot.pending)
+    repeats = view.repeats_by.total() + view.under_way["replicate"]
     total = len(view.snapshot.readings) + len(view.snapshot.pending)
-    return repeats + under_way < 1 + view.tuning.replicate_share * total
+    return repeats < 1 + view.tuning.replicate_share * total
 
 
 def spared(view: View, node: int, owner: str) -> bool:
@@ -55,8 +51,7 @@ def spared(view: View, node: int, owner: str) -> bool:
     Repeats earn no new ideas: nobody is asked for more than twice the usual share of them while
     somebody who is at work, and may measure this experiment, has done less.
     """
-    runs = Counter(one.owner for one in view.snapshot.readings)
-    repeats = Counter(one.owner for one in view.snapshot.readings if one.kind == "replicate")
+    runs, repeats = view.runs_by, view.repeats_by
     if repeats[owner] < FEW or repeats[owner] * runs.total() <= 2 * runs[owner] * repeats.total():
         return False
     others = {one.owner for one in view.snapshot.pending} - {owner}
@@ -76,7 +71,7 @@ def open_to(view: View, node: int, owner: str) -> bool:
     made = view.snapshot.nodes[node]
     if made.forbidden or view.snapshot.author(node) == owner:
         return False
-    if any(one.node == node for one in view.snapshot.pending):
+    if node in view.repeated:
         return False
     if view.failed[node] >= max(view.snapshot.rules.max_runs, view.runs[node] + 1):
         return False
@@ -180,7 +175,8 @@ def _over(view: View, crowned: int | None, best: int) -> str:
 
 
 def _root(view: View) -> int:
-    return int(np.flatnonzero(view.parent < 0)[0])
+    assert view.root is not None, "what was measured has a starting point"
+    return view.root
 
 
 def stalled(view: View) -> bool:
@@ -194,11 +190,10 @@ def _top(view: View) -> list[Wanted]:
     best = view.best
     if best is None:
         return []
-    order = view.candidates[np.argsort(view.belief.loss[view.candidates], kind="stable")][:4]
-    close = [int(node) for node in order if not surely_better(view.belief, best, int(node), 2.0)]
-    counts = Counter(one.node for one in view.snapshot.readings)
-    close = [node for node in close if counts[node] < view.snapshot.rules.max_runs]
-    close.sort(key=lambda node: counts[node])
+    leaders = view.ranked[:4].tolist()
+    close = [node for node in leaders if not surely_better(view.belief, best, node, 2.0)]
+    close = [node for node in close if view.runs[node] < view.snapshot.rules.max_runs]
+    close.sort(key=lambda node: view.runs[node])
     why = "Progress has stalled and the leaders cannot be told apart; measure"
     return [Wanted(node, f"{why} {view.told(node)} again.") for node in close]
 
@@ -211,10 +206,8 @@ def unverified_best(
     With `needed` only one that has had fewer runs than a test may take: without it the hundred
     agents of a new goal that find nothing new would all measure its starting point.
     """
-    order = view.candidates[np.argsort(view.belief.loss[view.candidates], kind="stable")][:32]
-    free = [int(node) for node in order if open_to(view, int(node), owner)]
+    free = [node for node in view.ranked[:32].tolist() if open_to(view, node, owner)]
     if needed:
-        counts = Counter(one.node for one in view.snapshot.readings)
-        free = [node for node in free if counts[node] < view.snapshot.rules.max_runs]
+        free = [node for node in free if view.runs[node] < view.snapshot.rules.max_runs]
     undecided = [node for node in free if verdicts[node].state in ("claimed", "provisional")]
     return next(iter([*undecided, *free]), None)

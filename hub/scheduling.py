@@ -136,15 +136,8 @@ def decide(
 
 
 def _ask(thoughts: Thoughts, goal: GoalRow, asker: Asker, seed: int) -> frontier.Order | None:
-    return frontier.ask(
-        thoughts.state.snapshot,
-        thoughts.belief,
-        thoughts.verdicts,
-        asker,
-        champion=thoughts.champion,
-        policy=goal.policy or frontier.DEFAULT,
-        seed=seed,
-    )
+    policy = goal.policy or frontier.DEFAULT
+    return frontier.decide(thoughts.view, thoughts.verdicts, asker, policy=policy, seed=seed)
 
 
 def _asker(session: Session, goal: GoalRow, agent: AgentRow, request: WorkRequest) -> Asker:
@@ -188,8 +181,8 @@ _REFUSED = Hot(_last.order_by(_orders.claimed_at.desc()).limit(1))
 _UNMERGED = HotQuery(
     sa.select(_orders.parent, _orders.second_parent, _orders.refused).where(
         _orders.goal == sa.bindparam("goal"),
-        _orders.kind == Kind.MERGE.value,
-        _orders.experiment.is_(None),
+        # Word for word as the index of them has it: a parameter could be anything.
+        sa.text("kind = 'merge' AND experiment IS NULL"),
         sa.or_(_orders.refused > 0, _orders.ended_at.is_not(None)),
     ),
     _Unmerged,

@@ -11,10 +11,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, col, select
 
 from hub import board, experiments, voices
+from hub.column_types import UtcDateTime
 from hub.errors import HubError, Invalid
 from hub.search_index import vector
 from hub.search_query import HasKey, Query, composed, condition, parse
-from hub.tables import AgentRow, ExperimentRow, GoalRow, PostRow, UtcDateTime
+from hub.tables import AgentRow, ExperimentRow, GoalRow, PostRow
 from protocol.base import in_utc
 from protocol.search import Found
 

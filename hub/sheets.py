@@ -14,7 +14,8 @@ from sqlmodel import Session, col, select
 
 from hub import agents
 from hub import runs as reported
-from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow, UtcDateTime
+from hub.column_types import UtcDateTime
+from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 
 MOST = 10_000
 """Rows of one answer; `after` goes on from there."""

@@ -30,7 +30,7 @@ class State:
 
 
 def read(session: Session, goal: GoalRow) -> State:
-    """Everything that is known of a goal now: nodes, counted readings, open leases."""
+    """Everything that is known of a goal now, but for its open leases: `hub.leases` has those."""
     session.flush()
     nodes, known = _nodes(session.connection(), goal), eras.of(session, goal)
     place = {node.key: position for position, node in enumerate(nodes)}
@@ -38,7 +38,6 @@ def read(session: Session, goal: GoalRow) -> State:
         rules=rules(goals.spec(session, goal)),
         nodes=nodes,
         readings=_readings(session, goal, place, known),
-        pending=pending(session, goal, place),
         failures=_failures(session, goal, place),
         goal=goal.slug,
         era=known.now,
@@ -142,48 +141,6 @@ def _failures(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tupl
     )
     rows = session.execute(query.order_by(col(run.created_at), col(run.id)))
     return tuple(Failure(place[sha], *who) for sha, *who in rows if sha in place)
-
-
-def pending(session: Session, goal: GoalRow, place: Mapping[str, int]) -> tuple[Pending, ...]:
-    """The goal's open orders and leases, as positions of a snapshot."""
-    session.flush()
-    return tuple(
-        Pending(
-            kind=order.kind,
-            owner=order.owner or "",
-            parent=place.get(order.parent or ""),
-            second=place.get(order.second_parent or ""),
-            node=place.get(order.experiment or ""),
-            operator=order.operator,
-            agent=order.agent or "",
-            brought=tuple(place[each] for each in order.brought if each in place),
-        )
-        for order in _PENDING.all(session.connection(), goal=goal.slug)
-    )
-
-
-class _Open(NamedTuple):
-    """The columns of an order that a `Pending` is made of."""
-
-    kind: str
-    owner: str | None
-    operator: str
-    agent: str | None
-    parent: str | None
-    second_parent: str | None
-    experiment: str | None
-    brought: list[str]
-
-
-_orders = sa.inspect(OrderRow).local_table.c
-# Ten thousand agents hold as many orders: as rows, not as entities.
-_PENDING = HotQuery(
-    sa.select(*(_orders[name] for name in _Open._fields)).where(
-        _orders.goal == sa.bindparam("goal"),
-        sa.or_(_orders.state == "open", _orders.state == "leased"),
-    ),
-    _Open,
-)
 
 
 def repeats(

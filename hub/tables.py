@@ -1,12 +1,13 @@
 """Rows: the hub's truth. Wire models live in `protocol/`; nothing here validates."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
+
+from hub.column_types import UtcDateTime, index_marked, index_where, json_column, shas_column
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -19,43 +20,6 @@ SQLModel.metadata.naming_convention = {
 
 HELD_BACK = ("quarantined", "banned")
 """An owner's states in which they earn nothing and nobody hears them."""
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware in, aware out; SQLite would hand back naive times."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Store in UTC."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Read as UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-    def __repr__(self) -> str:
-        return "UtcDateTime()"
-
-
-def _json() -> Any:
-    return sa.Column(sa.JSON, nullable=False)
-
-
-def _shas() -> Any:
-    return sa.Column(sa.JSON, nullable=False, server_default="[]")
-
-
-def _where(mark: str, name: str, *columns: str) -> sa.Index:
-    """An index of the few rows that carry a mark."""
-    marked: dict[str, Any] = {
-        "sqlite_where": sa.text(f"{mark} = 1"),
-        "postgresql_where": sa.text(mark),
-    }
-    return sa.Index(name, *columns, **marked)
 
 
 def blank(row: type[SQLModel]) -> dict[str, Any]:
@@ -89,7 +53,7 @@ class AgentRow(SQLModel, table=True):
     name: str = Field(primary_key=True, max_length=40)
     owner: str = Field(foreign_key="owners.name", index=True, max_length=40)
     state: str = Field(default="active", max_length=16)
-    device: dict[str, Any] = Field(sa_column=_json())
+    device: dict[str, Any] = Field(sa_column=json_column())
     device_class: str = Field(max_length=200)
     client_version: str = Field(default="", max_length=40)
     wish: str = Field(default="", max_length=8)
@@ -136,8 +100,8 @@ class GoalVersionRow(SQLModel, table=True):
     __tablename__ = "goal_versions"
     goal: str = Field(primary_key=True, foreign_key="goals.slug", max_length=31)
     version: int = Field(primary_key=True)
-    spec: dict[str, Any] = Field(sa_column=_json())
-    files: dict[str, str] = Field(sa_column=_json())
+    spec: dict[str, Any] = Field(sa_column=json_column())
+    files: dict[str, str] = Field(sa_column=json_column())
     by: str = Field(default="", max_length=40)
     reason: str = Field(default="", max_length=400)
     created_at: datetime = Field(sa_type=UtcDateTime)
@@ -156,15 +120,11 @@ class ExperimentRow(SQLModel, table=True):
         sa.Index("ix_experiments_goal_parent", "goal", "parent", "number"),
         sa.Index("ix_experiments_goal_changed_seq", "goal", "changed_seq"),
         sa.Index("ix_experiments_goal_score", "goal", "score"),
-        _where("hidden", "ix_experiments_hidden", "sha"),
-        _where("kept", "ix_experiments_kept", "goal", "number"),
-        sa.Index(
-            "ix_experiments_goal_second_parent",
-            "goal",
-            "second_parent",
-            "number",
-            sqlite_where=sa.text("second_parent IS NOT NULL"),
-            postgresql_where=sa.text("second_parent IS NOT NULL"),
+        index_marked("hidden", "ix_experiments_hidden", "sha"),
+        index_marked("kept", "ix_experiments_kept", "goal", "number"),
+        index_where(
+            "second_parent IS NOT NULL",
+            *("ix_experiments_goal_second_parent", "goal", "second_parent", "number"),
         ),
     )
     id: UUID = Field(primary_key=True)
@@ -175,7 +135,7 @@ class ExperimentRow(SQLModel, table=True):
     parent: str | None = Field(default=None, max_length=40)
     parent_number: int | None = None
     second_parent: str | None = Field(default=None, max_length=40)
-    brought: list[str] = Field(default_factory=list, sa_column=_shas())
+    brought: list[str] = Field(default_factory=list, sa_column=shas_column())
     depth: int = 0
     title: str = Field(max_length=200)
     hypothesis: str = ""
@@ -190,7 +150,7 @@ class ExperimentRow(SQLModel, table=True):
     dollars: float = 0.0
     lease: UUID | None = Field(default=None, index=True)
     body_digest: str = Field(default="", max_length=64)
-    patch: dict[str, Any] = Field(sa_column=_json())
+    patch: dict[str, Any] = Field(sa_column=json_column())
     tree: str = Field(max_length=40)
     canonical: str = Field(default="", index=True, max_length=64)
     effect: str = Field(default="", index=True, max_length=64)
@@ -230,6 +190,8 @@ class OrderRow(SQLModel, table=True):
         sa.Index("ix_orders_state_deadline", "state", "deadline"),
         sa.Index("ix_orders_agent_state", "agent", "state"),
         sa.Index("ix_orders_goal_state", "goal", "state"),
+        sa.Index("ix_orders_agent_claimed_at", "agent", "claimed_at"),
+        index_where("kind = 'merge' AND experiment IS NULL", "ix_orders_unmerged", "goal"),
     )
     id: UUID = Field(primary_key=True)
     goal: str = Field(foreign_key="goals.slug", max_length=31)
@@ -238,16 +200,16 @@ class OrderRow(SQLModel, table=True):
     operator: str = Field(max_length=16)
     parent: str | None = Field(default=None, max_length=40)
     second_parent: str | None = Field(default=None, max_length=40)
-    brought: list[str] = Field(default_factory=list, sa_column=_shas())
+    brought: list[str] = Field(default_factory=list, sa_column=shas_column())
     experiment: str | None = Field(default=None, index=True, max_length=40)
     why: str = Field(default="", max_length=600)
     seed: int = Field(sa_type=sa.BigInteger)
     nonce: str = Field(max_length=64)
     epoch: int = 0
     tries: int = 0
-    holders: dict[str, str] = Field(sa_column=_json())
-    tried_owners: list[str] = Field(sa_column=_json())
-    reasons: list[str] = Field(sa_column=_json())
+    holders: dict[str, str] = Field(sa_column=json_column())
+    tried_owners: list[str] = Field(sa_column=json_column())
+    reasons: list[str] = Field(sa_column=json_column())
     refused: int = 0
     agent: str | None = Field(default=None, max_length=40)
     owner: str | None = Field(default=None, max_length=40)
@@ -281,12 +243,12 @@ class RunRow(SQLModel, table=True):
     failure: str | None = Field(default=None, max_length=16)
     failure_detail: str = Field(default="", max_length=500)
     metric: float | None = None
-    metrics: dict[str, float] = Field(sa_column=_json())
+    metrics: dict[str, float] = Field(sa_column=json_column())
     evaluation: dict[str, Any] | None = Field(default=None, sa_column=sa.Column(sa.JSON))
     seed: int = Field(sa_type=sa.BigInteger)
     budget: str = Field(max_length=40)
     seconds: float
-    device: dict[str, Any] = Field(sa_column=_json())
+    device: dict[str, Any] = Field(sa_column=json_column())
     device_class: str = Field(max_length=200)
     session: str = Field(default="", max_length=64)
     client_version: str = Field(default="", max_length=40)
@@ -342,7 +304,7 @@ class PostRow(SQLModel, table=True):
     html: str
     goal: str | None = Field(default=None, max_length=31)
     experiment: str | None = Field(default=None, index=True, max_length=40)
-    references: list[str] = Field(sa_column=_json())
+    references: list[str] = Field(sa_column=json_column())
     body_digest: str = Field(default="", max_length=64)
     created_at: datetime = Field(sa_type=UtcDateTime)
     hidden: bool = False
@@ -384,7 +346,7 @@ class EventRow(SQLModel, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
     type: str = Field(max_length=40)
     goal: str | None = Field(default=None, max_length=31)
-    body: dict[str, Any] = Field(sa_column=_json())
+    body: dict[str, Any] = Field(sa_column=json_column())
 
 
 class NoticeRow(SQLModel, table=True):

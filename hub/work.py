@@ -79,13 +79,13 @@ def claim(
 
 
 def _held_by(session: Session, agent: AgentRow) -> list[OrderRow]:
-    return list(session.exec(_HELD, params={"agent": agent.name}).all())
+    held = session.exec(_HELD, params={"agent": agent.name}).all()
+    return sorted(held, key=lambda order: order.claimed_at or order.created_at)
 
 
 _HELD = (
     select(OrderRow)
     .where(col(OrderRow.agent) == sa.bindparam("agent"), col(OrderRow.state) == "leased")
-    .order_by(col(OrderRow.claimed_at))
     .with_for_update()
 )
 
@@ -99,7 +99,8 @@ def _waiting(
 ) -> OrderRow | None:
     """An order that waits, or whose holder vanished: expiry is decided here, on the hub's clock."""
     said = {"goals": [goal.slug for goal in open_goals], "overdue": work.now - GRACE}
-    for order in work.session.exec(_FREE, params=said).all():
+    free = work.session.exec(_FREE, params=said).all()
+    for order in sorted(free, key=lambda order: order.created_at):
         if order.state == "leased":
             _expire(work, settings, order)
         if order.state != "open" or _is_for_others(work, order, agent.owner):
@@ -109,16 +110,15 @@ def _waiting(
     return None
 
 
-_overdue = col(OrderRow.deadline) < sa.bindparam("overdue")
-_FREE = (
-    select(OrderRow)
-    .where(
-        col(OrderRow.goal).in_(sa.bindparam("goals", expanding=True)),
-        sa.or_(col(OrderRow.state) == "open", sa.and_(col(OrderRow.state) == "leased", _overdue)),
-    )
-    .order_by(col(OrderRow.created_at))
-    .with_for_update(skip_locked=True)
+_wanted: sa.BindParameter[str] = sa.bindparam("goals", expanding=True)
+_open = col(OrderRow.state) == "open", col(OrderRow.goal).in_(_wanted)
+# Not by the goal's index, which finds all that is leased: coalesce is nothing that it could find.
+_overdue = (
+    *(col(OrderRow.state) == "leased", col(OrderRow.deadline) < sa.bindparam("overdue")),
+    sa.func.coalesce(col(OrderRow.goal), "").in_(_wanted),
 )
+_free = sa.union_all(*(sa.select(col(OrderRow.id)).where(*each) for each in (_open, _overdue)))
+_FREE = select(OrderRow).where(col(OrderRow.id).in_(_free)).with_for_update(skip_locked=True)
 
 
 def _is_for_others(work: Work, order: OrderRow, owner: str) -> bool:

@@ -14,7 +14,7 @@ from hub import goals
 from hub.core import Hub
 from hub.tables import GoalRow
 from protocol.events import Curated
-from tests.builders import FILES, a_spec
+from tests.builders import FILES, Clock, a_spec
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -152,7 +152,7 @@ def test_replications_go_to_others(volta: Volunteer, tesla: Volunteer, grace: Cu
 
 
 def test_nobody_is_asked_to_run_what_was_taken_out_since(
-    volta: Volunteer, tesla: Volunteer, grace: Curator
+    volta: Volunteer, tesla: Volunteer, grace: Curator, clock: Clock
 ) -> None:
     sha = volta.explore(learning_rate=0.2, metric=0.8).experiment
     grace.acts("experiment.replicate", experiment=sha, times=2)
@@ -160,6 +160,7 @@ def test_nobody_is_asked_to_run_what_was_taken_out_since(
     assert run_by_tesla.experiment == sha
 
     grace.acts("owner.ban", owner="ada")
+    clock.forward(1.0)  # what is ordered from here on comes after what was ordered before
 
     tesla.release(run_by_tesla)
     another = tesla.claim()

@@ -9,13 +9,27 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import board, columns, db, experiments, goals, minds, outcomes, overview, roster, search
+from hub import (
+    board,
+    columns,
+    db,
+    experiments,
+    goals,
+    leases,
+    minds,
+    outcomes,
+    overview,
+    roster,
+    scheduling,
+    search,
+    work,
+)
 from hub.board import Wanted
 from hub.core import Hub, open_hub
 from hub.settings import Settings
 from hub.tables import ExperimentRow, GoalRow
 from protocol.roster import Order, Span
-from tests.builders import FILES, Clock, a_spec
+from tests.builders import FILES, NOON, Clock, a_spec
 from tests.hub import forest
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -93,6 +107,32 @@ READS: dict[str, tuple[Read, set[str]]] = {
         lambda session, goal, _: columns.newest(session, goal.slug),
         {"ix_events_goal_seq (goal=?)", "ix_events_type_goal_seq (type=? AND goal=?)"},
     ),
+    "orders that wait": (
+        lambda session, *_: session.exec(
+            work._FREE, params={"goals": ["toy"], "overdue": NOON}
+        ).all(),
+        {
+            "ix_orders_goal_state (goal=? AND state=?)",
+            "ix_orders_state_deadline (state=? AND deadline<?)",
+            "sqlite_autoindex_orders_1 (id=?)",
+        },
+    ),
+    "orders that an agent holds": (
+        lambda session, *_: session.exec(work._HELD, params={"agent": "volta"}).all(),
+        {"ix_orders_agent_state (agent=? AND state=?)"},
+    ),
+    "an agent's last order": (
+        lambda session, *_: scheduling._REFUSED.value(session.connection(), agent="volta"),
+        {"ix_orders_agent_claimed_at (agent=?)"},
+    ),
+    "merges that came to nothing": (
+        lambda session, goal, _: scheduling.barred(session, goal, {}),
+        {"ix_orders_unmerged (goal=?)"},
+    ),
+    "what became of orders": (
+        lambda session, *_: leases._TOLD.all(session.connection(), goal="toy", after=9),
+        {"ix_events_type_goal_seq (type=? AND goal=? AND seq>?)"},
+    ),
     "rare events": (
         lambda session, goal, _: overview.activity(session, goal, 9, 50, ["goal.changed"]),
         {"ix_events_type_goal_seq (type=? AND goal=? AND seq<?)"},
@@ -155,17 +195,13 @@ def test_a_search_finds_rows_by_where_they_are_in_the_index(embedded: Hub) -> No
 
 def _plan(session: Session, read: Callable[[], object]) -> list[str]:
     """The steps of what SQLite is asked for meanwhile."""
-    asked: list[tuple[str, Any]] = []
-
-    def _note(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        asked.append((statement, values))
-
-    engine = session.get_bind()
-    sa.event.listen(engine, "before_cursor_execute", _note)
-    read()
-    sa.event.remove(engine, "before_cursor_execute", _note)
+    asked: list[str] = []
     raw: Any = session.connection().connection.driver_connection
-    explained = [raw.execute(f"EXPLAIN QUERY PLAN {each}", values) for each, values in asked]
+    raw.set_trace_callback(asked.append)
+    read()
+    raw.set_trace_callback(None)
+    asked = [each for each in asked if not each.startswith("--")]  # what full text does within
+    explained = [raw.execute(f"EXPLAIN QUERY PLAN {each}") for each in asked]
     return [str(step[3]) for steps in explained for step in steps]
 
 
