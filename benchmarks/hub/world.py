@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -141,7 +142,7 @@ def leased(hub: Hub, parent: str, count: int) -> list[OrderRow]:
             created_at=now,
             claimed_at=now,
             renewed_at=now,
-            deadline=now,
+            deadline=now + timedelta(days=1),
         )
         for _ in range(count)
     ]
