@@ -7,15 +7,15 @@ exactly what a hub would believe that had never seen the runs that are gone.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
 from hub import columns, goals, minds, outcomes, trust, trust_records
+from hub.among import among
 from hub.belief import Belief
-from hub.db import Work, parts
+from hub.db import Work
 from hub.experiments import Reported
 from hub.hot import Hot
 from hub.minds import Thoughts
@@ -237,16 +237,31 @@ def withdraw(work: Work, goal: GoalRow, shas: Iterable[str]) -> None:
     more: the title falls to nobody if its holder lost a run or may not hold it any longer.
     """
     work.session.flush()
-    lost = sorted(shas)
-    query = sa.select(_made.c.sha, _made.c.number, _made.c.metric, _made.c.score)
-    found = (work.connection.execute(query.where(_made.c.sha.in_(part))) for part in parts(lost))
-    changes = [
-        _Change(sha, count, _less(metric, goal.noise_sd), loud=(metric, score) != (None, None))
-        for sha, count, metric, score in chain.from_iterable(found)
-    ]
-    _tell(work, goal, sorted(changes, key=lambda each: each.number))
+    lost = set(shas)
+    if lost:
+        _tell_less(work, goal, among(_made.c.sha, lost))
     if goal.champion is not None and (goal.champion in lost or _barred(work, goal.champion)):
         _crown(work, goal, None, None)
+
+
+def _tell_less(work: Work, goal: GoalRow, these: sa.ColumnElement[bool]) -> None:
+    """Write rows, and announce those that readers see: what was hidden is gone for them anyway."""
+    left, made = _made.c.metric.is_not(None), _made.c
+    known = sa.or_(left, made.score.is_not(None)), sa.not_(made.hidden)
+    query = sa.select(made.sha, made.number, made.metric).order_by(made.number)
+    loud = work.connection.execute(query.where(these, *known)).all()
+    # Readers ask what came after an event: a change without one would reach nobody.
+    loud = loud or work.connection.execute(query.where(these).limit(1)).all()
+    words = {
+        name: sa.case((left, getattr(LESS, name)), else_=getattr(FORGOTTEN, name))
+        for name in ("standing", "verdict")
+    }
+    numbers = {"score": made.metric, "score_sd": sa.case((left, goal.noise_sd))}
+    told = {**vars(FORGOTTEN), **words, **numbers, "changed_seq": work.next_seq}
+    work.connection.execute(sa.update(_made).where(these).values(told))
+    work.session.expire_all()
+    for sha, count, metric in loud:
+        _announce(work, goal, _Change(sha, count, _less(metric, goal.noise_sd), loud=True))
 
 
 def _barred(work: Work, sha: str) -> bool:
