@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from hub import outcomes, scores
+from hub import claims, outcomes, scores
 from hub.among import among
 from hub.db import Work
 from hub.desk import Desk
@@ -49,7 +49,7 @@ def _begin(desk: Desk, row: GoalRow) -> None:
     lost, concerned = _measured(desk, row.slug)
     if touched := lost | concerned | _family(desk, row.slug):
         outcomes.derive(work, row.slug, among(col(ExperimentRow.sha), touched))
-    scores.withdraw(work, row, lost)
+    claims.withdraw(work, row, lost)
 
 
 def _measured(desk: Desk, slug: str) -> tuple[set[str], set[str]]:

@@ -5,46 +5,29 @@ exactly what a hub would believe that had never seen the runs that are gone.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub import columns, goals, minds, outcomes, trust, trust_records
-from hub.among import among
+from hub import claims, columns, goals, minds, outcomes, trust, trust_records
 from hub.belief import Belief
+from hub.claims import FORGOTTEN, Told
 from hub.db import Work
-from hub.experiments import Reported
-from hub.hot import Hot
 from hub.minds import Thoughts
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from hub.trust import Record, Suspicion
 from hub.verification import Verdict
 from hub.words import counted, number
-from protocol.events import ChampionChanged, Curated, ScoreChanged
-from protocol.experiments import Standing
+from protocol.events import Curated
 from protocol.goals import GoalSpec
 
 AT_ONCE = 100
 """Goals up to this many experiments are refitted within the report's own transaction."""
 MATERIAL = 0.05
 """A score that moved by less than this share of the noise is not written again."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a row should say."""
-
-    score: float | None
-    score_sd: float | None
-    delta: float | None
-    delta_sd: float | None
-    n_owners: int
-    kept: bool
-    standing: str
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -57,56 +40,13 @@ class _Change:
     loud: bool
 
 
-FORGOTTEN = Told(
-    score=None,
-    score_sd=None,
-    delta=None,
-    delta_sd=None,
-    n_owners=0,
-    kept=False,
-    standing=Standing.NONE.value,
-    verdict="None of its runs counts any more.",
-)
-LESS = replace(
-    FORGOTTEN,
-    standing=Standing.CLAIMED.value,
-    verdict="Some of its runs count no more; what is left of them is judged in a moment.",
-)
-
+_made = SQLModel.metadata.tables["experiments"]
 _UPDATE = (
     sa.update(ExperimentRow)
     .where(col(ExperimentRow.sha) == sa.bindparam("at_sha"))
     .values(
         {name: sa.bindparam(name) for name in Told.__dataclass_fields__}
         | {"changed_seq": sa.bindparam("at_seq")}
-    )
-)
-
-
-def claim(work: Work, made: Reported, metric: float, sd: float | None) -> None:
-    """Score an experiment by its first reading until its goal, a large one, is fitted again."""
-    event = ScoreChanged(
-        goal=made.goal,
-        sha=made.sha,
-        number=made.number,
-        score=metric,
-        score_sd=sd,
-        standing=Standing.CLAIMED.value,
-        kept=False,
-    )
-    seq = work.announce(event)
-    _CLAIM.run(work.connection, at_sha=made.sha, score=metric, score_sd=sd, at_seq=seq)
-
-
-_made = SQLModel.metadata.tables["experiments"]
-_CLAIM = Hot(
-    sa.update(_made)
-    .where(_made.c.sha == sa.bindparam("at_sha"))
-    .values(
-        score=sa.bindparam("score"),
-        score_sd=sa.bindparam("score_sd"),
-        standing=Standing.CLAIMED.value,
-        changed_seq=sa.bindparam("at_seq"),
     )
 )
 
@@ -223,54 +163,11 @@ def write(
     if stale:
         return []
     champion = fitted.champion
-    _crown(work, goal, champion, fitted.told[champion].score if champion else None)
+    claims.crown(work, goal, champion, fitted.told[champion].score if champion else None)
     trust_records.write(work, goal.slug, fitted.earned)
     if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
         return _quarantine(work, goal, fitted.suspicions[0])
     return []
-
-
-def withdraw(work: Work, goal: GoalRow, shas: Iterable[str]) -> None:
-    """Let experiments that lost runs be claimed by the first reading that is left, or by none.
-
-    Until their goal, a large one, is fitted again, less is said of them than is known and never
-    more: the title falls to nobody if its holder lost a run or may not hold it any longer.
-    """
-    work.session.flush()
-    lost = set(shas)
-    if lost:
-        _tell_less(work, goal, among(_made.c.sha, lost))
-    if goal.champion is not None and (goal.champion in lost or _barred(work, goal.champion)):
-        _crown(work, goal, None, None)
-
-
-def _tell_less(work: Work, goal: GoalRow, these: sa.ColumnElement[bool]) -> None:
-    """Write rows, and announce those that readers see: what was hidden is gone for them anyway."""
-    left, made = _made.c.metric.is_not(None), _made.c
-    known = sa.or_(left, made.score.is_not(None)), sa.not_(made.hidden)
-    query = sa.select(made.sha, made.number, made.metric).order_by(made.number)
-    loud = work.connection.execute(query.where(these, *known)).all()
-    # Readers ask what came after an event: a change without one would reach nobody.
-    loud = loud or work.connection.execute(query.where(these).limit(1)).all()
-    words = {
-        name: sa.case((left, getattr(LESS, name)), else_=getattr(FORGOTTEN, name))
-        for name in ("standing", "verdict")
-    }
-    numbers = {"score": made.metric, "score_sd": sa.case((left, goal.noise_sd))}
-    told = {**vars(FORGOTTEN), **words, **numbers, "changed_seq": work.next_seq}
-    work.connection.execute(sa.update(_made).where(these).values(told))
-    work.session.expire_all()
-    for sha, count, metric in loud:
-        _announce(work, goal, _Change(sha, count, _less(metric, goal.noise_sd), loud=True))
-
-
-def _barred(work: Work, sha: str) -> bool:
-    out = sa.or_(_made.c.hidden, _made.c.forbidden)
-    return bool(work.connection.execute(sa.select(out).where(_made.c.sha == sha)).scalar())
-
-
-def _less(metric: float | None, sd: float | None) -> Told:
-    return FORGOTTEN if metric is None else replace(LESS, score=metric, score_sd=sd)
 
 
 def _tell(work: Work, goal: GoalRow, changes: Sequence[_Change]) -> None:
@@ -285,7 +182,7 @@ def _tell(work: Work, goal: GoalRow, changes: Sequence[_Change]) -> None:
         work.connection.execute(_UPDATE, rows)
     work.session.expire_all()
     for each in loud:
-        _announce(work, goal, each)
+        claims.announce(work, goal, (each.sha, each.number), each.told)
 
 
 def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
@@ -313,7 +210,7 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     aside = SetAside(agent.name, runs, before)
     if is_large(goal):
         # The event that was just announced has the believer fit it again.
-        withdraw(work, goal, {sha for _, sha in measured})
+        claims.withdraw(work, goal, {sha for _, sha in measured})
         return [aside]
     return [aside, *refit(work, goal)]
 
@@ -355,37 +252,6 @@ def _rows(
         sa.select(made.sha, made.number, made.changed_seq, *told)
         .where(made.goal == goal.slug)
         .order_by(made.number)
-    )
-
-
-def _announce(work: Work, goal: GoalRow, change: _Change) -> int:
-    told = change.told
-    return work.announce(
-        ScoreChanged(
-            goal=goal.slug,
-            sha=change.sha,
-            number=change.number,
-            score=told.score,
-            score_sd=told.score_sd,
-            standing=told.standing,
-            kept=told.kept,
-        )
-    )
-
-
-def _crown(work: Work, goal: GoalRow, champion: str | None, score: float | None) -> None:
-    """The champion is the best verified experiment, or nobody."""
-    if champion == goal.champion:
-        return
-    goal.champion = champion
-    query = select(ExperimentRow.number).where(col(ExperimentRow.sha) == (champion or ""))
-    work.announce(
-        ChampionChanged(
-            goal=goal.slug,
-            sha=champion,
-            number=work.session.exec(query).first(),
-            score=score,
-        )
     )
 
 
