@@ -86,6 +86,7 @@ def repair(hub: Hub) -> Report:
 def _rehashed(work: Work) -> Iterator[str]:
     for slug in work.session.exec(select(GoalRow.slug).order_by(col(GoalRow.slug))).all():
         if count := rehash.goal(work, slug):
+            work.announce(counters.mended(slug))
             yield f"{slug}: {count} experiments are found again by what their code says"
 
 

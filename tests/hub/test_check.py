@@ -4,6 +4,7 @@ import logging
 import shutil
 import subprocess
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from fastapi.testclient import TestClient
 from sqlmodel import col
 from typer.testing import CliRunner
 
-from hub import check, counters
+from hub import check, counters, goals, trees
+from hub.answers import Answers
 from hub.cli.root import app
 from hub.core import Hub
 from hub.tables import ExperimentRow, GoalRow, OwnerRow
@@ -231,6 +233,29 @@ def test_settings_that_a_repository_lost_are_found_and_set_again(
     assert mended.findings == []
     assert git(hub, "config", "--bool", "receive.denyAll") == "true\n"
     assert git(hub, "config", "--bool", "core.bare") == "true\n"
+
+
+def test_what_a_running_hub_keeps_for_readers_is_mended_as_well(hub: Hub, volta: Volunteer) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    right = kept(hub)
+    with hub.database.work() as work:
+        theirs = sa.update(ExperimentRow).where(col(ExperimentRow.number) == 1)
+        work.session.execute(theirs.values(parent_number=7, n_runs=7))
+    running = replace(hub, trees=trees.kept(), answers=Answers())
+    assert kept(running)[1] != right[1]
+
+    check.repair(hub)
+
+    assert kept(running)[1] == right[1]
+    assert check.repair(hub).mended == [] and kept(running)[0] == right[0] + 1, "told once"
+
+
+def kept(hub: Hub) -> tuple[int, object]:
+    """What a hub keeps for readers of a goal, and the event that it is as of."""
+    with hub.database.read() as session:
+        goal = session.get_one(GoalRow, "toy")
+        tree, runs = hub.trees.get(session, goal), hub.answers.get(session, goal, goals.view).runs
+    return tree.seq, (tree.columns["parent"], runs)
 
 
 def test_a_blob_that_cannot_be_read_back_is_found(hub: Hub, volta: Volunteer) -> None:
