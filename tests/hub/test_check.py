@@ -4,16 +4,18 @@ import logging
 import shutil
 import subprocess
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlmodel import col
+from sqlmodel import Session, col
 from typer.testing import CliRunner
 
-from hub import check, counters, goals, trees
+from hub import check, counters, db, goals, rebuild, trees
 from hub.answers import Answers
 from hub.cli.root import app
 from hub.core import Hub
@@ -284,8 +286,16 @@ def test_the_command_says_what_disagrees_and_fails(hub: Hub, tmp_path: Path) -> 
 
 
 def test_what_an_older_hub_hashed_otherwise_is_matched_again_after_a_repair(
-    hub: Hub, volta: Volunteer
+    hub: Hub, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waiting: list[bool] = []
+    walk = rebuild.goal
+
+    def _watched(session: Session, slug: str) -> Iterator[rebuild.Rebuilt | Any]:
+        waiting.append(isinstance(session, db.Writing))
+        return walk(session, slug)
+
+    monkeypatch.setattr(rebuild, "goal", _watched)
     volta.explore(learning_rate=0.2, metric=0.8)
     with hub.database.work() as work:
         work.session.execute(sa.update(ExperimentRow).values(canonical="old", effect="", change=""))
@@ -297,3 +307,4 @@ def test_what_an_older_hub_hashed_otherwise_is_matched_again_after_a_repair(
     assert mended == ["toy: 2 experiments are found again by what their code says"]
     assert refused.json()["code"] == "tried_before"
     assert check.repair(hub).mended == []
+    assert waiting and not any(waiting), "nobody waits while all code of a goal is read"
