@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
 from hub import claims, columns, goals, minds, outcomes, trust, trust_records
+from hub.among import among
 from hub.belief import Belief
 from hub.claims import FORGOTTEN, Told
 from hub.db import Work
@@ -155,11 +156,11 @@ def write(
     operators acted since, it may have heard what they took out: what changed since is left as it
     is, and nobody is crowned, trusted or set aside on its word.
     """
-    stale = as_of is not None and columns.newest_act(work.session, goal.slug) > as_of
+    stale = _is_stale(work.session, goal, as_of)
     goal.noise_sd = fitted.noise_sd or None
     work.session.flush()
     near = least * fitted.noise_sd
-    _tell(work, goal, list(_changes(work.connection, goal, fitted, near, as_of, stale)))
+    _tell(work, goal, list(_changes(work.connection, _rows(goal), fitted, near, as_of, stale)))
     if stale:
         return []
     champion = fitted.champion
@@ -168,6 +169,24 @@ def write(
     if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
         return _quarantine(work, goal, fitted.suspicions[0])
     return []
+
+
+def due(session: Session, goal: GoalRow, fitted: Fitted, as_of: int) -> list[str]:
+    """The experiments whose rows are to say something else; others write while they are found."""
+    stale, near = _is_stale(session, goal, as_of), MATERIAL * fitted.noise_sd
+    changes = _changes(session.connection(), _rows(goal), fitted, near, as_of, stale)
+    return [each.sha for each in changes]
+
+
+def write_some(work: Work, goal: GoalRow, fitted: Fitted, as_of: int, shas: Sequence[str]) -> None:
+    """Write what is due of some experiments, ahead of `write`, which does the rest."""
+    stale, near = _is_stale(work.session, goal, as_of), MATERIAL * fitted.noise_sd
+    rows = _rows(goal).where(among(_made.c.sha, shas))
+    _tell(work, goal, list(_changes(work.connection, rows, fitted, near, as_of, stale)))
+
+
+def _is_stale(session: Session, goal: GoalRow, as_of: int | None) -> bool:
+    return as_of is not None and columns.newest_act(session, goal.slug) > as_of
 
 
 def _tell(work: Work, goal: GoalRow, changes: Sequence[_Change]) -> None:
@@ -215,16 +234,19 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     return [aside, *refit(work, goal)]
 
 
+_Said = tuple[str, int, int, str, bool, int, float | None, float | None, float | None]
+
+
 def _changes(
     connection: sa.Connection,
-    goal: GoalRow,
+    rows: sa.Select[*_Said],
     fitted: Fitted,
     least: float,
     as_of: int | None,
     stale: bool,
 ) -> Iterator[_Change]:
     """The rows that are to say something else, in the order they were made."""
-    for sha, count, seq, standing, kept, owners, *numbers in connection.execute(_rows(goal)):
+    for sha, count, seq, standing, kept, owners, *numbers in connection.execute(rows):
         new = fitted.told.get(sha, FORGOTTEN)
         unknown = as_of is not None and seq > as_of
         if (unknown and stale) or (new is FORGOTTEN and (numbers[0] is None or unknown)):
@@ -242,9 +264,7 @@ def _moved(old: Sequence[float | None], new: Sequence[float | None], least: floa
     )
 
 
-def _rows(
-    goal: GoalRow,
-) -> sa.Select[str, int, int, str, bool, int, float | None, float | None, float | None]:
+def _rows(goal: GoalRow) -> sa.Select[*_Said]:
     made = _made.c
     numbers = (made.score, made.score_sd, made.delta)
     told = (made.standing, made.kept, made.n_owners, *numbers)
