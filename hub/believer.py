@@ -14,6 +14,10 @@ from hub.errors import HubError
 from hub.tables import EventRow, GoalRow
 
 log = logging.getLogger(__name__)
+ROWS = 2000
+"""So many rows are written at once while all others wait: a third of a second."""
+BREATH = 0.05
+"""Seconds in which whoever waits comes before the next of them."""
 REST = 4.0
 """A turn is followed by a rest of so many times as long as it took."""
 
@@ -44,8 +48,26 @@ class Believer(Background):
         with self.database.read() as session:
             as_of = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar_one()
             fitted = scores.believe(session, session.get_one(GoalRow, slug))
+        if not self._wrote_ahead(slug, fitted, as_of):
+            return
         with self.database.work() as work:
             scores.write(work, work.session.get_one(GoalRow, slug), fitted, as_of=as_of)
+
+    def _wrote_ahead(self, slug: str, fitted: scores.Fitted, as_of: int) -> bool:
+        """Write most of what is due where that is much, as after a restoration, in parts.
+
+        What a stop or a kill leaves is written after the next fit, which finds it due again.
+        Returns whether nothing was left because of a stop.
+        """
+        with self.database.read() as session:
+            due = scores.due(session, session.get_one(GoalRow, slug), fitted, as_of)
+        for start in range(0, len(due) - ROWS, ROWS):
+            with self.database.work() as work:
+                goal = work.session.get_one(GoalRow, slug)
+                scores.write_some(work, goal, fitted, as_of, due[start : start + ROWS])
+            if self._stop.wait(BREATH):
+                return False
+        return True
 
     def pause(self, took: float) -> float:
         """Seconds until the next turn: on huge goals most of the processor is left to requests."""

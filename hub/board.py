@@ -12,7 +12,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from hub import experiments, leaks, voices
 from hub.agents import NotActive
-from hub.db import Database, Rule, Work, parts
+from hub.db import Database, Rule, Work
 from hub.errors import HubError, NotFound, NotYours
 from hub.experiments import Reported
 from hub.hot import Hot
@@ -202,22 +202,16 @@ def writer_of(session: Session, post: PostRow) -> str | None:
     return author.owner if author else None
 
 
-def posts_of(
-    session: Session, owner: str, names: Sequence[str], shas: Sequence[str]
-) -> list[PostRow]:
-    """What they and their agents wrote, and what the hub wrote of their experiments."""
-    by_agents = sa.and_(
-        col(PostRow.author).in_(names), col(PostRow.author_kind).in_(("agent", "hub"))
+def of_owner(owner: str) -> sa.ColumnElement[bool]:
+    """Condition: posts that they or their agents wrote, or the hub of their experiments."""
+    names = select(AgentRow.name).where(col(AgentRow.owner) == owner)
+    made = select(ExperimentRow.sha).where(col(ExperimentRow.owner) == owner)
+    kind = col(PostRow.author_kind)
+    return sa.or_(
+        sa.and_(col(PostRow.author).in_(names), kind.in_(("agent", "hub"))),
+        sa.and_(col(PostRow.author) == owner, kind == "human"),
+        sa.and_(col(PostRow.experiment).in_(made), kind == "hub"),
     )
-    by_themselves = sa.and_(col(PostRow.author) == owner, col(PostRow.author_kind) == "human")
-    theirs = session.exec(select(PostRow).where(sa.or_(by_agents, by_themselves))).all()
-    found = {row.id: row for row in theirs}
-    for part in parts(shas):
-        about = select(PostRow).where(
-            col(PostRow.experiment).in_(part), col(PostRow.author_kind) == "hub"
-        )
-        found |= {row.id: row for row in session.exec(about)}
-    return list(found.values())
 
 
 def post_result(work: Work, experiment: Reported, run: Mapping[str, Any], spec: GoalSpec) -> None:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from hub import counters, rebuild, refs, rehash
 from hub.blobs import BlobMissing
 from hub.core import Hub
-from hub.db import Work
+from hub.db import Database
 from hub.gitobjects import GitObject
 from hub.gitstore import GitStore, Unreadable
 from hub.rebuild import Rebuilt
@@ -78,15 +78,22 @@ def repair(hub: Hub) -> Report:
         report.mended.append(f"{slug}: settings of its repository set again")
     with hub.database.work() as work:
         report.mended += [str(each) for each in counters.mend(work)]
-        report.mended += _rehashed(work)
+    report.mended += _rehashed(hub.database)
     after = check(hub)
     return Report(after.experiments, after.blobs, after.findings, report.mended)
 
 
-def _rehashed(work: Work) -> Iterator[str]:
-    for slug in work.session.exec(select(GoalRow.slug).order_by(col(GoalRow.slug))).all():
-        if count := rehash.goal(work, slug):
-            yield f"{slug}: {count} experiments are found again by what their code says"
+def _rehashed(database: Database) -> Iterator[str]:
+    with database.read() as session:
+        slugs = session.exec(select(GoalRow.slug).order_by(col(GoalRow.slug))).all()
+    for slug in slugs:
+        # Found while others write: all of a goal's code is read for it.
+        with database.read() as session:
+            right = rehash.wrong(session, slug)
+        if right:
+            with database.work() as work:
+                rehash.mend(work, slug, right)
+            yield f"{slug}: {len(right)} experiments are found again by what their code says"
 
 
 def recreate(hub: Hub, slug: str) -> str:

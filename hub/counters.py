@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from hub.db import Work
 from hub.tables import EventRow, ExperimentRow, GoalRow, OwnerRow, RunRow
+from protocol.events import Curated
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,15 @@ def mend(work: Work) -> list[Wrong]:
         key = sa.inspect(each.row).primary_key[0]
         change = sa.update(each.row).where(key == each.key).values({each.column: each.should})
         work.session.execute(change)
+    if found:
+        work.announce(mended())
     return found
+
+
+def mended(goal: str | None = None) -> Curated:
+    """What hubs hear that run meanwhile: they keep what was made of such rows (ADR 0033)."""
+    reason = "Rows disagreed and were set right."
+    return Curated(goal=goal, operator="console", action="hub.repair", object="hub", reason=reason)
 
 
 def _counted(session: Session, column: str, tally: sa.Subquery) -> Iterator[Wrong]:

@@ -4,6 +4,7 @@ import difflib
 import json
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import board, experiments, goal_files, goals, scheduling
@@ -156,12 +157,14 @@ def freeze(desk: Desk, act: acts.FreezeExperiment) -> Effect:
     """Stop work below an experiment and everything that descends from it."""
     top = experiments.find(desk.work.session, act.experiment)
     desk.not_own(top.owner if act.off else None)
-    family = [top, *_descendants(desk.work.session, top)]
-    desk.change_all(family, frozen=not act.off)
+    family = _family(top)
+    desk.change_where(ExperimentRow, col(ExperimentRow.sha).in_(family), frozen=not act.off)
     if not desk.changes:
         raise NoChange
+    count = sa.select(sa.func.count()).select_from(family.subquery())
+    below = desk.work.session.execute(count).scalar_one() - 1
     word = "thawed" if act.off else "frozen"
-    return _effect(top, f"{word}, with {counted(len(family) - 1, 'descendant')}")
+    return _effect(top, f"{word}, with {counted(below, 'descendant')}")
 
 
 def forbid(desk: Desk, act: acts.ForbidExperiment) -> Effect:
@@ -289,12 +292,9 @@ def _effect(row: ExperimentRow, word: str) -> Effect:
     return Effect(row.sha, f"#{row.number} of {row.goal} {word}.", row.goal, row.owner)
 
 
-def _descendants(session: Session, top: ExperimentRow) -> list[ExperimentRow]:
-    found: list[ExperimentRow] = []
-    line = [top.sha]
-    while line:
-        query = select(ExperimentRow).where(col(ExperimentRow.parent).in_(line[:500]))
-        children = list(session.exec(query).all())
-        found += children
-        line = line[500:] + [child.sha for child in children]
-    return found
+def _family(top: ExperimentRow) -> sa.Select[str]:
+    """The shas of an experiment and of all that descends from it by first parents."""
+    made = sa.inspect(ExperimentRow).local_table
+    family = sa.select(made.c.sha).where(made.c.sha == top.sha).cte(recursive=True)
+    children = made.c.goal == top.goal, made.c.parent == family.c.sha
+    return sa.select(family.union(sa.select(made.c.sha).where(*children)).c.sha)

@@ -1,6 +1,5 @@
 """An operator's desk: every change made at it is remembered, so that it can be told and undone."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from hub.db import Work, parts
+from hub.among import among
+from hub.db import Work
 from hub.errors import HubError
 from hub.gitstore import GitStore
 from hub.ops_tables import FlagRow, InviteRow, OperatorRow, ValueRow
@@ -26,6 +26,7 @@ from hub.tables import (
     ReactionRow,
     RunRow,
     TokenRow,
+    UtcDateTime,
 )
 
 TABLES: dict[str, type[SQLModel]] = {
@@ -126,6 +127,32 @@ class Desk:
         for row in rows:
             self.change(row, **values)
 
+    def change_where(
+        self, row_type: type[SQLModel], *which: sa.ColumnElement[bool], **values: Any
+    ) -> int:
+        """The same for all rows that conditions find, which are never read; returns how many."""
+        session, mapper = self.work.session, sa.inspect(row_type)
+        table, key = mapper.local_table, mapper.primary_key[0]
+        session.flush()
+        columns = [table.c[name] for name in values]
+        wrong = sa.or_(*(table.c[name].is_distinct_from(new) for name, new in values.items()))
+        found = session.connection().execute(sa.select(key, *columns).where(*which, wrong)).all()
+        for place, (name, new) in enumerate(values.items(), 1):
+            self._remember(table.name, name, new, ((row[0], row[place]) for row in found))
+        if found:
+            session.connection().execute(sa.update(table).where(*which, wrong).values(values))
+            session.expire_all()
+        return len(found)
+
+    def _remember(self, table: str, column: str, new: Any, was: Iterable[tuple[Any, Any]]) -> None:
+        """That a column was given a value, by the values that it had in rows."""
+        keys: dict[Any, list[Any]] = {}
+        for key, old in was:
+            keys.setdefault(old, []).append(key)
+        for old in keys:
+            if old != new:
+                self.changes.append(Changed(table, column, old, new, tuple(keys[old])))
+
     def note(self, table: str, column: str, change: tuple[Any, Any], keys: Iterable[Any]) -> None:
         """Remember what a recount changed by itself: the values before and after, and the rows."""
         self.changes.append(Changed(table, column, *change, tuple(keys)))
@@ -133,8 +160,10 @@ class Desk:
     def packed(self) -> list[dict[str, Any]]:
         """What came of it as JSON, rows with the same change together."""
         groups: dict[tuple[str, str, Any, Any], list[Any]] = {}
-        for (table, column, key), (old, new) in self._net().items():
-            groups.setdefault((table, column, old, new), []).append(key)
+        for (table, column), rows in self._net().items():
+            for key, (old, new) in rows.items():
+                if old != new:
+                    groups.setdefault((table, column, old, new), []).append(key)
         return [
             Changed(table, column, old, new, tuple(keys)).packed()
             for (table, column, old, new), keys in groups.items()
@@ -142,17 +171,21 @@ class Desk:
 
     def counts(self) -> dict[str, int]:
         """How many rows of each kind changed."""
-        seen = {(table, key) for table, _, key in self._net()}
-        return dict(sorted(Counter(table for table, _ in seen).items()))
+        seen: dict[str, set[Any]] = {}
+        for (table, _), rows in self._net().items():
+            changed = (key for key, (old, new) in rows.items() if old != new)
+            seen.setdefault(table, set()).update(changed)
+        return {table: len(keys) for table, keys in sorted(seen.items()) if keys}
 
-    def _net(self) -> dict[tuple[str, str, Any], tuple[Any, Any]]:
-        """By table, column and row: what was there first and last; there and back is no change."""
-        found: dict[tuple[str, str, Any], tuple[Any, Any]] = {}
+    def _net(self) -> dict[tuple[str, str], dict[Any, tuple[Any, Any]]]:
+        """By table and column, then by row: what was there first and last, maybe the same."""
+        found: dict[tuple[str, str], dict[Any, tuple[Any, Any]]] = {}
         for one in self.changes:
-            for key in one.keys:
-                place = (one.table, one.column, key)
-                found[place] = (found.get(place, (one.old, None))[0], one.new)
-        return {place: (old, new) for place, (old, new) in found.items() if old != new}
+            rows = found.setdefault((one.table, one.column), {})
+            again = {key: (rows[key][0], one.new) for key in rows.keys() & set(one.keys)}
+            rows.update(dict.fromkeys(one.keys, (one.old, one.new)))
+            rows.update(again)
+        return found
 
 
 def put_back(desk: Desk, changes: Iterable[dict[str, Any]], strict: bool) -> None:
@@ -162,15 +195,17 @@ def put_back(desk: Desk, changes: Iterable[dict[str, Any]], strict: bool) -> Non
         ChangedSince: in strict mode, when a value is not the one that the action gave.
     """
     for change in changes:
-        row_type = TABLES[change["table"]]
-        column = change["column"]
-        for row in _rows(desk, row_type, change["keys"]):
-            if _plain(getattr(row, column)) == change["new"]:
-                desk.change(row, **{column: _typed(row_type, column, change["old"])})
-            elif strict:
-                raise ChangedSince
-            if isinstance(row, ExperimentRow | RunRow):
-                desk.recounts.add(row.goal)
+        row_type, column = TABLES[change["table"]], change["column"]
+        these, kept = _these(row_type, change["keys"]), sa.inspect(row_type).local_table.c[column]
+        since = kept.is_distinct_from(_typed(row_type, column, change["new"]))
+        session = desk.work.session
+        if strict and session.execute(sa.select(kept).where(these, since).limit(1)).first():
+            raise ChangedSince
+        old = _typed(row_type, column, change["old"])
+        desk.change_where(row_type, these, ~since, **{column: old})
+        if row_type in (ExperimentRow, RunRow):
+            goals = sa.select(sa.inspect(row_type).local_table.c.goal).where(these).distinct()
+            desk.recounts |= set(session.execute(goals).scalars())
 
 
 class ChangedSince(HubError):
@@ -179,12 +214,8 @@ class ChangedSince(HubError):
     code, status = "changed_since", 409
 
 
-def _rows(desk: Desk, row_type: type[SQLModel], keys: list[str]) -> Iterable[SQLModel]:
-    table = sa.inspect(row_type)
-    key = table.primary_key[0]
-    typed = [_typed(row_type, key.name, value) for value in keys]
-    for part in parts(typed):
-        yield from desk.work.session.scalars(sa.select(row_type).where(key.in_(part)))
+def _these(row_type: type[SQLModel], keys: list[str]) -> sa.ColumnElement[bool]:
+    return among(sa.inspect(row_type).primary_key[0], keys)
 
 
 def _plain(value: Any) -> Any:
@@ -195,7 +226,7 @@ def _typed(row_type: type[SQLModel], column: str, value: Any) -> Any:
     """A value from JSON as the column's own type."""
     if value is None:
         return None
-    python_type = sa.inspect(row_type).columns[column].type.python_type
-    if python_type is datetime:
+    kind = sa.inspect(row_type).columns[column].type
+    if isinstance(kind, UtcDateTime):
         return datetime.fromisoformat(value)
-    return value if isinstance(value, python_type) else python_type(value)
+    return value if isinstance(value, kind.python_type) else kind.python_type(value)

@@ -1,6 +1,6 @@
 """What holds an owner back as things stand, by the operators' log with its undone actions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,18 +100,25 @@ _OUT = {("runs", "counted", False), ("posts", "hidden", True)}
 
 
 def take(
-    desk: Desk, rows: Iterable[SQLModel], column: str, value: bool, others: set[Place]
-) -> None:
+    desk: Desk,
+    row_type: type[SQLModel],
+    which: sa.ColumnElement[bool],
+    mark: tuple[str, bool],
+    others: set[Place],
+) -> int:
     """Set a mark of rows; what is taken already by something else is taken by this too.
 
-    Whichever of them ends last then puts it back.
+    Whichever of them ends last then puts it back. Returns how many had another mark.
     """
-    for row in rows:
-        table, key = str(row.__tablename__), sa.inspect(row).identity[0]
-        if getattr(row, column) != value:
-            desk.change(row, **{column: value})
-        elif (table, column, str(key)) in others:
-            desk.note(table, column, (not value, value), [key])
+    column, value = mark
+    mapper = sa.inspect(row_type)
+    table, key = mapper.local_table, mapper.primary_key[0]
+    taken = {at for *place, at in others if place == [table.name, column]}
+    if taken:
+        so_already = sa.select(key).where(which, table.c[column] == value)
+        keys = desk.work.session.execute(so_already).scalars()
+        desk.note(table.name, column, (not value, value), [k for k in keys if str(k) in taken])
+    return desk.change_where(row_type, which, **{column: value})
 
 
 def must_be_last(session: Session, action: ActionRow) -> None:

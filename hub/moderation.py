@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import agents, board, experiments, holds, runs, sessions, voices, work
+from hub import agents, board, experiments, holds, sessions, work
 from hub.board import Author
 from hub.containment import POLICY
 from hub.db import Work
@@ -20,6 +20,7 @@ from hub.tables import (
     OrderRow,
     OwnerRow,
     PostRow,
+    ReactionRow,
     RunRow,
     TokenRow,
 )
@@ -231,12 +232,9 @@ def quarantine_agent(desk: Desk, act: acts.QuarantineAgent) -> Effect:
     desk.change(agent, state="quarantined")
     theirs = [row for row in _leases(desk.work.session, agent.owner) if row.agent == agent.name]
     _end_leases(desk, theirs, "Its device is quarantined.")
-    measured = desk.work.session.exec(select(RunRow).where(col(RunRow.agent) == agent.name)).all()
-    runs = [run for run in measured if run.counted]
     others = holds.taken(desk.work.session, but=agent.owner)
-    holds.take(desk, measured, "counted", False, others)
-    desk.recounts |= {run.goal for run in runs}
-    sentence = f"{agent.name} is set aside: {counted(len(runs), 'run')} taken out of the count."
+    runs = _uncount(desk, col(RunRow.agent) == agent.name, others)
+    sentence = f"{agent.name} is set aside: {counted(runs, 'run')} taken out of the count."
     return Effect(agent.name, sentence, None, agent.owner)
 
 
@@ -297,12 +295,18 @@ def _silence(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
     session = desk.work.session
     desk.change_all(_agents(session, owner.name), state=owner.state)
     _end_leases(desk, _leases(session, owner.name), f"Its owner is {owner.state}.")
-    desk.change_all(voices.of_owner(session, owner.name), counted=False)
-    theirs = session.exec(select(RunRow).where(col(RunRow.owner) == owner.name)).all()
-    counting = sum(run.counted for run in theirs)
-    holds.take(desk, theirs, "counted", False, others)
-    desk.recounts |= {run.goal for run in theirs}  # for their credit, should none of them count
-    return counting
+    desk.change_where(ReactionRow, col(ReactionRow.account) == owner.name, counted=False)
+    theirs = col(RunRow.owner) == owner.name
+    # For their credit, should none of them count.
+    desk.recounts |= set(session.exec(select(RunRow.goal).where(theirs).distinct()))
+    return _uncount(desk, theirs, others)
+
+
+def _uncount(desk: Desk, which: sa.ColumnElement[bool], others: set[holds.Place]) -> int:
+    """Take runs out of the count; returns how many did count."""
+    counting = select(RunRow.goal).where(which, col(RunRow.counted)).distinct()
+    desk.recounts |= set(desk.work.session.exec(counting))
+    return holds.take(desk, RunRow, which, ("counted", False), others)
 
 
 def _take_out(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
@@ -316,14 +320,16 @@ def _take_out(desk: Desk, owner: OwnerRow, others: set[holds.Place]) -> int:
     )
     alive = session.exec(select(TokenRow).where(theirs, col(TokenRow.revoked_at).is_(None))).all()
     desk.change_all(alive, revoked_at=desk.work.now)
-    made = session.exec(select(ExperimentRow).where(col(ExperimentRow.owner) == owner.name)).all()
-    desk.change_all(made, hidden=True, forbidden=True)
-    desk.recounts |= {row.goal for row in made}
-    shas = [row.sha for row in made]
+    made = col(ExperimentRow.owner) == owner.name
+    desk.change_where(ExperimentRow, made, hidden=True, forbidden=True)
+    count = select(ExperimentRow.goal, sa.func.count()).where(made).group_by(ExperimentRow.goal)
+    goals = dict(session.exec(count).all())
+    desk.recounts |= goals.keys()
     # Others' runs of these experiments say something of their devices, so they go too.
-    holds.take(desk, runs.on(session, shas), "counted", False, others)
-    holds.take(desk, board.posts_of(session, owner.name, names, shas), "hidden", True, others)
-    return len(made)
+    ran = col(RunRow.experiment).in_(select(ExperimentRow.sha).where(made))
+    _uncount(desk, ran, others)
+    holds.take(desk, PostRow, board.of_owner(owner.name), ("hidden", True), others)
+    return sum(goals.values())
 
 
 def _hear_again(desk: Desk) -> None:
@@ -335,16 +341,15 @@ def _hear_again(desk: Desk) -> None:
     banned = select(OwnerRow.name).where(col(OwnerRow.state) == "banned")
     gone = select(ExperimentRow.sha).where(col(ExperimentRow.owner).in_(banned))
     for agent in _set_aside_by_the_hub(session):
-        silent = select(RunRow).where(
+        silent = sa.and_(
             col(RunRow.agent) == agent.name,
             ~col(RunRow.counted),
             col(RunRow.experiment).not_in(gone),
         )
-        theirs = session.exec(silent).all()
-        in_goals = {run.goal for run in theirs}
+        in_goals = set(session.exec(select(RunRow.goal).where(silent).distinct()))
         if in_goals & concerned:
             desk.change(agent, state="active")
-            desk.change_all(theirs, counted=True)
+            desk.change_where(RunRow, silent, counted=True)
             desk.recounts |= in_goals
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from hub import curation, goals, holds, moderation, people, plan, recount
-from hub.db import parts
+from hub.among import among
 from hub.desk import TABLES, ChangedSince, Desk, Effect, put_back
 from hub.errors import HubError, NotFound
 from hub.minds import Mind
@@ -117,9 +117,10 @@ def _log(desk: Desk, said: acts.Act, effect: Effect) -> int:
 def _show_changes(desk: Desk, seq: int) -> None:
     """Readers of the tree's deltas see the experiments that changed."""
     ids = {key for one in desk.changes if one.table == "experiments" for key in one.keys}
-    for part in parts(list(ids)):
-        change = sa.update(ExperimentRow).where(col(ExperimentRow.id).in_(part))
-        desk.work.session.execute(change.values(changed_seq=seq))
+    if ids:
+        change = sa.update(ExperimentRow).where(among(col(ExperimentRow.id), ids))
+        unread = {"synchronize_session": False}
+        desk.work.session.execute(change.values(changed_seq=seq), execution_options=unread)
 
 
 def undo(desk: Desk, said: acts.Undo) -> Effect:

@@ -1,90 +1,77 @@
 """Outcomes: what became of experiments, derived again from their runs that count."""
 
-from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import SQLModel
 
 from hub.db import Work
-from hub.tables import ExperimentRow, OrderRow
 from protocol.experiments import Status
 
-# Of the tables: who bans an owner keeps all others waiting while each experiment of a goal and each
-# run pass, and as entities with their patches they take four times as long.
-_made = SQLModel.metadata.tables["experiments"].c
+# By the database itself: who bans an owner keeps all others waiting while each experiment of a goal
+# and each run pass.
+_made = SQLModel.metadata.tables["experiments"]
 _run = SQLModel.metadata.tables["runs"].c
-_TOLD = ("n_children", "n_runs", "status", "failure", "metric", "finished_at")
-_KNOWN = sa.select(_made.sha, _made.lease, *(_made[name] for name in _TOLD))
-_UPDATE = (
-    sa.update(_made.sha.table)
-    .where(_made.sha == sa.bindparam("at_sha"))
-    .values({name: sa.bindparam(name) for name in _TOLD})
-)
+_order = SQLModel.metadata.tables["orders"].c
 
 
 def derive(work: Work, slug: str, which: sa.ColumnElement[bool] | None = None) -> None:
     """Status, result and counters of a goal's experiments, of all of them or of some."""
     work.session.flush()
     # Never both: without statistics SQLite takes one goal for ten rows, and reads all of it.
-    these = _made.goal == slug if which is None else which
-    shas = sa.select(_made.sha).where(these)
-    ran, children = _counted(work.connection, shas), _children(work.session, slug, shas)
-    at_work = _at_work(work.session, slug)
-    changed: list[dict[str, Any]] = []
-    for row in work.connection.execute(_KNOWN.where(these)):
-        was = {name: getattr(row, name) for name in _TOLD}
-        told = {**was, **_outcome(row, ran.get(row.sha, []), at_work)}
-        told["n_children"] = children.get(row.sha, 0)
-        if told != was:
-            changed.append({"at_sha": row.sha, **told})
-    if changed:
-        work.connection.execute(_UPDATE, changed)
+    these = _made.c.goal == slug if which is None else which
+    for change in (_results(these), _nothing(slug, these), _children(slug, these)):
+        work.connection.execute(change)
     work.session.expire_all()
 
 
-def _counted(connection: sa.Connection, shas: sa.Select[str]) -> dict[str, list[Any]]:
-    """What the runs that count said, by experiment, the first of them first."""
-    query = sa.select(_run.experiment, _run.failure, _run.metric, _run.created_at)
-    query = query.where(_run.experiment.in_(shas), _run.counted)
-    found: dict[str, list[Any]] = {}
-    for run in connection.execute(query.order_by(_run.created_at, _run.id)):
-        found.setdefault(run.experiment, []).append(run)
-    return found
-
-
-def _children(session: Session, slug: str, shas: sa.Select[str]) -> dict[str, int]:
-    made = ExperimentRow
-    query = (
-        sa.select(col(made.parent), sa.func.count())
-        .where(col(made.goal) == slug, ~col(made.hidden), col(made.parent).in_(shas))
-        .group_by(col(made.parent))
-    )
-    return {str(sha): count for sha, count in session.execute(query)}
-
-
-def _at_work(session: Session, slug: str) -> set[UUID]:
-    """The leases under which somebody makes something at this moment."""
-    held = select(OrderRow.id).where(col(OrderRow.goal) == slug, col(OrderRow.state) == "leased")
-    return set(session.exec(held).all())
-
-
-def _outcome(row: Any, runs: Sequence[Any], at_work: set[UUID]) -> dict[str, Any]:
+def _results(these: sa.ColumnElement[bool]) -> sa.Update:
     """The first result decides, and a first failure yields to a later success."""
-    if not runs and not row.n_runs:
-        return {}
-    if not runs:
-        # A baseline has no lease: it waits for whoever runs it first.
-        waits = row.lease is None or row.lease in at_work
-        status = Status.RUNNING if waits else Status.ABANDONED
-        nothing = dict.fromkeys(("failure", "metric", "finished_at"))
-        return {**nothing, "n_runs": 0, "status": status.value}
-    told = next((run for run in runs if run.failure is None), runs[0])
-    return {
-        "n_runs": len(runs),
-        "status": (Status.FAILED if told.failure else Status.FINISHED).value,
-        "failure": told.failure,
-        "metric": told.metric,
-        "finished_at": runs[0].created_at,
+    failed = _run.failure.is_not(None)
+    one = _run.experiment
+    place = sa.func.row_number().over(partition_by=one, order_by=(failed, _run.created_at, _run.id))
+    first = sa.func.min(_run.created_at, type_=_run.created_at.type).over(partition_by=one)
+    ran = (
+        sa.select(
+            _run.experiment,
+            _run.failure,
+            _run.metric,
+            first.label("finished_at"),
+            sa.func.count().over(partition_by=one).label("n_runs"),
+            place.label("place"),
+        )
+        .where(_run.experiment.in_(sa.select(_made.c.sha).where(these)), _run.counted)
+        .subquery()
+    )
+    succeeded = (ran.c.failure.is_(None), Status.FINISHED.value)
+    told = {
+        "status": sa.case(succeeded, else_=Status.FAILED.value),
+        **{name: ran.c[name] for name in ("n_runs", "failure", "metric", "finished_at")},
     }
+    mine = _made.c.sha == ran.c.experiment, ran.c.place == 1
+    return sa.update(_made).where(*mine, _other(told)).values(told)
+
+
+def _nothing(slug: str, these: sa.ColumnElement[bool]) -> sa.Update:
+    """What no run counts for any more is as before the first of them."""
+    at_work = sa.select(_order.id).where(_order.goal == slug, _order.state == "leased")
+    # A baseline has no lease: it waits for whoever runs it first.
+    waits = sa.or_(_made.c.lease.is_(None), _made.c.lease.in_(at_work))
+    status = sa.case((waits, Status.RUNNING.value), else_=Status.ABANDONED.value)
+    runs = sa.exists().where(_run.experiment == _made.c.sha, _run.counted)
+    none = dict.fromkeys(("failure", "metric", "finished_at"))
+    change = sa.update(_made).where(these, _made.c.n_runs > 0, ~runs)
+    return change.values(n_runs=0, status=status, **none)
+
+
+def _children(slug: str, these: sa.ColumnElement[bool]) -> sa.Update:
+    child = _made.alias()
+    mine = child.c.goal == slug, child.c.parent == _made.c.sha, ~child.c.hidden
+    count = sa.select(sa.func.count()).where(*mine).scalar_subquery()
+    told = {"n_children": count}
+    return sa.update(_made).where(these, _other(told)).values(told)
+
+
+def _other(told: dict[str, Any]) -> sa.ColumnElement[bool]:
+    """Condition: a row says something else."""
+    return sa.or_(*(_made.c[name].is_distinct_from(value) for name, value in told.items()))

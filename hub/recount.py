@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from hub import outcomes, scores
-from hub.db import Work, parts
+from hub import claims, outcomes, scores
+from hub.among import among
+from hub.db import Work
 from hub.desk import Desk
 from hub.scores import SetAside
 from hub.tables import HELD_BACK, ExperimentRow, GoalRow, OwnerRow, RunRow
@@ -46,31 +47,30 @@ def _begin(desk: Desk, row: GoalRow) -> None:
     """Derive what changed runs and experiments say, and withdraw what lost runs."""
     work = desk.work
     lost, concerned = _measured(desk, row.slug)
-    for part in parts(sorted(lost | concerned | _family(desk, row.slug))):
-        outcomes.derive(work, row.slug, col(ExperimentRow.sha).in_(part))
-    scores.withdraw(work, row, lost)
+    if touched := lost | concerned | _family(desk, row.slug):
+        outcomes.derive(work, row.slug, among(col(ExperimentRow.sha), touched))
+    claims.withdraw(work, row, lost)
 
 
 def _measured(desk: Desk, slug: str) -> tuple[set[str], set[str]]:
     """Experiments of a goal that lost runs at this desk, and those that got some."""
     moved = {one.old for one in desk.changes if (one.table, one.column) == ("runs", "experiment")}
     lost, concerned = set[str](moved), set[str]()
-    for part in parts(_keys(desk, "runs")):
-        query = select(RunRow.goal, RunRow.experiment, RunRow.counted)
-        for goal, sha, counted in desk.work.session.exec(query.where(col(RunRow.id).in_(part))):
-            if goal == slug:
-                (concerned if counted else lost).add(sha)
+    query = select(RunRow.experiment, RunRow.counted).where(
+        col(RunRow.goal) == slug, among(col(RunRow.id), _keys(desk, "runs"))
+    )
+    for sha, counted in desk.work.session.exec(query):
+        (concerned if counted else lost).add(sha)
     return lost, concerned
 
 
 def _family(desk: Desk, slug: str) -> set[str]:
     """Experiments that changed at this desk, and their parents, who may have a child less."""
-    found = set[str]()
-    for part in parts(_keys(desk, "experiments")):
-        query = select(ExperimentRow.goal, ExperimentRow.sha, ExperimentRow.parent)
-        for goal, *pair in desk.work.session.exec(query.where(col(ExperimentRow.id).in_(part))):
-            found |= {sha for sha in pair if sha is not None and goal == slug}
-    return found
+    made = ExperimentRow
+    query = select(made.sha, made.parent).where(
+        col(made.goal) == slug, among(col(made.id), _keys(desk, "experiments"))
+    )
+    return {sha for pair in desk.work.session.exec(query) for sha in pair if sha is not None}
 
 
 def _keys(desk: Desk, table: str) -> list[Any]:

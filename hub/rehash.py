@@ -4,14 +4,14 @@ A hub that judges code otherwise than the one before it hashes it otherwise: wha
 would be matched by nothing until it is derived anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from hub import goals, prior, rebuild
+from hub import counters, goals, prior, rebuild
 from hub.db import Work
 from hub.gitobjects import Files
 from hub.rebuild import Rebuilt
@@ -20,24 +20,25 @@ from hub.tables import ExperimentRow, GoalRow
 _made = ExperimentRow
 
 
-def goal(work: Work, slug: str) -> int:
-    """Set the keys of a goal's experiments right; returns how many were not."""
-    changes = list(_wrong(work.session, slug))
-    for sha, keys in changes:
-        work.session.execute(sa.update(_made).where(col(_made.sha) == sha).values(asdict(keys)))
-    return len(changes)
-
-
-def _wrong(session: Session, slug: str) -> Iterator[tuple[str, prior.Keys]]:
+def wrong(session: Session, slug: str) -> dict[str, prior.Keys]:
+    """What a goal's experiments should be matched by, where they are not; takes its time."""
     spec = goals.spec(session, session.get_one(GoalRow, slug))
-    filed = _filed(session, slug)
+    filed, found = _filed(session, slug), dict[str, prior.Keys]()
     for made in rebuild.goal(session, slug):
         if not isinstance(made, Rebuilt):
             continue  # nobody knows its files
         before = _texts(made.parent) if made.parent else None
         keys = prior.keys(spec, before, _texts(made.files))
         if filed[made.expected] != keys:
-            yield made.expected, keys
+            found[made.expected] = keys
+    return found
+
+
+def mend(work: Work, slug: str, right: Mapping[str, prior.Keys]) -> None:
+    """Set keys right, and let hubs hear of it that run meanwhile."""
+    for sha, keys in right.items():
+        work.session.execute(sa.update(_made).where(col(_made.sha) == sha).values(asdict(keys)))
+    work.announce(counters.mended(slug))
 
 
 def _filed(session: Session, slug: str) -> dict[Any, prior.Keys]:

@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from hub import blobwriter, board, experiments, goals, leaks, scores
+from hub import blobwriter, board, claims, experiments, goals, leaks, scores
 from hub.agents import Speaker
 from hub.blobs import Packed, pack
 from hub.db import Database, Rule, Work
@@ -320,7 +320,7 @@ def _believe(work: Work, experiment: Reported, run: Mapping[str, Any]) -> None:
         work.session.expire_all()
         scores.refit(work, goals.find(work.session, experiment.goal))
     elif first:
-        scores.claim(work, experiment, run["metric"], experiment.noise_sd)
+        claims.claim(work, experiment, run["metric"], experiment.noise_sd)
 
 
 _tables = SQLModel.metadata.tables

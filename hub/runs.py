@@ -1,14 +1,12 @@
 """Runs as readers see them: metrics, curve and log."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from hub.blobs import Blobs
-from hub.db import parts
 from hub.errors import NotFound
 from hub.tables import RunRow
 from protocol.runs import Curve, CurvePoint, Run
@@ -26,14 +24,6 @@ def of(session: Session, sha: str) -> list[RunRow]:
     """An experiment's runs, oldest first."""
     query = select(RunRow).where(col(RunRow.experiment) == sha)
     return list(session.exec(query.order_by(col(RunRow.created_at), col(RunRow.id))).all())
-
-
-def on(session: Session, shas: Sequence[str]) -> list[RunRow]:
-    """The runs of these experiments, however many."""
-    found: list[RunRow] = []
-    for part in parts(shas):
-        found += session.exec(select(RunRow).where(col(RunRow.experiment).in_(part))).all()
-    return found
 
 
 def view(row: RunRow) -> Run:

@@ -5,46 +5,30 @@ exactly what a hub would believe that had never seen the runs that are gone.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from hub import columns, goals, minds, outcomes, trust, trust_records
+from hub import claims, columns, goals, minds, outcomes, trust, trust_records
+from hub.among import among
 from hub.belief import Belief
-from hub.db import Work, parts
-from hub.experiments import Reported
-from hub.hot import Hot
+from hub.claims import FORGOTTEN, Told
+from hub.db import Work
 from hub.minds import Thoughts
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from hub.trust import Record, Suspicion
 from hub.verification import Verdict
 from hub.words import counted, number
-from protocol.events import ChampionChanged, Curated, ScoreChanged
-from protocol.experiments import Standing
+from protocol.events import Curated
 from protocol.goals import GoalSpec
 
 AT_ONCE = 100
 """Goals up to this many experiments are refitted within the report's own transaction."""
 MATERIAL = 0.05
 """A score that moved by less than this share of the noise is not written again."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a row should say."""
-
-    score: float | None
-    score_sd: float | None
-    delta: float | None
-    delta_sd: float | None
-    n_owners: int
-    kept: bool
-    standing: str
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -57,56 +41,13 @@ class _Change:
     loud: bool
 
 
-FORGOTTEN = Told(
-    score=None,
-    score_sd=None,
-    delta=None,
-    delta_sd=None,
-    n_owners=0,
-    kept=False,
-    standing=Standing.NONE.value,
-    verdict="None of its runs counts any more.",
-)
-LESS = replace(
-    FORGOTTEN,
-    standing=Standing.CLAIMED.value,
-    verdict="Some of its runs count no more; what is left of them is judged in a moment.",
-)
-
+_made = SQLModel.metadata.tables["experiments"]
 _UPDATE = (
     sa.update(ExperimentRow)
     .where(col(ExperimentRow.sha) == sa.bindparam("at_sha"))
     .values(
         {name: sa.bindparam(name) for name in Told.__dataclass_fields__}
         | {"changed_seq": sa.bindparam("at_seq")}
-    )
-)
-
-
-def claim(work: Work, made: Reported, metric: float, sd: float | None) -> None:
-    """Score an experiment by its first reading until its goal, a large one, is fitted again."""
-    event = ScoreChanged(
-        goal=made.goal,
-        sha=made.sha,
-        number=made.number,
-        score=metric,
-        score_sd=sd,
-        standing=Standing.CLAIMED.value,
-        kept=False,
-    )
-    seq = work.announce(event)
-    _CLAIM.run(work.connection, at_sha=made.sha, score=metric, score_sd=sd, at_seq=seq)
-
-
-_made = SQLModel.metadata.tables["experiments"]
-_CLAIM = Hot(
-    sa.update(_made)
-    .where(_made.c.sha == sa.bindparam("at_sha"))
-    .values(
-        score=sa.bindparam("score"),
-        score_sd=sa.bindparam("score_sd"),
-        standing=Standing.CLAIMED.value,
-        changed_seq=sa.bindparam("at_seq"),
     )
 )
 
@@ -215,47 +156,37 @@ def write(
     operators acted since, it may have heard what they took out: what changed since is left as it
     is, and nobody is crowned, trusted or set aside on its word.
     """
-    stale = as_of is not None and columns.newest_act(work.session, goal.slug) > as_of
+    stale = _is_stale(work.session, goal, as_of)
     goal.noise_sd = fitted.noise_sd or None
     work.session.flush()
     near = least * fitted.noise_sd
-    _tell(work, goal, list(_changes(work.connection, goal, fitted, near, as_of, stale)))
+    _tell(work, goal, list(_changes(work.connection, _rows(goal), fitted, near, as_of, stale)))
     if stale:
         return []
     champion = fitted.champion
-    _crown(work, goal, champion, fitted.told[champion].score if champion else None)
+    claims.crown(work, goal, champion, fitted.told[champion].score if champion else None)
     trust_records.write(work, goal.slug, fitted.earned)
     if fitted.suspicions and fitted.suspicions[0].z > trust.QUARANTINE:
         return _quarantine(work, goal, fitted.suspicions[0])
     return []
 
 
-def withdraw(work: Work, goal: GoalRow, shas: Iterable[str]) -> None:
-    """Let experiments that lost runs be claimed by the first reading that is left, or by none.
-
-    Until their goal, a large one, is fitted again, less is said of them than is known and never
-    more: the title falls to nobody if its holder lost a run or may not hold it any longer.
-    """
-    work.session.flush()
-    lost = sorted(shas)
-    query = sa.select(_made.c.sha, _made.c.number, _made.c.metric, _made.c.score)
-    found = (work.connection.execute(query.where(_made.c.sha.in_(part))) for part in parts(lost))
-    changes = [
-        _Change(sha, count, _less(metric, goal.noise_sd), loud=(metric, score) != (None, None))
-        for sha, count, metric, score in chain.from_iterable(found)
-    ]
-    _tell(work, goal, sorted(changes, key=lambda each: each.number))
-    if goal.champion is not None and (goal.champion in lost or _barred(work, goal.champion)):
-        _crown(work, goal, None, None)
+def due(session: Session, goal: GoalRow, fitted: Fitted, as_of: int) -> list[str]:
+    """The experiments whose rows are to say something else; others write while they are found."""
+    stale, near = _is_stale(session, goal, as_of), MATERIAL * fitted.noise_sd
+    changes = _changes(session.connection(), _rows(goal), fitted, near, as_of, stale)
+    return [each.sha for each in changes]
 
 
-def _barred(work: Work, sha: str) -> bool:
-    out = sa.or_(_made.c.hidden, _made.c.forbidden)
-    return bool(work.connection.execute(sa.select(out).where(_made.c.sha == sha)).scalar())
+def write_some(work: Work, goal: GoalRow, fitted: Fitted, as_of: int, shas: Sequence[str]) -> None:
+    """Write what is due of some experiments, ahead of `write`, which does the rest."""
+    stale, near = _is_stale(work.session, goal, as_of), MATERIAL * fitted.noise_sd
+    rows = _rows(goal).where(among(_made.c.sha, shas))
+    _tell(work, goal, list(_changes(work.connection, rows, fitted, near, as_of, stale)))
 
 
-def _less(metric: float | None, sd: float | None) -> Told:
-    return FORGOTTEN if metric is None else replace(LESS, score=metric, score_sd=sd)
+def _is_stale(session: Session, goal: GoalRow, as_of: int | None) -> bool:
+    return as_of is not None and columns.newest_act(session, goal.slug) > as_of
 
 
 def _tell(work: Work, goal: GoalRow, changes: Sequence[_Change]) -> None:
@@ -270,7 +201,7 @@ def _tell(work: Work, goal: GoalRow, changes: Sequence[_Change]) -> None:
         work.connection.execute(_UPDATE, rows)
     work.session.expire_all()
     for each in loud:
-        _announce(work, goal, each)
+        claims.announce(work, goal, (each.sha, each.number), each.told)
 
 
 def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
@@ -298,21 +229,24 @@ def _quarantine(work: Work, goal: GoalRow, worst: Suspicion) -> list[SetAside]:
     aside = SetAside(agent.name, runs, before)
     if is_large(goal):
         # The event that was just announced has the believer fit it again.
-        withdraw(work, goal, {sha for _, sha in measured})
+        claims.withdraw(work, goal, {sha for _, sha in measured})
         return [aside]
     return [aside, *refit(work, goal)]
 
 
+_Said = tuple[str, int, int, str, bool, int, float | None, float | None, float | None]
+
+
 def _changes(
     connection: sa.Connection,
-    goal: GoalRow,
+    rows: sa.Select[*_Said],
     fitted: Fitted,
     least: float,
     as_of: int | None,
     stale: bool,
 ) -> Iterator[_Change]:
     """The rows that are to say something else, in the order they were made."""
-    for sha, count, seq, standing, kept, owners, *numbers in connection.execute(_rows(goal)):
+    for sha, count, seq, standing, kept, owners, *numbers in connection.execute(rows):
         new = fitted.told.get(sha, FORGOTTEN)
         unknown = as_of is not None and seq > as_of
         if (unknown and stale) or (new is FORGOTTEN and (numbers[0] is None or unknown)):
@@ -330,9 +264,7 @@ def _moved(old: Sequence[float | None], new: Sequence[float | None], least: floa
     )
 
 
-def _rows(
-    goal: GoalRow,
-) -> sa.Select[str, int, int, str, bool, int, float | None, float | None, float | None]:
+def _rows(goal: GoalRow) -> sa.Select[*_Said]:
     made = _made.c
     numbers = (made.score, made.score_sd, made.delta)
     told = (made.standing, made.kept, made.n_owners, *numbers)
@@ -340,37 +272,6 @@ def _rows(
         sa.select(made.sha, made.number, made.changed_seq, *told)
         .where(made.goal == goal.slug)
         .order_by(made.number)
-    )
-
-
-def _announce(work: Work, goal: GoalRow, change: _Change) -> int:
-    told = change.told
-    return work.announce(
-        ScoreChanged(
-            goal=goal.slug,
-            sha=change.sha,
-            number=change.number,
-            score=told.score,
-            score_sd=told.score_sd,
-            standing=told.standing,
-            kept=told.kept,
-        )
-    )
-
-
-def _crown(work: Work, goal: GoalRow, champion: str | None, score: float | None) -> None:
-    """The champion is the best verified experiment, or nobody."""
-    if champion == goal.champion:
-        return
-    goal.champion = champion
-    query = select(ExperimentRow.number).where(col(ExperimentRow.sha) == (champion or ""))
-    work.announce(
-        ChampionChanged(
-            goal=goal.slug,
-            sha=champion,
-            number=work.session.exec(query).first(),
-            score=score,
-        )
     )
 
 

@@ -41,11 +41,6 @@ def nets() -> sa.Subquery:
     return query.where(col(ReactionRow.counted)).group_by(col(ReactionRow.post)).subquery()
 
 
-def of_owner(session: Session, owner: str) -> Sequence[ReactionRow]:
-    """All that an owner and their agents thought."""
-    return session.exec(select(ReactionRow).where(col(ReactionRow.account) == owner)).all()
-
-
 def heard(session: Session) -> Any:
     """Condition: posts that readers see, neither hidden nor set aside by flags.
 

@@ -6,9 +6,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import Session, select
 
-from hub import db, minds
+from hub import believer, db, minds
 from hub.core import Hub
 from hub.tables import ExperimentRow, GoalRow
+from protocol.events import Envelope
 from tests.hub.operating import Curator
 from tests.hub.test_moderation import flag
 from tests.hub.test_scores import believed, fitted_anew, grown, reads, standing, while_fitting
@@ -88,6 +89,42 @@ def test_what_was_taken_out_of_a_large_goal_is_neither_champion_nor_claim_from_t
     grace.acts("owner.restore", owner="mallory")
     hub.believer.turn()
     assert champion(hub) == false
+    assert believed(hub) == fitted_anew(hub)
+
+
+def test_what_a_fit_changes_of_many_experiments_is_written_in_parts(
+    hub: Hub, grace: Curator, titles: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(believer, "ROWS", 1)
+    grace.acts("owner.quarantine", owner="mallory")
+    at_once, publish = list[list[str]](), hub.database.publish
+
+    def _watched(envelopes: list[Envelope]) -> None:
+        at_once.append([each.event.type for each in envelopes])
+        publish(envelopes)
+
+    monkeypatch.setattr(hub.database, "publish", _watched)
+    believer.Believer(hub.database).turn()
+
+    scored = [count for told in at_once if (count := told.count("score.changed"))]
+    assert scored == [1, 1, 1]
+    assert at_once[-1][-1] == "champion.changed", "nobody is crowned before the last"
+    assert believed(hub) == fitted_anew(hub)
+
+
+def test_what_a_stop_left_of_a_fit_is_written_after_the_next(
+    hub: Hub, grace: Curator, titles: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(believer, "ROWS", 1)
+    grace.acts("owner.quarantine", owner="mallory")
+    stopped = believer.Believer(hub.database)
+    stopped.stop()
+
+    stopped.turn()
+
+    assert champion(hub) is None
+    believer.Believer(hub.database).turn()
+    assert champion(hub) == titles[1]
     assert believed(hub) == fitted_anew(hub)
 
 

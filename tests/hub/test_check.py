@@ -4,15 +4,19 @@ import logging
 import shutil
 import subprocess
 import zlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlmodel import col
+from sqlmodel import Session, col
 from typer.testing import CliRunner
 
-from hub import check, counters
+from hub import check, counters, db, goals, rebuild, trees
+from hub.answers import Answers
 from hub.cli.root import app
 from hub.core import Hub
 from hub.tables import ExperimentRow, GoalRow, OwnerRow
@@ -233,6 +237,29 @@ def test_settings_that_a_repository_lost_are_found_and_set_again(
     assert git(hub, "config", "--bool", "core.bare") == "true\n"
 
 
+def test_what_a_running_hub_keeps_for_readers_is_mended_as_well(hub: Hub, volta: Volunteer) -> None:
+    volta.explore(learning_rate=0.2, metric=0.8)
+    right = kept(hub)
+    with hub.database.work() as work:
+        theirs = sa.update(ExperimentRow).where(col(ExperimentRow.number) == 1)
+        work.session.execute(theirs.values(parent_number=7, n_runs=7))
+    running = replace(hub, trees=trees.kept(), answers=Answers())
+    assert kept(running)[1] != right[1]
+
+    check.repair(hub)
+
+    assert kept(running)[1] == right[1]
+    assert check.repair(hub).mended == [] and kept(running)[0] == right[0] + 1, "told once"
+
+
+def kept(hub: Hub) -> tuple[int, object]:
+    """What a hub keeps for readers of a goal, and the event that it is as of."""
+    with hub.database.read() as session:
+        goal = session.get_one(GoalRow, "toy")
+        tree, runs = hub.trees.get(session, goal), hub.answers.get(session, goal, goals.view).runs
+    return tree.seq, (tree.columns["parent"], runs)
+
+
 def test_a_blob_that_cannot_be_read_back_is_found(hub: Hub, volta: Volunteer) -> None:
     volta.explore(learning_rate=0.2, metric=0.8)
     assert hub.blob_writer.turn()
@@ -259,8 +286,16 @@ def test_the_command_says_what_disagrees_and_fails(hub: Hub, tmp_path: Path) -> 
 
 
 def test_what_an_older_hub_hashed_otherwise_is_matched_again_after_a_repair(
-    hub: Hub, volta: Volunteer
+    hub: Hub, volta: Volunteer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waiting: list[bool] = []
+    walk = rebuild.goal
+
+    def _watched(session: Session, slug: str) -> Iterator[rebuild.Rebuilt | Any]:
+        waiting.append(isinstance(session, db.Writing))
+        return walk(session, slug)
+
+    monkeypatch.setattr(rebuild, "goal", _watched)
     volta.explore(learning_rate=0.2, metric=0.8)
     with hub.database.work() as work:
         work.session.execute(sa.update(ExperimentRow).values(canonical="old", effect="", change=""))
@@ -272,3 +307,4 @@ def test_what_an_older_hub_hashed_otherwise_is_matched_again_after_a_repair(
     assert mended == ["toy: 2 experiments are found again by what their code says"]
     assert refused.json()["code"] == "tried_before"
     assert check.repair(hub).mended == []
+    assert waiting and not any(waiting), "nobody waits while all code of a goal is read"

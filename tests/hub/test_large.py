@@ -76,6 +76,51 @@ def test_no_statement_names_more_rows_than_a_database_takes(
     assert max(count for _, count in asked) <= 30 + 2
 
 
+@pytest.mark.parametrize("action", ["owner.ban", "owner.restore"])
+def test_an_owner_of_many_experiments_is_banned_and_restored_by_a_few_statements(
+    hub: Hub,
+    http: TestClient,
+    asked: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+) -> None:
+    monkeypatch.setattr(db, "PART", 1)
+    hub.believer.stop()
+    forest.grow(hub, 120)
+    grace = Curator.of(hub, http)
+    if action == "owner.restore":
+        grace.acts("owner.ban", owner="gaia")
+    asked.clear()
+
+    grace.acts(action, owner="gaia")
+
+    others_wait_for = ("UPDATE", "SELECT experiments.id, ", "SELECT runs", "SELECT posts")
+    said = [said for said, _ in asked if said.startswith(others_wait_for)]
+    assert len(said) < 60
+    assert not [each for each in said if "experiments.patch" in each], "nothing reads whole rows"
+
+
+def test_a_large_subtree_is_frozen_by_a_few_statements(
+    hub: Hub, http: TestClient, asked: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "PART", 1)
+    hub.believer.stop()
+    first = forest.grow(hub, 120)[0]
+    grace = Curator.of(hub, http)
+    asked.clear()
+
+    frozen = grace.acts("experiment.freeze", experiment=first)
+
+    said = [said for said, _ in asked if said.startswith(("UPDATE", "SELECT experiments.id, "))]
+    assert len(said) < 6
+    assert "frozen, with 39 descendants" in frozen["sentence"]
+    with hub.database.read() as session:
+        assert session.execute(sa.select(sa.func.sum(sa.cast(FROZEN, sa.Integer)))).scalar() == 40
+
+
+FROZEN = col(ExperimentRow.frozen)
+
+
 def test_what_is_put_back_is_read_once_for_each_of_its_changes(
     hub: Hub, http: TestClient, asked: list[tuple[str, int]]
 ) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from sqlmodel import Session, col, select
 
-from hub import check, recount, scheduling, scores
+from hub import check, claims, recount, scheduling, scores
 from hub.core import Hub
 from hub.scheduling import Wish
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
@@ -23,7 +23,7 @@ Row = tuple[object, ...]
 
 def believed(hub: Hub) -> list[Row]:
     """What every row says, by number."""
-    names = list(scores.Told.__dataclass_fields__)
+    names = list(claims.Told.__dataclass_fields__)
     with hub.database.read() as session:
         rows = session.exec(select(ExperimentRow).order_by(col(ExperimentRow.number))).all()
         return [tuple(_told(getattr(row, name)) for name in names) for row in rows]
