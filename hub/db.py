@@ -1,6 +1,5 @@
 """One database, two kinds: SQLite with one writer, or PostgreSQL; one unit of work for both."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
-from hub import hot
-from hub.connections import READ_ONLY, Kept, Pooled, give_up_standbys
+from hub import engines, hot
+from hub.connections import Kept, Pooled
+from hub.engines import READ_ONLY
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
@@ -158,20 +157,12 @@ class Database:
         self._failpoint = os.environ.get("AGENTHUB_FAILPOINT", "")
         if url.startswith("sqlite"):
             # Twice as many: what does not come again and again takes one from the pool itself.
-            self.writer = _sqlite(url, pool=2, immediate=True)
-            self.reader = _sqlite(url, pool=2 * pool, immediate=False)
+            self.writer = engines.sqlite(url, pool=2, immediate=True)
+            self.reader = engines.sqlite(url, pool=2 * pool, immediate=False)
             self._writers: Kept | Pooled = Kept(self.writer, at_most=1)
             self._readers: Kept | Pooled = Kept(self.reader, at_most=pool)
         else:
-            self.writer = self.reader = sa.create_engine(
-                _psycopg(url),
-                pool_size=pool,
-                max_overflow=0,
-                pool_timeout=20,
-                pool_pre_ping=True,
-                json_serializer=_json,
-            )
-            give_up_standbys(self.writer.dialect)
+            self.writer = self.reader = engines.postgres(url, pool)
             self._writers = self._readers = Pooled(self.writer)
         for engine in {self.writer, self.reader}:
             sa.event.listen(engine, "checkin", self._close_latecomer)
@@ -344,48 +335,3 @@ def copy_into(connection: sa.Connection, file: Path) -> None:
     """
     with translated():
         hot.say(connection, "VACUUM INTO ?", str(file))
-
-
-def _json(value: Any) -> str:
-    """JSON for a column; Python's own takes what orjson refuses, such as huge numbers."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return json.dumps(value)
-
-
-def _psycopg(url: str) -> str:
-    for prefix in ("postgres://", "postgresql://"):
-        if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
-    return url
-
-
-def _sqlite(url: str, pool: int, immediate: bool) -> sa.Engine:
-    engine = sa.create_engine(
-        url,
-        pool_size=pool,
-        max_overflow=0,
-        pool_timeout=20,
-        json_serializer=_json,
-        connect_args={"check_same_thread": False, "timeout": 10, "isolation_level": None},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",  # an acknowledged result survives a power cut
-            "foreign_keys=ON",
-            "cache_size=-65536",
-            "mmap_size=268435456",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        hot.say(connection, "BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
