@@ -37,7 +37,7 @@ from hub.api.submitting import Submitting
 from hub.core import Hub
 from hub.guards import Guards, Telling
 from hub.metrics import Measured, Metrics
-from hub.middleware import BodyLimit, Heads, Identities, RequestIds
+from hub.middleware import BodyLimit, Heads, Identities, InTime, RequestIds
 from hub.settings import VERSION
 
 # Routes are tried in this order: what is asked most comes first, pages match whatever is left.
@@ -105,7 +105,10 @@ def create_app(hub: Hub) -> FastAPI:
     app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(RequestIds, identities=identities)
     roads = (Submitting, Renewing)
-    app.roads = [partial(road, hub=hub, metrics=metrics, identities=identities) for road in roads]
+    app.roads = [
+        *(partial(road, hub=hub, metrics=metrics, identities=identities) for road in roads),
+        InTime,
+    ]
     return app
 
 

@@ -1,6 +1,7 @@
 """One database, two kinds: SQLite with one writer, or PostgreSQL; one unit of work for both."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -154,6 +155,7 @@ class Database:
         self.clock = clock
         self.publish: Publish = lambda envelopes: None
         self._disposed = False
+        self._written_since: dict[int, float] = {}
         self._failpoint = os.environ.get("AGENTHUB_FAILPOINT", "")
         if url.startswith("sqlite"):
             # Twice as many: what does not come again and again takes one from the pool itself.
@@ -171,6 +173,12 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is the embedded database."""
         return self.writer.dialect.name == "sqlite"
+
+    @property
+    def longest_write(self) -> float:
+        """For how many seconds the oldest transaction that writes has been at it."""
+        now = time.monotonic()
+        return now - min(list(self._written_since.values()), default=now)
 
     @contextmanager
     def work(self) -> Iterator[Work]:
@@ -191,9 +199,11 @@ class Database:
             self.take_turn(connection)
             # Only now: who asked the time before its turn would write it behind later ones.
             work = Work(connection, self.clock())
+            self._written_since[id(work)] = time.monotonic()
             try:
                 yield work
             finally:
+                del self._written_since[id(work)]
                 work.close()
 
     def apply(self, rule: Rule[T]) -> T:
