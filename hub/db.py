@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from hub import engines, hot
 from hub.connections import Kept, Pooled
-from hub.engines import READ_ONLY
+from hub.engines import DAMAGED, FULL, READ_ONLY
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
@@ -313,7 +313,8 @@ def translated() -> Iterator[None]:
         yield
     except OperationalError as error:
         text = str(error.orig).lower()
-        if "disk" in text or "no space" in text or "readonly" in text:
+        full = "disk" in text or "no space" in text or "readonly" in text
+        if full or _state(error) == FULL:
             raise StorageFull from error
         raise Busy("The database is locked or away; try again in a moment.") from error
     except (OverflowError, sa.exc.DataError) as error:
@@ -328,13 +329,19 @@ def translated() -> Iterator[None]:
 
 
 def _refusal(error: DBAPIError) -> HubError | None:
-    if getattr(error.orig, "sqlstate", "") == READ_ONLY:
+    if _state(error) == READ_ONLY:
         return Busy("The database takes no writes now; try again in a moment.")
     if error.connection_invalidated:
         return Busy("The database connection was lost; try again in a moment.")
-    if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+    text = str(error.orig)
+    if "malformed" in text or "not a database" in text or _state(error) in DAMAGED:
         return Damaged()
     return None
+
+
+def _state(error: DBAPIError) -> str | None:
+    """PostgreSQL's own name for what went wrong."""
+    return getattr(error.orig, "sqlstate", None)
 
 
 def copy_into(connection: sa.Connection, file: Path) -> None:

@@ -10,6 +10,9 @@ from hub import hot
 
 READ_ONLY = "25006"
 """What PostgreSQL calls a write to a server that takes none, such as a standby."""
+FULL = "53100"
+DAMAGED = {"XX001", "XX002"}
+"""And a full disk, and rows or an index that cannot be read; its words differ by language."""
 PATIENCE = {
     "connect_timeout": "5",
     "keepalives_idle": "5",

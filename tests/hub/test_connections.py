@@ -17,7 +17,7 @@ from hub.clock import utc_now
 from hub.connections import Kept
 from hub.core import open_hub
 from hub.db import Database
-from hub.errors import Busy
+from hub.errors import Busy, Damaged, HubError, StorageFull
 from hub.settings import Settings
 from tests.builders import a_join
 from tests.services.postgres import PostgresServer
@@ -171,3 +171,20 @@ def _seconds_unheard(database: Database) -> tuple[float, float]:
                 for name in ("USER_TIMEOUT", "KEEPIDLE", "KEEPINTVL", "KEEPCNT")
             )
     return unheard / 1000, idle + pause * tries
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [("disk_full", StorageFull), ("data_corrupted", Damaged), ("index_corrupted", Damaged)],
+)
+def test_what_postgres_says_of_its_disk_is_understood_in_every_language(
+    postgres_url: str, said: str, refusal: type[HubError]
+) -> None:
+    database = Database(postgres_url, utc_now, pool=1)
+    raising = f"do $$ begin raise 'Kein Platz' using errcode = '{said}'; end $$"
+
+    with pytest.raises(refusal), database.reading() as connection:
+        connection.exec_driver_sql(raising)
+
+    database.dispose()
