@@ -124,6 +124,7 @@ def _routes() -> Sequence[BaseRoute]:
 
 
 def _self_check(hub: Hub) -> None:
-    """Counters are recomputed on every start; each correction is logged."""
+    """Counters are recomputed on every start, each correction logged; nobody was heard before."""
     with hub.database.work() as work:
         counters.mend(work)
+        hub.heartbeats.hear_out(work)
