@@ -115,6 +115,7 @@ class Heartbeats(Background):
         """Write what is left and end."""
         super().stop()
         self.take_turn()
+        self._heard_at = None  # from here on nobody takes turns
 
     def _write(
         self, beats: dict[UUID, Beat], seen: dict[str, datetime], used: dict[str, datetime]

@@ -32,6 +32,8 @@ def ready(session: Read, hub: TheHub) -> dict[str, str]:
         raise Busy("The database is read-only, as a standby is; name its primary.")
     if hub.database.longest_write > STUCK_SECONDS:
         raise Busy("A write does not come to its end; the disk or the database hangs.")
+    if hub.heartbeats.deaf:
+        raise Busy("Nobody who holds a lease could be heard for a while.")
     hub.git.root.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(hub.settings.data).free < LEAST_FREE:
         raise StorageFull

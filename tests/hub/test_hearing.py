@@ -45,12 +45,15 @@ def test_after_a_standstill_claims_wait_until_leases_were_heard_out(
     order = volta.claim()
     tesla = Volunteer.joined(http, "tesla", "nikola")
     hub.heartbeats.stop()
+    hub.heartbeats.once()
     clock.forward(600)
 
     hub.heartbeats.seconds = lambda: time.monotonic() + 600
     refused = tesla.send("POST", "/v1/work", a_work_request())
+    ready = http.get("/readyz")
     hub.heartbeats.once()
 
+    assert ready.status_code == 503
     assert (refused.status_code, refused.json()["code"]) == (503, "busy")
     assert tesla.claim().lease != order.lease
     assert renewed(volta, order) == 200
@@ -59,14 +62,19 @@ def test_after_a_standstill_claims_wait_until_leases_were_heard_out(
 def test_a_database_that_is_away_leaves_a_hub_deaf(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = Heartbeats(hub.database, patience=0.0)
-    before = silent.deaf
-    silent.once()
+    now = 0.0
+    ours = Heartbeats(hub.database, seconds=lambda: now)
+    ours.once()
+    now = 60.0
 
-    def _away() -> None:
-        raise Busy
+    with monkeypatch.context() as away:
+        away.setattr(hub.database, "reading", _busy)
+        ours.once()
+        meanwhile = ours.deaf
+    ours.once()
 
-    monkeypatch.setattr(hub.database, "reading", _away)
-    silent.once()
+    assert (meanwhile, ours.deaf) == (True, False)
 
-    assert (before, silent.deaf) == (False, True)
+
+def _busy() -> None:
+    raise Busy
