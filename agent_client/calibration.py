@@ -16,6 +16,7 @@ from agent_client.devices import (
     TooSlow,
     calibrate,
     check,
+    check_capability,
     check_machine,
     named,
 )
@@ -25,7 +26,7 @@ from agent_client.settings import shared_cache
 from agent_client.trainer import Patience, Plan, Training
 from agent_client.workspace import Workspace
 from protocol.agents import Device
-from protocol.goals import Budget, BudgetUnit, Goal
+from protocol.goals import Budget, BudgetUnit, Goal, GoalSpec
 
 SEED = 1
 
@@ -81,6 +82,27 @@ def fitness(
     if said and not fit:
         raise NothingFits(f"{NothingFits.sentence()} " + " ".join(said))
     return Fitness(device, tuple(fit), tuple(said))
+
+
+def still_fit(specs: Iterable[GoalSpec], capability: float | None) -> tuple[list[str], list[str]]:
+    """Which goals may be asked for on this GPU, and a sentence on each that may not.
+
+    It may be another one than joined. The rest of a device the hub knows from each claim.
+
+    Raises:
+        NothingFits: none may.
+    """
+    fit, said = [], []
+    for spec in specs:
+        try:
+            check_capability(spec, capability)
+        except DeviceRefused as refusal:
+            said.append(str(refusal))
+        else:
+            fit.append(spec.name)
+    if said and not fit:
+        raise NothingFits(f"{NothingFits.sentence()} " + " ".join(said))
+    return fit, said
 
 
 def _one(trial: "_Trial", device: Device, goal: Goal) -> tuple[Device, str]:

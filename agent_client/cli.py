@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from agent_client import control, fleet, joining, machine, settings, signals, versions
 from agent_client.backoff import Backoff, Stopping, until_answered
 from agent_client.build import choose_sandbox, kit_for, loop_for, prove
+from agent_client.calibration import still_fit
 from agent_client.doctor import doctor
 from agent_client.errors import ClientError
 from agent_client.home import signin
@@ -174,11 +177,29 @@ def _introduce(kit: Kit) -> None:
     say(f"{kit.settings.agent} works for {info.name} on {kit.device.name} ({kit.device.kind}).")
     say(f"Proposals by {kit.mutator.name}, because {kit.why_mutator}.")
     say(prove(kit.sandbox))
+    _leave_out(kit, info.goals)
     say("Ctrl-C finishes the run; twice stops at once.")
     gone = machine.gpu_trouble(kit.settings.gpus, kit.device)
     for warning in (advice, gone, machine.clock_trouble(kit.clock(), kit.hub.clock)):
         if warning:
             say(warning)
+
+
+def _leave_out(kit: Kit, there: Sequence[str]) -> None:
+    """Ask for no goal whose runs this GPU would only crash; raises NothingFits."""
+    capability = machine.capability(kit.gpu) if kit.device.kind == "cuda" else None
+    if capability is None:
+        return
+    say, wanted = kit.telemetry.say, [each for each in kit.settings.goals or there if each in there]
+    specs = [
+        until_answered(partial(kit.hub.goal, name), kit.stopping, say, Backoff()).spec
+        for name in wanted
+    ]
+    fit, said = still_fit(specs, capability)
+    for sentence in said:
+        say(f"Left out: {sentence}")
+    if said:
+        kit.settings = kit.settings.model_copy(update={"goals": fit})
 
 
 def _wait_for_approval(kit: Kit) -> None:

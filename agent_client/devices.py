@@ -98,17 +98,22 @@ def check(spec: GoalSpec, device: Device, found: Calibration | None = None) -> N
 
 
 def check_machine(spec: GoalSpec, capability: float | None, free_mb: int) -> None:
-    """Raise DeviceRefused where the goal wants a newer GPU, or more disk than is free.
+    """Raise DeviceRefused where the goal wants a newer GPU, or more disk than is free."""
+    check_capability(spec, capability)
+    if free_mb < spec.device.disk_mb:
+        raise DeviceRefused(
+            f"{spec.name} needs {spec.device.disk_mb:,} MB of disk; {free_mb:,} MB are free."
+        )
+
+
+def check_capability(spec: GoalSpec, capability: float | None) -> None:
+    """Raise DeviceRefused where the goal wants a newer GPU.
 
     `capability` is the GPU's, such as 8.0; None is a processor, or a driver that does not say.
     """
-    rules = spec.device
-    if capability is not None and capability < rules.compute_capability:
+    wanted = spec.device.compute_capability
+    if capability is not None and capability < wanted:
         raise DeviceRefused(
-            f"{spec.name} needs a GPU of compute capability {rules.compute_capability:g}; "
+            f"{spec.name} needs a GPU of compute capability {wanted:g}; "
             f"this one has {capability:g}."
-        )
-    if free_mb < rules.disk_mb:
-        raise DeviceRefused(
-            f"{spec.name} needs {rules.disk_mb:,} MB of disk; {free_mb:,} MB are free."
         )

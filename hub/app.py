@@ -37,7 +37,7 @@ from hub.api.submitting import Submitting
 from hub.core import Hub
 from hub.guards import Guards, Telling
 from hub.metrics import Measured, Metrics
-from hub.middleware import BodyLimit, Heads, Identities, RequestIds
+from hub.middleware import BodyLimit, Heads, Identities, InTime, RequestIds
 from hub.settings import VERSION
 
 # Routes are tried in this order: what is asked most comes first, pages match whatever is left.
@@ -105,7 +105,10 @@ def create_app(hub: Hub) -> FastAPI:
     app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(RequestIds, identities=identities)
     roads = (Submitting, Renewing)
-    app.roads = [partial(road, hub=hub, metrics=metrics, identities=identities) for road in roads]
+    app.roads = [
+        *(partial(road, hub=hub, metrics=metrics, identities=identities) for road in roads),
+        InTime,
+    ]
     return app
 
 
@@ -121,6 +124,7 @@ def _routes() -> Sequence[BaseRoute]:
 
 
 def _self_check(hub: Hub) -> None:
-    """Counters are recomputed on every start; each correction is logged."""
+    """Counters are recomputed on every start, each correction logged; nobody was heard before."""
     with hub.database.work() as work:
         counters.mend(work)
+        hub.heartbeats.hear_out(work)

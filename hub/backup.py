@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from hub import check, copying, whole_files
+from hub import check, copying, storemark, whole_files
 from hub.blobs import BlobMissing
 from hub.core import Hub
 from hub.db import Database, copy_into, translated
@@ -74,8 +74,10 @@ def backup(hub: Hub, file: Path) -> dict[str, Any]:
         FileTaken: the file is there and is no backup.
         NoFolder: the folder for it is not there.
         OddName: its path is not UTF-8.
+        OtherStore: the blobs are elsewhere, and none of them would be in it.
     """
     _refuse_others(file)
+    storemark.check(hub.database, hub.blobs)
     if not file.parent.is_dir():
         raise NoFolder(f"There is no folder {file.parent}; make it first, or choose another.")
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".backup-") as folder:
@@ -109,6 +111,7 @@ def restore(file: Path, hub: Hub) -> check.Report:
             for path in sorted((Path(folder) / "blobs").glob("*")):
                 hub.blobs.put(path.read_bytes())
             copying.copy(source, hub.database)
+    storemark.move(hub.database, hub.blobs)
     with hub.database.read() as session:
         goals = session.exec(select(GoalRow.slug)).all()
     for slug in goals:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from hub import counters, rebuild, refs, rehash
+from hub import counters, rebuild, refs, rehash, storemark
 from hub.blobs import BlobMissing
 from hub.core import Hub
 from hub.db import Database
@@ -70,6 +70,7 @@ def repair(hub: Hub) -> Report:
     """
     hub.git_writer.catch_up()  # what a killed hub still owed is no damage
     report = check(hub)
+    report.mended += _moved_in(hub)
     for slug in sorted({each.where.split(" ")[0] for each in report.findings if _in_git(each)}):
         kept = recreate(hub, slug)
         report.mended.append(f"{slug}: repository made again from the database{kept}")
@@ -81,6 +82,15 @@ def repair(hub: Hub) -> Report:
     report.mended += _rehashed(hub.database)
     after = check(hub)
     return Report(after.experiments, after.blobs, after.findings, report.mended)
+
+
+def _moved_in(hub: Hub) -> Iterator[str]:
+    """Who repairs a hub whose store is gone gives up what it held, and goes on with this one."""
+    try:
+        storemark.check(hub.database, hub.blobs)
+    except storemark.OtherStore:
+        storemark.move(hub.database, hub.blobs)
+        yield "logs and curves: this store is the hub's from now on"
 
 
 def _rehashed(database: Database) -> Iterator[str]:

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, LifoQueue
-from typing import Any
 
 import sqlalchemy as sa
 
 from hub.errors import Busy
 
-READ_ONLY = "25006"
-"""What PostgreSQL calls a write to a server that takes none, such as a standby."""
 WAIT_SECONDS = 20
 """How long a thread waits for another to be done before it answers 503."""
 
@@ -34,14 +31,6 @@ class Pooled:
 
     def close(self) -> None:
         """The pool closes its own."""
-
-
-def give_up_standbys(dialect: Any) -> None:
-    """Let a connection be lost once its server takes no writes: after a failover it leads there."""
-    cut = dialect.is_disconnect
-    dialect.is_disconnect = lambda error, *where: (
-        getattr(error, "sqlstate", None) == READ_ONLY or cut(error, *where)
-    )
 
 
 class Kept:

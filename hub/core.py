@@ -16,7 +16,7 @@ from hub.db import Clock, Database
 from hub.errors import HubError
 from hub.gitstore import GitStore
 from hub.gitwriter import GitWriter
-from hub.heartbeats import Heartbeats
+from hub.heartbeats import Heartbeats, patience
 from hub.limits import Limits
 from hub.live import Live
 from hub.maintenance import Maintenance
@@ -93,7 +93,8 @@ def open_hub(settings: Settings, clock: Clock | None = None, *, served: bool = F
     git = GitStore(settings.data / "git")
     git.recall = Recall(database, git)
     store = open_blobs(settings.blob_url, settings.data)
-    live, heartbeats, limits = Live(database), Heartbeats(database), Limits(settings)
+    live, limits = Live(database), Limits(settings)
+    heartbeats = Heartbeats(database, patience=patience(settings.lease_seconds))
     return Hub(
         settings=settings,
         clock=clock,

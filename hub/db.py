@@ -1,7 +1,7 @@
 """One database, two kinds: SQLite with one writer, or PostgreSQL; one unit of work for both."""
 
-import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
-from hub import hot
-from hub.connections import READ_ONLY, Kept, Pooled, give_up_standbys
+from hub import engines, hot
+from hub.connections import Kept, Pooled
+from hub.engines import DAMAGED, FULL, READ_ONLY
 from hub.errors import Busy, Damaged, HubError, Invalid, StorageFull
 from hub.hot import Hot
 from hub.tables import EventRow
@@ -155,23 +155,16 @@ class Database:
         self.clock = clock
         self.publish: Publish = lambda envelopes: None
         self._disposed = False
+        self._written_since: dict[int, float] = {}
         self._failpoint = os.environ.get("AGENTHUB_FAILPOINT", "")
         if url.startswith("sqlite"):
             # Twice as many: what does not come again and again takes one from the pool itself.
-            self.writer = _sqlite(url, pool=2, immediate=True)
-            self.reader = _sqlite(url, pool=2 * pool, immediate=False)
+            self.writer = engines.sqlite(url, pool=2, immediate=True)
+            self.reader = engines.sqlite(url, pool=2 * pool, immediate=False)
             self._writers: Kept | Pooled = Kept(self.writer, at_most=1)
             self._readers: Kept | Pooled = Kept(self.reader, at_most=pool)
         else:
-            self.writer = self.reader = sa.create_engine(
-                _psycopg(url),
-                pool_size=pool,
-                max_overflow=0,
-                pool_timeout=20,
-                pool_pre_ping=True,
-                json_serializer=_json,
-            )
-            give_up_standbys(self.writer.dialect)
+            self.writer = self.reader = engines.postgres(url, pool)
             self._writers = self._readers = Pooled(self.writer)
         for engine in {self.writer, self.reader}:
             sa.event.listen(engine, "checkin", self._close_latecomer)
@@ -180,6 +173,12 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is the embedded database."""
         return self.writer.dialect.name == "sqlite"
+
+    @property
+    def longest_write(self) -> float:
+        """For how many seconds the oldest transaction that writes has been at it."""
+        now = time.monotonic()
+        return now - min(list(self._written_since.values()), default=now)
 
     @contextmanager
     def work(self) -> Iterator[Work]:
@@ -200,9 +199,11 @@ class Database:
             self.take_turn(connection)
             # Only now: who asked the time before its turn would write it behind later ones.
             work = Work(connection, self.clock())
+            self._written_since[id(work)] = time.monotonic()
             try:
                 yield work
             finally:
+                del self._written_since[id(work)]
                 work.close()
 
     def apply(self, rule: Rule[T]) -> T:
@@ -312,7 +313,8 @@ def translated() -> Iterator[None]:
         yield
     except OperationalError as error:
         text = str(error.orig).lower()
-        if "disk" in text or "no space" in text or "readonly" in text:
+        full = "disk" in text or "no space" in text or "readonly" in text
+        if full or _state(error) == FULL:
             raise StorageFull from error
         raise Busy("The database is locked or away; try again in a moment.") from error
     except (OverflowError, sa.exc.DataError) as error:
@@ -327,13 +329,19 @@ def translated() -> Iterator[None]:
 
 
 def _refusal(error: DBAPIError) -> HubError | None:
-    if getattr(error.orig, "sqlstate", "") == READ_ONLY:
+    if _state(error) == READ_ONLY:
         return Busy("The database takes no writes now; try again in a moment.")
     if error.connection_invalidated:
         return Busy("The database connection was lost; try again in a moment.")
-    if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+    text = str(error.orig)
+    if "malformed" in text or "not a database" in text or _state(error) in DAMAGED:
         return Damaged()
     return None
+
+
+def _state(error: DBAPIError) -> str | None:
+    """PostgreSQL's own name for what went wrong."""
+    return getattr(error.orig, "sqlstate", None)
 
 
 def copy_into(connection: sa.Connection, file: Path) -> None:
@@ -344,48 +352,3 @@ def copy_into(connection: sa.Connection, file: Path) -> None:
     """
     with translated():
         hot.say(connection, "VACUUM INTO ?", str(file))
-
-
-def _json(value: Any) -> str:
-    """JSON for a column; Python's own takes what orjson refuses, such as huge numbers."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return json.dumps(value)
-
-
-def _psycopg(url: str) -> str:
-    for prefix in ("postgres://", "postgresql://"):
-        if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
-    return url
-
-
-def _sqlite(url: str, pool: int, immediate: bool) -> sa.Engine:
-    engine = sa.create_engine(
-        url,
-        pool_size=pool,
-        max_overflow=0,
-        pool_timeout=20,
-        json_serializer=_json,
-        connect_args={"check_same_thread": False, "timeout": 10, "isolation_level": None},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",  # an acknowledged result survives a power cut
-            "foreign_keys=ON",
-            "cache_size=-65536",
-            "mmap_size=268435456",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        hot.say(connection, "BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine

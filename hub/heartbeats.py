@@ -2,20 +2,29 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from hub.background import Background
-from hub.db import Database
+from hub.db import Database, Work
 from hub.errors import HubError
 from hub.hot import Hot
 from hub.tables import OrderRow
 
 log = logging.getLogger(__name__)
+PATIENCE = 45.0
+"""Seconds within which every client renews that can: each tries again after at most 36."""
+
+
+def patience(lease_seconds: float) -> float:
+    """How long a hub may hear nobody before their silence means nothing; leases can be short."""
+    return min(PATIENCE, lease_seconds / 2)
 
 
 class Beat(NamedTuple):
@@ -36,10 +45,13 @@ class Heartbeats(Background):
 
     database: Database
     interval: float = 1.0
+    patience: float = PATIENCE
+    seconds: Callable[[], float] = time.monotonic
     _beats: dict[UUID, Beat] = field(default_factory=dict)
     _seen: dict[str, datetime] = field(default_factory=dict)
     _used: dict[str, datetime] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _heard_at: float | None = None
 
     def beat(self, lease: UUID, beat: Beat) -> None:
         """Remember a renewal."""
@@ -56,6 +68,16 @@ class Heartbeats(Background):
     def waiting(self) -> int:
         """Renewals that are not written yet."""
         return len(self._beats)
+
+    @property
+    def deaf(self) -> bool:
+        """Whether renewals went unheard: the process stood still, or its database was away."""
+        return self._heard_at is not None and self.seconds() - self._heard_at > self.patience
+
+    def hear_out(self, work: Work) -> None:
+        """Let whoever holds a lease speak before their silence counts: they could not be heard."""
+        until = work.now + timedelta(seconds=self.patience)
+        _WAIT_FOR.run(work.connection, until=until)
 
     def flush(self) -> None:
         """Write everything collected in one transaction; on trouble it waits for the next turn."""
@@ -75,14 +97,25 @@ class Heartbeats(Background):
                 self._used = {**used, **self._used}
 
     def once(self) -> float:
-        """Write behind."""
+        """Write behind, and notice for how long nobody was heard."""
+        try:
+            with self.database.reading() as connection:
+                _ANSWERS.value(connection)
+            if self.deaf:
+                log.warning("leases.heard_out", extra={"seconds": self.patience})
+                self.database.apply(self.hear_out)
+        except HubError as error:
+            log.warning("heartbeats.deaf", extra={"reason": error.code})
+            return self.interval
         self.flush()
+        self._heard_at = self.seconds()
         return self.interval
 
     def stop(self) -> None:
         """Write what is left and end."""
         super().stop()
         self.take_turn()
+        self._heard_at = None  # from here on nobody takes turns
 
     def _write(
         self, beats: dict[UUID, Beat], seen: dict[str, datetime], used: dict[str, datetime]
@@ -116,4 +149,11 @@ _USE = Hot(
     sa.update(_tokens)
     .where(_tokens.c.id == sa.bindparam("which"))
     .values(last_used_at=sa.bindparam("at"))
+)
+_ANSWERS = Hot(sa.select(sa.literal(1)))
+_until = sa.bindparam("until", type_=_orders.c.deadline.type)
+_WAIT_FOR = Hot(
+    sa.update(_orders)
+    .where(_orders.c.state == "leased", _orders.c.deadline < _until)
+    .values(deadline=_until)
 )

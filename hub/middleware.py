@@ -13,12 +13,17 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.errors import HubError
 from hub.tokens import redact
 
 Result = TypeVar("Result")
 log = structlog.get_logger("hub.http")
 SLOW_SECONDS = 20.0
 """How long a client may take to send its body, or to read the next part of an answer."""
+ANSWER_SECONDS = 25.0
+"""How long an answer may be in the making: our clients hang up after thirty."""
+UNHURRIED = ("/git/", "/v1/ops/")
+"""A clone, and what an operator does to thousands of rows, take what they take."""
 MOST_DIGITS = 18
 """Digits of a length that are read at all: Python itself refuses thousands of them."""
 TOO_SLOW = (408, "too_slow", "The body did not come; send it again.")
@@ -34,6 +39,54 @@ class Identities:
     def __call__(self) -> str:
         """A name that no request had before."""
         return f"{self._process}{next(self._numbers):08x}"
+
+
+class NotInTime(HubError):
+    """The hub's disk or database hangs; what was asked may yet be done, so ask the same again."""
+
+    code, status = "not_in_time", 503
+    retry_after = 10.0
+
+
+class InTime:
+    """Answer 503 when nothing else was answered in time; threads wait for a disk that hangs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._refusing: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and not what it answers later."""
+        if scope["type"] != "http" or scope["path"].startswith(UNHURRIED):
+            await self.app(scope, receive, send)
+            return
+        answered = late = False
+
+        async def _send(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            if not late:
+                await send(message)
+
+        def _give_up() -> None:
+            nonlocal late
+            if not answered:
+                late = True
+                log.warning("http.late", path=redact(scope["path"]), seconds=ANSWER_SECONDS)
+                self._refuse(send)
+
+        timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, _give_up)
+        try:
+            await self.app(scope, receive, _send)
+        finally:
+            timer.cancel()
+
+    def _refuse(self, send: Send) -> None:
+        # By its own task: the request's waits for a thread, which nobody can wake.
+        said = (NotInTime.status, NotInTime.code, NotInTime.sentence(), NotInTime.retry_after)
+        refusing = asyncio.create_task(_refuse(send, *said))
+        self._refusing.add(refusing)
+        refusing.add_done_callback(self._refusing.discard)
 
 
 class RequestIds:
@@ -216,7 +269,9 @@ class _Flood(Exception):
     """More came than was announced."""
 
 
-async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
+async def _refuse(
+    send: Send, status: int, code: str, detail: str, retry_after: float | None = None
+) -> None:
     body = json.dumps(
         {"code": code, "title": code, "status": status, "detail": detail, "data": {}}
     ).encode()
@@ -225,5 +280,7 @@ async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
     ]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(round(retry_after)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -4,11 +4,14 @@ import asyncio
 import gc
 import signal
 import socket
+from http import HTTPStatus
 from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
 
 from hub.app import create_app
 from hub.core import Hub
@@ -31,12 +34,19 @@ class Malformed(HubError):
     code, status = "malformed", 400
 
 
-MALFORMED = Problem(
-    code=Malformed.code,
-    title=Malformed.__name__,
-    status=Malformed.status,
-    detail=Malformed.sentence(),
-)
+class NoSocket(HubError):
+    """This opens no socket; `/v1/live` does, by a handshake of RFC 6455, `after` being a number."""
+
+    code, status = "no_socket", 403
+
+
+def problem(kind: type[HubError], status: int, detail: str) -> bytes:
+    """A refusal as all others are said, by what is below the application."""
+    said = Problem(code=kind.code, title=kind.__name__, status=status, detail=detail)
+    return said.model_dump_json().encode()
+
+
+MALFORMED = problem(Malformed, Malformed.status, Malformed.sentence())
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -78,11 +88,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Say it as every other refusal is said; the parser knows no more than that it failed."""
-        body = MALFORMED.model_dump_json().encode()
         head = [(b"content-type", b"application/problem+json"), *self.server_state.default_headers]
-        head += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+        head += [(b"content-length", str(len(MALFORMED)).encode()), (b"connection", b"close")]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in head)
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + lines + b"\r\n" + body)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + lines + b"\r\n" + MALFORMED)
         self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -107,6 +116,22 @@ class PatientProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
+class Handshake(ServerProtocol):
+    """The library's side of a socket; what it refuses it says in plain text, or not at all."""
+
+    def reject(self, status: HTTPStatus | int, text: str) -> Response:
+        """Say it as every other refusal is said."""
+        refused = super().reject(status, "")
+        refused.body = problem(NoSocket, refused.status_code, text.strip() or NoSocket.sentence())
+        for name, value in (
+            ("Content-Length", str(len(refused.body))),
+            ("Content-Type", "application/problem+json"),
+        ):
+            del refused.headers[name]
+            refused.headers[name] = value
+        return refused
+
+
 class TellingProtocol(WebSocketsSansIOProtocol):
     """WebSockets that take frames ready for the wire: one event is the same for all of them."""
 
@@ -114,6 +139,20 @@ class TellingProtocol(WebSocketsSansIOProtocol):
         """Know who it is as HTTP does."""
         super().connection_made(transport)
         self.client = _as_ipv4(self.client)
+        self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.logger)
+
+    def data_received(self, data: bytes) -> None:
+        """Hang up on a handshake that is none: uvicorn alone waits for the rest of it for ever."""
+        super().data_received(data)
+        if self.handshake_initiated or self.close_sent:
+            return
+        # All of it came at once, so none is on its way. What could not be read has no answer yet.
+        if not (refusal := b"".join(self.conn.data_to_send())):
+            self.conn.send_response(self.conn.reject(HTTPStatus.BAD_REQUEST, ""))
+            refusal = b"".join(self.conn.data_to_send())
+        self.close_sent = self.handshake_complete = True
+        self.transport.write(refusal)
+        self.transport.close()
 
     async def run_asgi(self) -> None:
         """Tell the application where frames may be put."""

@@ -15,6 +15,8 @@ from hub.metrics import Metrics
 router = APIRouter(tags=["health"])
 LEAST_FREE = 64 * 1024 * 1024
 """Bytes of disk below which a hub says that it cannot work."""
+STUCK_SECONDS = 20.0
+"""A write that takes longer waits for what hangs; readers may see nothing of it."""
 
 
 @router.get("/healthz")
@@ -28,6 +30,10 @@ def ready(session: Read, hub: TheHub) -> dict[str, str]:
     """The database answers and takes writes, the data folder is there and its disk has room."""
     if not _takes_writes(session):
         raise Busy("The database is read-only, as a standby is; name its primary.")
+    if hub.database.longest_write > STUCK_SECONDS:
+        raise Busy("A write does not come to its end; the disk or the database hangs.")
+    if hub.heartbeats.deaf:
+        raise Busy("Nobody who holds a lease could be heard for a while.")
     hub.git.root.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(hub.settings.data).free < LEAST_FREE:
         raise StorageFull

@@ -33,6 +33,8 @@ async def _slot(hub: TheHub) -> AsyncIterator[None]:
 
     Whoever waits here waits on the event loop: a waiting thread would be one that results lack.
     """
+    if hub.heartbeats.deaf:
+        raise Busy("Nobody was heard for a while; whoever holds a lease is heard first.")
     for _ in range(SLOT_TURNS):
         if hub.claim_slots.acquire(blocking=False):
             break

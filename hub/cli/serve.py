@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub import logs
+from hub import logs, storemark
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption
 from hub.core import make_folder, open_hub
 from hub.errors import HubError
@@ -54,8 +54,12 @@ def serve(
         # First, so that a newer hub does not migrate under one that still serves.
         with serving(data, settings.listens_at):
             hub = open_hub(settings)
-            typer.echo(f"AgentHub is open at {settings.listens_at}/ (data in {data}).")
-            server.run(hub, listening)
+            try:
+                storemark.settle(hub.database, hub.blobs)
+                typer.echo(f"AgentHub is open at {settings.listens_at}/ (data in {data}).")
+                server.run(hub, listening)
+            finally:
+                hub.database.dispose()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -64,6 +64,17 @@ def test_an_old_gpu_and_a_full_disk_are_told_before_anything_is_fetched(
     devices.check_machine(NANO, None, 5_000)
 
 
+def test_a_gpu_that_took_the_place_of_the_one_that_joined_asks_for_no_goal_beyond_it() -> None:
+    fit, said = calibration.still_fit([TINY, NANO], 7.5)
+
+    assert (fit, len(said)) == (["tiny_gpt"], 1)
+    assert "nanogpt needs a GPU of compute capability 8; this one has 7.5." in said
+    assert calibration.still_fit([TINY, NANO], 8.0) == (["tiny_gpt", "nanogpt"], [])
+    assert calibration.still_fit([], 7.5) == ([], [])
+    with pytest.raises(calibration.NothingFits, match=r"8; this one has 7\.5"):
+        calibration.still_fit([NANO], 7.5)
+
+
 def test_a_goal_that_needs_more_disk_than_there_is_fits_no_machine(tmp_path: Path) -> None:
     spec = a_spec(device={"disk_mb": 10**9})
     goal = Goal(

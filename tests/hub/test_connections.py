@@ -1,8 +1,11 @@
 """Connections are kept from one transaction to the next, and only while they are fit."""
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,9 +13,11 @@ from fastapi.testclient import TestClient
 
 from hub import connections
 from hub.app import create_app
+from hub.clock import utc_now
 from hub.connections import Kept
 from hub.core import open_hub
-from hub.errors import Busy
+from hub.db import Database
+from hub.errors import Busy, Damaged, HubError, StorageFull
 from hub.settings import Settings
 from tests.builders import a_join
 from tests.services.postgres import PostgresServer
@@ -142,3 +147,44 @@ def test_a_server_that_became_a_standby_is_left_for_the_one_that_takes_writes(
     assert (refused.status_code, refused.json()["code"]) == (503, "busy")
     assert (ready.status_code, "read-only" in ready.json()["detail"]) == (503, True)
     assert joined[1] == 201  # the first may hear of the standby
+
+
+@pytest.mark.postgres
+def test_a_server_that_vanishes_with_its_machine_is_given_up_before_a_client_gives_us_up(
+    postgres_url: str,
+) -> None:
+    ours = Database(postgres_url, utc_now, pool=1)
+    told = Database(f"{postgres_url}?tcp_user_timeout=90000", utc_now, pool=1)
+
+    assert [_seconds_unheard(each) for each in (ours, told)] == [(15, 20), (90, 20)]
+    ours.dispose()
+    told.dispose()
+
+
+def _seconds_unheard(database: Database) -> tuple[float, float]:
+    """How long the kernel waits for what was sent to arrive, and for any sign of life at all."""
+    with database.writer.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        with socket.socket(fileno=os.dup(raw.fileno())) as wire:
+            unheard, idle, pause, tries = (
+                wire.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}"))
+                for name in ("USER_TIMEOUT", "KEEPIDLE", "KEEPINTVL", "KEEPCNT")
+            )
+    return unheard / 1000, idle + pause * tries
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [("disk_full", StorageFull), ("data_corrupted", Damaged), ("index_corrupted", Damaged)],
+)
+def test_what_postgres_says_of_its_disk_is_understood_in_every_language(
+    postgres_url: str, said: str, refusal: type[HubError]
+) -> None:
+    database = Database(postgres_url, utc_now, pool=1)
+    raising = f"do $$ begin raise 'Kein Platz' using errcode = '{said}'; end $$"
+
+    with pytest.raises(refusal), database.reading() as connection:
+        connection.exec_driver_sql(raising)
+
+    database.dispose()

@@ -17,10 +17,9 @@ from tests.faults.hub_process import HubProcess, a_data_folder_with_the_toy
 
 DEEP = b"[" * 100_000
 NAN = float("nan")
-UPGRADE = (
-    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-)
+TO_SOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+UPGRADE = TO_SOCKET + b"Sec-WebSocket-Version: 13\r\n" + KEY
 
 
 def get(
@@ -122,6 +121,21 @@ HOSTILE: dict[str, tuple[bytes, int]] = {
     ),
     "a socket from elsewhere": (get(b"/v1/live", UPGRADE, b"Origin: http://evil.example\r\n"), 403),
     "a socket from nowhere": (get(b"/v1/live", UPGRADE, b"Origin: null\r\n"), 403),
+    "a socket without a key": (get(b"/v1/live", TO_SOCKET, b"Sec-WebSocket-Version: 13\r\n"), 400),
+    "a socket of another version": (
+        get(b"/v1/live", TO_SOCKET, KEY, b"Sec-WebSocket-Version: 8\r\n"),
+        400,
+    ),
+    "a socket by POST": (get(b"/v1/live", UPGRADE, method=b"POST"), 405),
+    "a socket, a huge header": (get(b"/v1/live", UPGRADE, b"X: " + b"a" * 9000 + b"\r\n"), 431),
+    "a socket, many headers": (
+        get(b"/v1/live", UPGRADE, b"".join(b"X-%d: a\r\n" % n for n in range(200))),
+        431,
+    ),
+    "a socket at a long address": (get(b"/v1/live?after=" + b"1" * 9000, UPGRADE), 414),
+    "a socket at no address": (get(b"/v1/live?after=\xe9", UPGRADE), 400),
+    "a socket where none is": (get(b"/v1/goals", UPGRADE), 403),
+    "a socket after no number": (get(b"/v1/live?after=x", UPGRADE), 403),
     "a number beyond all": (
         post(b"/v1/ops/actions", acting(action="action.undo", seq=10**30), OPERATOR),
         422,
@@ -158,7 +172,7 @@ def answer(port: int, request: bytes) -> tuple[int, str]:
             return status, str(http.client.parse_headers(said)["content-type"])
 
 
-def test_forty_hostile_requests_are_refused_as_problems_and_leave_no_trace(
+def test_fifty_hostile_requests_are_refused_as_problems_and_leave_no_trace(
     serving: HubProcess,
 ) -> None:
     operator = serving.run("operator", "token", "grace", "-r", "for tests").splitlines()[-1]
