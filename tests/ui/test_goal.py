@@ -223,6 +223,24 @@ def test_the_leaderboard_sorts_both_ways_and_says_so(open_page: Callable[..., Pa
     assert down == sorted(down, reverse=True) and up == sorted(up) and up != down
 
 
+def test_scores_orders_of_magnitude_apart_are_drawn_by_their_logarithms(
+    open_page: Callable[..., Page], hub_process: ServedHub, watched: Watched
+) -> None:
+    columns = tree_of(hub_process)
+    columns["score"] = [score and score / 10**at for at, score in enumerate(columns["score"])]
+    page = open_page(GOAL)
+    expect(page.get_by_label("logarithm")).to_have_count(0)
+    page.route("**/tree", lambda route: route.fulfill(body=json.dumps(columns)))
+    page.reload()
+
+    page.get_by_label("logarithm").check()
+
+    page.wait_for_url("**log=1*")
+    expect(page.get_by_label("logarithm")).to_be_checked()
+    expect(page.locator("#progress")).not_to_contain_text("of one run around the best")
+    assert watched.errors == []
+
+
 def test_a_leaderboard_says_why_nothing_is_verified_and_who_is_champion(
     open_page: Callable[..., Page], hub_process: ServedHub
 ) -> None:
