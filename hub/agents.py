@@ -40,7 +40,8 @@ class NameTaken(HubError):
 
 
 class OwnerTaken(HubError):
-    """That owner's name is taken; join with an invite of theirs, or choose another name."""
+    """That owner's name is taken: choose another, or, if it is yours, join with an invite from the
+    page that `agent_client signin` opens on a machine of yours."""
 
     code, status = "owner_taken", 403
 
