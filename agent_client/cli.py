@@ -206,7 +206,7 @@ def _wait_for_approval(kit: Kit) -> None:
     """Until an operator lets this agent work, or its owner wants to stop."""
     say, told = kit.telemetry.say, False
     while until_answered(kit.hub.me, kit.stopping, say, Backoff()).state == "pending":
-        kit.telemetry.update(phase="waiting", reason=PENDING)
+        kit.telemetry.wait(PENDING)
         if not told:
             say(f"Waiting: {PENDING}")
         told = True

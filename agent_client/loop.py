@@ -101,7 +101,7 @@ class Loop:
         It does not wait longer than the hub leaves it to us: what is stopped is others' to do.
         """
         while not ready.grip.stop and (reason := self.gate.reason()):
-            self.kit.telemetry.update(phase="waiting", reason=reason)
+            self.kit.telemetry.wait(reason)
             if self.gate.finishing or self.kit.stopping.sleep(GATE_SECONDS):
                 self.kit.stopping.ask_finish()
                 return
@@ -218,7 +218,7 @@ class Loop:
         if self._training:
             self.kit.telemetry.update(proposing=reason)
         else:
-            self.kit.telemetry.update(phase="waiting", reason=reason, proposing="")
+            self.kit.telemetry.wait(reason, proposing="")
 
     def _drop(self, ready: Ready, reason: str = "the owner stopped the client") -> None:
         """Give back a run that never began."""

@@ -171,6 +171,10 @@ class Telemetry:
             self._write(changed)
             self._summary()
 
+    def wait(self, reason: str, **what: Any) -> None:
+        """Nothing runs now, and why; what ran before is over and is no longer named."""
+        self.update(phase="waiting", reason=reason, experiment="", title="", **what)
+
     def _plain(self) -> None:
         said = f"{self.now.phase}: {self.now.reason}" if self.now.reason else self.now.phase
         where = " ".join(part for part in (self.now.experiment, self.now.title) if part)

@@ -19,7 +19,7 @@ export default defineConfig({
         // file each: alone, half of what they weigh would be the names that they import.
         codeSplitting: {
           groups: [
-            { name: "base", test: /rolldown.runtime|node_modules\/(svelte|esm-env|clsx)\/|src\/(ui|lists|goal\/Running|posts\/Recent|[^/]+\.(ts|svelte)$)/ },
+            { name: "base", test: /rolldown.runtime|node_modules\/(svelte|esm-env|clsx)\/|src\/(ui|lists|goal\/(Running|History|chronicle)|posts\/Recent|[^/]+\.(ts|svelte)$)/ },
             { name: "forest", test: /src\/(tree\/(columns|summary|heap|titles|paint)|charts\/(progress|spent))/ }, // what plot and tree share
             { name: "plot", test: /src\/charts\/(Plot|drawing|svg)|node_modules\/uplot/ },
             { name: "people", test: /src\/(people\/|pages\/(Agents?|Mine|Signin|Words|Missing)\.svelte)/ },

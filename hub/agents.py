@@ -40,7 +40,8 @@ class NameTaken(HubError):
 
 
 class OwnerTaken(HubError):
-    """That owner's name is taken; join with an invite of theirs, or choose another name."""
+    """That owner's name is taken: choose another, or, if it is yours, join with an invite from the
+    page that `agent_client signin` opens on a machine of yours."""
 
     code, status = "owner_taken", 403
 
@@ -126,7 +127,8 @@ def _new_owner(work: Work, request: JoinRequest, policy: str) -> OwnerRow:
     alike = select(OwnerRow.name).where(col(OwnerRow.look) == look)
     if request.owner in RESERVED or work.session.exec(alike).first() is not None:
         raise LooksAlike
-    used = invites.use(work, request.invite, request.owner) if request.invite else None
+    given = request.invite  # an empty one is a wrong one, and not none
+    used = None if given is None else invites.use(work, given, request.owner)
     owner = OwnerRow(
         name=request.owner,
         state="pending" if policy == "approval" and used is None else "active",

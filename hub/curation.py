@@ -1,7 +1,5 @@
 """Curation: operators shape goals, the tree and what agents are told."""
 
-import difflib
-import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +16,6 @@ from hub.words import counted
 from protocol import acts
 from protocol.experiments import Operator
 from protocol.goals import GoalSpec, GoalState
-from protocol.operators import GoalDiff
 from protocol.work import Kind
 
 
@@ -253,25 +250,6 @@ def withdraw_notice(desk: Desk, act: acts.WithdrawNotice) -> Effect:
         raise NoChange
     desk.change(row, withdrawn_at=desk.work.now)
     return Effect(str(row.id), f"Notice {row.id} is withdrawn.", row.goal)
-
-
-def diff(session: Session, slug: str, base: int, version: int) -> GoalDiff:
-    """What changed between two versions of a goal."""
-    old, new = goals.version(session, slug, base), goals.version(session, slug, version)
-    before = {**old.files, "goal.json": json.dumps(old.spec, indent=1, sort_keys=True)}
-    after = {**new.files, "goal.json": json.dumps(new.spec, indent=1, sort_keys=True)}
-    found = {path: _lines(path, before, after) for path in sorted({*before, *after})}
-    return GoalDiff(
-        goal=slug,
-        base=base,
-        version=version,
-        files={path: lines for path, lines in found.items() if lines},
-    )
-
-
-def _lines(path: str, before: dict[str, str], after: dict[str, str]) -> list[str]:
-    old, new = before.get(path, "").splitlines(), after.get(path, "").splitlines()
-    return list(difflib.unified_diff(old, new, path, path, lineterm=""))
 
 
 def _mark(desk: Desk, sha: str, word: str, favour: bool, **values: Any) -> Effect:

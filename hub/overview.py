@@ -21,7 +21,7 @@ from hub.tables import (
     RunRow,
 )
 from protocol.events import AnyEnvelope
-from protocol.goals import Direction, GoalState
+from protocol.goals import Direction, GoalSpec, GoalState
 from protocol.overview import GoalCard, GoalLine, GoalLines, Improvement, Overview, Title
 
 DAY = timedelta(days=1)
@@ -149,6 +149,7 @@ def card(session: Session, goal: GoalRow, now: datetime) -> GoalCard:
         gain=gain,
         noise_sd=goal.noise_sd,
         **_counts(session, goal, now),
+        owners_missing=0 if verified else owners_missing(session, goal, spec),
         created_at=goal.created_at,
         stairs=steps[-MAX_STAIRS:],
     )
@@ -171,6 +172,15 @@ def _counts(session: Session, goal: GoalRow, now: datetime) -> dict[str, int]:
         ),
     }
     return {name: session.execute(query).scalar_one() for name, query in asked.items()}
+
+
+def owners_missing(session: Session, goal: GoalRow, spec: GoalSpec) -> int:
+    """How many more owners must measure something before the rules let any claim be verified."""
+    asked = spec.verification.owners
+    # Distinct and limited: the search ends with the owner that makes them enough.
+    read = (col(RunRow.goal) == goal.slug, col(RunRow.counted), col(RunRow.metric).is_not(None))
+    heard = sa.select(col(RunRow.owner)).where(*read).distinct().limit(asked)
+    return asked - len(session.execute(heard).all())
 
 
 def _last_before(goal: GoalRow, then: datetime) -> sa.ScalarSelect[int]:

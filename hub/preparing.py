@@ -1,5 +1,6 @@
 """Proposals that the hub can write itself: clean merges, and changes taken back."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from merge3 import Merge3
@@ -11,6 +12,8 @@ from hub.tables import ExperimentRow, OrderRow
 from protocol.work import Kind, Prepared
 
 Files = Mapping[str, str]
+
+_MERGED = re.compile(r"^Merge #[\d#, ]+ into #\d+: ")
 
 
 def prepare(session: Session, git: GitStore, order: OrderRow) -> Prepared | None:
@@ -116,7 +119,8 @@ def _told(
     files: dict[str, str],
 ) -> Prepared:
     names = ", ".join(f"#{donor.number}" for donor in donors)
-    titles = "; ".join(donor.title for donor in donors)
+    # Of a merge that is merged again only what it brought is said again.
+    titles = "; ".join(_MERGED.sub("", donor.title) for donor in donors)
     said = [f"#{donor.number} said: {donor.hypothesis}" for donor in donors]
     return Prepared(
         files=files,

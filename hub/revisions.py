@@ -1,5 +1,6 @@
 """What a goal was before: its versions, and what changed from one to the next."""
 
+import difflib
 import json
 from collections.abc import Mapping
 
@@ -8,7 +9,7 @@ from sqlmodel import Session, col, select
 from hub import gitreads, goals
 from hub.tables import GoalRow, GoalVersionRow
 from protocol.experiments import Diff
-from protocol.operators import GoalVersion
+from protocol.operators import GoalDiff, GoalVersion
 
 RULES = "goal.json"
 
@@ -32,11 +33,31 @@ def versions(
 
 def diff(session: Session, goal: GoalRow, version: int, base: int) -> Diff:
     """What changed between two versions: the rules as JSON, and the text of every file."""
+    changed = _changed(session, goal, version, base)
+    files = [gitreads.compare(path, old, new) for path, (old, new) in changed.items()]
+    return Diff(base=f"version {base}", sha=f"version {version}", files=files)
+
+
+def unified(session: Session, goal: GoalRow, version: int, base: int) -> GoalDiff:
+    """The same as lines, for a terminal."""
+    changed = _changed(session, goal, version, base)
+    told = {path: _lines(path, old, new) for path, (old, new) in changed.items()}
+    files = {path: lines for path, lines in told.items() if lines}
+    return GoalDiff(goal=goal.slug, base=base, version=version, files=files)
+
+
+def _changed(
+    session: Session, goal: GoalRow, version: int, base: int
+) -> dict[str, tuple[str, str]]:
     old = _texts(goals.version(session, goal.slug, base))
     new = _texts(goals.version(session, goal.slug, version))
-    changed = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
-    files = [gitreads.compare(path, old.get(path, ""), new.get(path, "")) for path in changed]
-    return Diff(base=f"version {base}", sha=f"version {version}", files=files)
+    pairs = {path: (old.get(path, ""), new.get(path, "")) for path in sorted({*old, *new})}
+    return {path: texts for path, texts in pairs.items() if texts[0] != texts[1]}
+
+
+def _lines(path: str, old: str, new: str) -> list[str]:
+    both = (old.splitlines(), new.splitlines())
+    return list(difflib.unified_diff(*both, path, path, lineterm=""))
 
 
 def _texts(row: GoalVersionRow) -> Mapping[str, str]:

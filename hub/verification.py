@@ -54,11 +54,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """Per node: other owners' runs, what the author's own runs claim, who measured it at all."""
+    """Per node: other owners' runs, what the author's own runs claim, who measured it at all.
+
+    `crowd` is how many owners measured anything of the goal.
+    """
 
     runs: dict[int, list[Vote]]
     claims: dict[int, Vote]
     owners: dict[int, set[str]]
+    crowd: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ def bounds(rules: Rules) -> tuple[float, float]:
 def judge(snapshot: Snapshot, belief: Belief) -> list[Verdict]:
     """A verdict for every node, ancestors before descendants."""
     runs = _confirmations(snapshot, belief)
-    evidence = _Evidence(runs, _claims(snapshot, belief, runs), _owners(snapshot))
+    owners = _owners(snapshot)
+    crowd = len(set().union(*owners.values()))
+    evidence = _Evidence(runs, _claims(snapshot, belief, runs), owners, crowd)
     verdicts: list[Verdict] = []
     references: list[tuple[int, ...]] = []
     unmeasured = _unclaimed(snapshot, 0, 0)
@@ -168,7 +174,7 @@ def _against(
     low, high = bounds(snapshot.rules)
     by = counted(n, "repeat") if snapshot.rules.alone else counted(heeded, "owner")
     said = _sentence(snapshot, state, reference, gain, gain_sd, by)
-    said = _contradiction(snapshot, belief, reference, heard) or said
+    said = _contradiction(snapshot, belief, reference, heard, seen < evidence.crowd) or said
     if heard.outvoted:
         said += f" {counted(heard.outvoted, 'other')} read otherwise."
     return Verdict(state, path[-1], low, high, n, seen, reference, gain, gain_sd, said, heard.hope)
@@ -293,16 +299,25 @@ def _who(snapshot: Snapshot) -> tuple[str, str]:
     return ("Repeats", "The runs") if snapshot.rules.alone else ("Others", "The owners' runs")
 
 
-def _contradiction(snapshot: Snapshot, belief: Belief, reference: int, heard: _Heard) -> str:
-    """What is said where owners' words contradict each other: a mean of them would say nothing."""
+def _contradiction(
+    snapshot: Snapshot, belief: Belief, reference: int, heard: _Heard, more: bool
+) -> str:
+    """What is said where owners' words contradict each other: a mean of them would say nothing.
+
+    Where no `more` owners work on the goal, none of them can decide it.
+    """
     if heard.span is None:
         return ""
     best, worst = (float(belief.loss[reference]) - loss for loss in heard.span)
     name = f"#{snapshot.nodes[reference].number}"
     told = f"{_who(snapshot)[1]} contradict each other: gains of {number(worst, '+')} to"
-    whose = "One more" if snapshot.rules.alone else "Another owner's"
-    more = "" if heard.final else f" {whose} run may decide."
-    return f"{told} {number(best, '+')} over {name}.{more}"
+    if snapshot.rules.alone:
+        hope = "One more run may decide."
+    elif more:
+        hope = "Another owner's run may decide."
+    else:
+        hope = "Nobody else works on this goal: an operator may have it run again."
+    return f"{told} {number(best, '+')} over {name}.{'' if heard.final else f' {hope}'}"
 
 
 def posterior_better(belief: Belief, node: int, than: int) -> float:

@@ -233,7 +233,9 @@ class IssueToken(Act):
     action: Literal["token.issue"] = "token.issue"
     agent: AgentName
     scope: Scope = "agent"
-    days: int | None = Field(default=None, ge=1, le=3650)
+    days: int | None = Field(
+        default=None, ge=1, le=3650, description="Days until it ends; left out, it does not."
+    )
 
 
 class RotateToken(Act):

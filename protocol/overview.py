@@ -21,7 +21,11 @@ class Improvement(Wire):
 
 
 class GoalCard(Wire):
-    """One goal at a glance; `stairs` are its improvements, oldest first, at most 200."""
+    """One goal at a glance; `stairs` are its improvements, oldest first, at most 200.
+
+    `owners_missing` says how many more owners must measure something here before any claim can be
+    verified; 0 as soon as one is.
+    """
 
     name: str
     title: str
@@ -42,6 +46,7 @@ class GoalCard(Wire):
     running: int = 0
     agents: int = 0
     replications_waiting: int = 0
+    owners_missing: int = 0
     created_at: Time
     stairs: list[Improvement]
 

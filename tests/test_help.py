@@ -51,6 +51,17 @@ def test_an_option_says_what_it_is_for(path: str) -> None:
     assert untold == []
 
 
+@pytest.mark.parametrize("path", COMMANDS)
+def test_what_help_says_of_an_option_left_out_is_what_happens(path: str) -> None:
+    filled = [
+        parameter.name
+        for parameter in COMMANDS[path].params
+        if "left out" in (getattr(parameter, "help", None) or "") and parameter.default
+    ]
+
+    assert filled == []
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_says_its_version(name: str) -> None:
     app: typer.Typer = importlib.import_module(PROGRAMS[name]).app

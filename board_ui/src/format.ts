@@ -104,6 +104,10 @@ export const count = (value: number): string => value.toLocaleString("en-US");
 export const plural = (value: number, word: string, many = `${word}s`): string =>
   `${count(value)} ${value === 1 ? word : many}`;
 
+/** Why nothing can be verified yet, where too few owners ran anything of a goal; else nothing. */
+export const lacking = (owners: number): string =>
+  owners > 0 ? `Nothing can be verified before ${plural(owners, "more owner runs", "more owners run")} something here; where only one works, an operator lets their repeats verify (owners = 1).` : "";
+
 /** Bytes in the unit a person would use. */
 export function bytes(value: number): string {
   const units = ["B", "KB", "MB", "GB", "TB"];

@@ -27,6 +27,8 @@ export const prefs = $state({
   watched: (remembered("watched") ?? "").split(",").filter(Boolean),
   /** Counts up when colours change, so that canvases draw again. */
   painted: 0,
+  /** Whether the page is being printed: then nothing waits for a frame, which would come too late. */
+  printing: false,
 });
 
 /** Change the theme now and for the next visit. */
@@ -63,6 +65,14 @@ export function toggleWatch(goal: string): void {
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (prefs.painted += 1));
+// Paper is white whatever the screen is. The medium itself changes too late to draw again for it.
+addEventListener("beforeprint", () => onPaper(true));
+addEventListener("afterprint", () => onPaper(false));
+
+function onPaper(now: boolean): void {
+  prefs.printing = now;
+  prefs.painted += 1;
+}
 
 let probe: HTMLElement | undefined;
 
@@ -74,9 +84,9 @@ export function colour(token: string): string {
     // Where a user forces colours, text has one: what is drawn would be a black plot on black. The
     // palette stays, the one for the background that the user chose.
     probe.style.forcedColorAdjust = "none";
-    if (matchMedia("(forced-colors: active)").matches) probe.style.colorScheme = "light dark";
     document.body.append(probe);
   }
+  probe.style.colorScheme = prefs.printing ? "light" : matchMedia("(forced-colors: active)").matches ? "light dark" : "";
   probe.style.color = `var(--${token})`;
   return getComputedStyle(probe).color;
 }

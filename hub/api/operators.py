@@ -9,7 +9,6 @@ from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import PlainTextResponse
 
 from hub import (
-    curation,
     experiments,
     goal_drafts,
     goals,
@@ -195,7 +194,7 @@ def diff(
     version: Annotated[int, Query(ge=1, lt=2**31)],
 ) -> GoalDiff:
     """What changed between two versions of a goal."""
-    return curation.diff(session, slug, base, version)
+    return revisions.unified(session, goals.find(session, slug), version, base)
 
 
 @router.get("/folders", responses=refused)

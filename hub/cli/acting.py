@@ -59,7 +59,7 @@ COMMON = {
 
 WORDS = {
     "agent": "An agent's name: 2 to 31 of a-z, 0-9 and -.",
-    "days": "Days until it ends; left out, it does not.",
+    "days": "Days until it ends.",
     "email": "An address at the sign-in provider that becomes this operator.",
     "experiment": "An experiment: its sha, or its first 4 digits or more.",
     "factor": "How much more (or less, below 1) it is explored.",

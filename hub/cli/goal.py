@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from sqlmodel import select
 
-from hub import goal_files, goals
+from hub import goal_files, goals, overview
 from hub.cli import acting, goal_author
 from hub.cli.common import DEFAULT_DATA, DatabaseOption, DataOption, opened
 from hub.sessions import CONSOLE
@@ -60,12 +60,14 @@ def show(
 ) -> None:
     """Show a goal's rules, the hashes of its files, and how far it has come."""
     with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
-        goal = goals.view(session, goals.find(session, name))
-    for line in _told(goal):
+        row = goals.find(session, name)
+        goal = goals.view(session, row)
+        missing = overview.owners_missing(session, row, goal.spec)
+    for line in _told(goal, missing):
         typer.echo(line)
 
 
-def _told(goal: Goal) -> list[str]:
+def _told(goal: Goal, missing: int) -> list[str]:
     spec = goal.spec
     test = spec.verification
     metric = f"{spec.metric.name} ({spec.metric.direction.value}, {spec.metric.source.value})"
@@ -76,7 +78,7 @@ def _told(goal: Goal) -> list[str]:
         "metric": metric,
         "budget": f"{spec.budget.text()}, stopped after {spec.timeout_seconds:g} s",
         "devices": ", ".join(spec.device.kinds),
-        "verified": "by its own owner's repeats" if test.alone else f"by {test.owners} owners",
+        "verified": "by its own owner's repeats" if test.alone else _by(test.owners, missing),
         "progress": _progress(goal),
         "baseline": goal.baseline or "none",
         "champion": goal.champion or "none yet",
@@ -86,6 +88,12 @@ def _told(goal: Goal) -> list[str]:
         for file in goal.files
     ]
     return [f"{name:10} {value}" for name, value in pairs.items()] + files
+
+
+def _by(owners: int, missing: int) -> str:
+    heard = owners - missing
+    lacking = f", of whom {heard} came so far" if missing and heard else ""
+    return f"by {owners} owners{lacking}"
 
 
 def _progress(goal: Goal) -> str:

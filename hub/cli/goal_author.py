@@ -25,6 +25,7 @@ def new(
     goal_toml.write_folder(where, spec, texts)
     typer.echo(f"Wrote {where}/goal.toml, train.py and program.md.")
     typer.echo(f"Next: hub goal validate {where}, then hub goal open {where}")
+    typer.echo("Where only your own machines will work on it, open it with --alone.")
 
 
 def validate(

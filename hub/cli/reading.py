@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from sqlmodel import Session
 
 from hub import (
-    curation,
     experiments,
     goals,
     invites,
@@ -189,7 +188,7 @@ def diff(
 ) -> None:
     """Show what changed between two versions of a goal."""
     with opened(data, database_url, begin=False) as hub, hub.database.read() as session:
-        found = curation.diff(session, goal, base, version).files
+        found = revisions.unified(session, goals.find(session, goal), version, base).files
     for lines in found.values():
         typer.echo("\n".join(lines))
     if not found:

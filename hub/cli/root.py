@@ -65,7 +65,7 @@ def _setting(wrong: ErrorDetails) -> str:
     place = "".join(f"AGENTHUB_{part}: ".upper() for part in wrong["loc"][:1])
     choice = str(wrong.get("ctx", {}).get("pattern", "")).strip("^$()").replace("|", ", ")
     told = f"must be one of {choice}" if choice else wrong["msg"].removeprefix("Value error, ")
-    return f"{place}{told}. [bad_setting]"
+    return f"{place}{told}{'' if told.endswith('?') else '.'} [bad_setting]"
 
 
 def _end(*sentences: str) -> None:

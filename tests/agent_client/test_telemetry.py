@@ -62,6 +62,18 @@ def test_a_title_in_other_letters_than_the_terminals_is_shown_as_it_can_be(
     assert b"score 1.000000" in shown.getvalue()
 
 
+def test_a_client_that_waits_names_no_run_that_is_over(tmp_path: Path) -> None:
+    console = Console(width=200, record=True, force_terminal=False)
+    telemetry = Telemetry(tmp_path, console)
+    telemetry.update(phase="measuring", goal="toy", experiment="#27", title="STEP: 0.48 -> 0.576")
+
+    telemetry.wait("other owners' runs are awaited.")
+
+    said = console.export_text().splitlines()
+    assert said[0] == "[toy] measuring | #27 STEP: 0.48 -> 0.576"
+    assert said[1] == "[toy] waiting: other owners' runs are awaited."
+
+
 def test_an_output_that_takes_nothing_stops_no_run(tmp_path: Path) -> None:
     """A full disk below `agent_client run > log`, or a reader that has gone."""
     full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)

@@ -57,7 +57,9 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_new_goal_is_valid_and_its_training_runs(tmp_path: Path) -> None:
-    assert hub("new", "mine", "--folder", tmp_path / "mine").exit_code == 0
+    made = hub("new", "mine", "--folder", tmp_path / "mine")
+
+    assert (made.exit_code, "open it with --alone" in made.output) == (0, True)
 
     assert "mine: valid" in hub("validate", tmp_path / "mine").output
     done = subprocess.run(

@@ -96,7 +96,14 @@ def test_unknown_wrong_used_up_and_expired_invites_answer_alike(
         assert said(join(http, "second", "two", invite=ended)) == (403, "bad_invite")
     clock.forward(86401)
 
-    tried = [used, old, an_invite(hub)[:-1] + "!", "ah_invite_aaaaaaaaaa_" + "x" * 43, "nonsense"]
+    tried = [
+        used,
+        old,
+        an_invite(hub)[:-1] + "!",
+        "ah_invite_aaaaaaaaaa_" + "x" * 43,
+        "nonsense",
+        "",
+    ]
     answers = [join(http, "second", "two", invite=each).json() for each in tried]
 
     assert {(each["code"], each["detail"]) for each in answers} == {

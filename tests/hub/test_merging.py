@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hub import goals, preparing, scheduling, states
+from hub import experiments, goals, preparing, scheduling, states
 from hub.core import Hub
 from hub.scheduling import Wish
 from hub.tables import OrderRow
@@ -69,6 +69,19 @@ def test_several_gains_are_brought_over_in_one_merge(hub: Hub, made: dict[str, s
     assert ("LEARNING_RATE = 0.2" in text, "DEPTH = 3" in text, "'-----'" in text) == (True,) * 3
     assert row.brought == [made["depth"], made["end"]]
     assert "depth; end" in proposal.title
+
+
+def test_of_a_merge_that_is_merged_again_only_what_it_brought_is_said(
+    hub: Hub, made: dict[str, str]
+) -> None:
+    with hub.database.work() as work:
+        donor = experiments.find(work.session, made["depth"])
+        donor.title = "Merge #7, #8 into #1: depth"
+
+    proposal, _ = prepared(hub, a_merge(hub, made["rate"], [made["depth"], made["end"]]))
+
+    assert proposal is not None
+    assert proposal.title == "Merge #3, #4 into #1: depth; end"
 
 
 def test_what_does_not_fit_is_left_out_and_the_first_that_does_is_second_parent(

@@ -116,6 +116,15 @@ def test_a_setting_that_is_one_of_a_few_words_is_told_them(
     assert types("check") == (1, f"hub: {told} [bad_setting]\n")
 
 
+def test_a_misspelt_setting_is_answered_with_a_question(
+    types: Types, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTHUB_PUBLIC_URLS", "https://hub.example.org")
+
+    told = "AGENTHUB_PUBLIC_URLS is no setting; did you mean AGENTHUB_PUBLIC_URL?"
+    assert types("check") == (1, f"hub: {told} [bad_setting]\n")
+
+
 def test_a_file_that_is_no_database_is_named(types: Types) -> None:
     Path("hub-data").mkdir()
     Path("hub-data/hub.sqlite3").write_bytes(b"no database at all\n" * 100)

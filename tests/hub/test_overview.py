@@ -2,7 +2,10 @@
 
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+from hub.cli.root import app
+from hub.core import Hub
 from tests.builders import Clock
 from tests.hub.volunteer import Volunteer
 
@@ -32,6 +35,26 @@ def test_what_nobody_is_heard_of_any_more_is_not_called_running(
     line = http.get("/v1/overview/goals").json()["goals"][0]
     assert (while_at_work["running"], while_at_work["agents"]) == (1, 1)
     assert (card["running"], card["agents"], line["running"]) == (0, 0, 0)
+
+
+def test_a_goal_that_asks_for_two_owners_says_how_many_are_missing(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    def card() -> int:
+        return int(http.get("/v1/goals/toy/card").json()["owners_missing"])
+
+    def told() -> str:
+        place = ("--data", str(hub.settings.data), "--database-url", hub.settings.url)
+        return CliRunner().invoke(app, ["goal", "show", "toy", *place]).output
+
+    before = card()
+    volta.explore(learning_rate=0.2, metric=0.8)
+    alone, alone_told = card(), told()
+    tesla.explore(learning_rate=0.3, metric=0.85)
+
+    assert (before, alone, card()) == (2, 1, 0)
+    assert "by 2 owners, of whom 1 came so far\n" in alone_told
+    assert "by 2 owners\n" in told()
 
 
 def test_titles_come_for_the_nodes_on_the_screen(http: TestClient, volta: Volunteer) -> None:

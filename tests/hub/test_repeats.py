@@ -3,10 +3,10 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from hub import minds, states
+from hub import goals, minds, states
 from hub.core import Hub
 from hub.tables import GoalRow
-from tests.builders import Clock
+from tests.builders import FILES, Clock, a_spec
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -122,6 +122,33 @@ def test_repeats_that_operators_order_go_to_different_owners_while_there_are_som
     assert tesla.report(first, metric=0.8).status_code == 200
 
     assert tesla.claim().experiment == sha, "there is nobody left who has not had it"
+
+
+def test_what_two_owners_contradict_each_other_over_an_operator_can_have_decided(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    spec = a_spec("pair", verification={"noise_sd": 2e-3})
+    with hub.database.work() as work:
+        goals.open_goal(work, hub.git, spec, FILES)
+    for one in (volta, tesla):
+        assert one.report(one.claim(goals=["pair"]), metric=0.9).status_code == 200
+    made = volta.claim(goals=["pair"])
+    assert volta.propose(made, learning_rate=0.2).status_code == 200
+    assert volta.report(made, metric=0.8).status_code == 200
+
+    def repeats(metric: float) -> dict[str, object]:
+        order = tesla.claim(goals=["pair"])
+        assert order.experiment == made.experiment
+        assert tesla.report(order, metric=metric).status_code == 200
+        return dict(http.get(f"/v1/experiments/{made.experiment}").json())
+
+    before = repeats(0.95)
+    Curator.of(hub, http).acts("experiment.replicate", experiment=made.experiment, times=2)
+    repeats(0.8)
+    after = repeats(0.8)
+
+    assert (before["standing"], after["standing"]) == ("disputed", "verified")
+    assert "an operator may have it run again" in str(before["verdict"])
 
 
 def test_a_repeat_waits_for_another_owner_no_longer_than_half_an_hour(

@@ -76,6 +76,18 @@ def test_one_repeat_that_went_wrong_calls_for_others_and_decides_nothing(wrong: 
     assert "contradict" in found[0].sentence and "together" not in found[0].sentence
 
 
+def test_what_all_owners_contradict_each_other_over_is_an_operators_to_have_run_again() -> None:
+    right, wrong = LEVEL - GAIN, LEVEL + 0.02
+    two = a_claim(wrong)
+    another = replace(two, readings=(*two.readings, a_reading(0, LEVEL, "carol")))
+    again = [a_reading(1, right, "bo0") for _ in range(2)]
+    repeated = verdict_of(replace(two, readings=(*two.readings, *again)))
+
+    assert "Another owner's run may decide" in verdict_of(another).sentence
+    assert "Nobody else works on this goal: an operator may" in verdict_of(two).sentence
+    assert (repeated.state, repeated.n) == ("verified", 2)
+
+
 def test_a_false_claim_is_refused_by_two_whoever_bears_it_out() -> None:
     lie, truth = LEVEL - GAIN, LEVEL
 

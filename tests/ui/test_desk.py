@@ -106,7 +106,7 @@ def test_rules_are_edited_as_the_next_version_whose_change_is_shown(
 
     visit(page, office, "/ops/goals?versions=tiny_gpt")
     page.get_by_role("button", name="What changed").first.click()
-    expect(page.get_by_text('+ "timeout_seconds": 660.0')).to_be_visible()
+    expect(page.locator(".plus", has_text='"timeout_seconds": 660.0')).to_be_visible()
     assert watched.errors == []
 
 

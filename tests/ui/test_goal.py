@@ -223,6 +223,45 @@ def test_the_leaderboard_sorts_both_ways_and_says_so(open_page: Callable[..., Pa
     assert down == sorted(down, reverse=True) and up == sorted(up) and up != down
 
 
+def test_scores_orders_of_magnitude_apart_are_drawn_by_their_logarithms(
+    open_page: Callable[..., Page], hub_process: ServedHub, watched: Watched
+) -> None:
+    columns = tree_of(hub_process)
+    columns["score"] = [score and score / 10**at for at, score in enumerate(columns["score"])]
+    page = open_page(GOAL)
+    expect(page.get_by_label("logarithm")).to_have_count(0)
+    page.route("**/tree", lambda route: route.fulfill(body=json.dumps(columns)))
+    page.reload()
+
+    page.get_by_label("logarithm").check()
+
+    page.wait_for_url("**log=1*")
+    expect(page.get_by_label("logarithm")).to_be_checked()
+    expect(page.locator("#progress")).not_to_contain_text("of one run around the best")
+    assert watched.errors == []
+
+
+def test_a_leaderboard_says_why_nothing_is_verified_and_who_is_champion(
+    open_page: Callable[..., Page], hub_process: ServedHub
+) -> None:
+    told: dict[str, Any] = hub_process.get("/v1/goals/tiny_gpt/card")
+    ranking: Any = hub_process.get("/v1/goals/tiny_gpt/ranking")
+    crowned = ranking["experiments"][1]
+    none = told | {"champion": None, "verified_best": None, "owners_missing": 1}
+    some = told | {"champion": crowned["sha"], "verified_best": crowned["score"]}
+    cards, lists = iter([none, some]), iter([ranking | {"experiments": []}, ranking])
+    page = open_page("/words")
+    page.route("**/card", lambda route: route.fulfill(body=json.dumps(next(cards))))
+    page.route("**/ranking*", lambda route: route.fulfill(body=json.dumps(next(lists))))
+
+    page.goto(f"{hub_process.url}{GOAL}?tab=leaderboard&all=0")
+    expect(page.locator("#leaderboard")).to_contain_text("before 1 more owner runs something here")
+    page.reload()
+
+    title = page.locator("#leaderboard tbody tr.line", has_text=crowned["title"])
+    expect(title).to_contain_text(["champion"])
+
+
 def test_a_class_of_hardware_has_a_leaderboard_of_its_own(
     open_page: Callable[..., Page], watched: Watched
 ) -> None:

@@ -1,5 +1,4 @@
 /** The plots' layers for SVG files. */
-import { metric } from "../format.ts";
 import type { Marks } from "./marks.ts";
 import { placeLabels, type Axis, type Clip } from "./progress.ts";
 import { toSvg, type Layer } from "./svg.ts";
@@ -13,10 +12,12 @@ interface Wanted {
   metric: string;
   axis: Axis;
   label: string;
+  /** How a score is written on its axis. */
+  write: (value: number) => string;
 }
 
 /** The plot as it is on the screen, as SVG text. */
-export function drawing({ marks, range, ends, ink, title, metric: name, axis, label }: Wanted): string {
+export function drawing({ marks, range, ends, ink, title, metric: name, axis, label, write: told }: Wanted): string {
   const { forest, data, noise, spread } = marks;
   const rows = (which: number[]): { x: number[]; y: number[] } => ({ x: which.map((row) => data.x[row]), y: which.map((row) => forest.score[row]) });
   const again = data.kept.filter((row) => spread.has(forest.number[row]));
@@ -35,7 +36,7 @@ export function drawing({ marks, range, ends, ink, title, metric: name, axis, la
   return toSvg({
     title, layers, ink: ink("ink"), soft: ink("soft"), line: ink("line"), paper: ink("card"),
     x: { low: ends[0], high: ends[1], label, write },
-    y: { low: range.low, high: range.high, label: name, write: (value) => metric(value) },
+    y: { low: range.low, high: range.high, label: name, write: told },
   });
 }
 

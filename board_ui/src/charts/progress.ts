@@ -84,6 +84,15 @@ function pad(low: number, high: number): Clip {
   return { low: low - room, high: high + room, outside: 0 };
 }
 
+/** Whether scores lie above nothing and orders of magnitude apart: a logarithm tells such apart. */
+export function wide({ score }: Forest): boolean {
+  const least = score.reduce((low, each) => (each < low ? each : low), Infinity);
+  return least > 0 && score.some((each) => each > 10 * least);
+}
+
+/** The same with logarithms for scores: all that is drawn follows. */
+export const bent = (forest: Forest): Forest => ({ ...forest, score: forest.score.map(Math.log10) });
+
 export interface Label {
   row: number;
   text: string;

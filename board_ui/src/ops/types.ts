@@ -29,13 +29,6 @@ export interface FolderName {
   of: "library" | "hub";
 }
 
-export interface Version {
-  version: number;
-  by: string;
-  reason: string;
-  created_at: string;
-}
-
 export interface Planned {
   goal: string;
   kind: string;

@@ -75,6 +75,9 @@ function put(whole: Columns, delta: Columns, from: number, to: number, agents: M
   whole.agent[to] = agent;
 }
 
+/** As the hub rounds: whole millionths, or six digits of what is smaller than a thousandth. */
+const micro = (score: number): number => (Math.abs(score) < 1000 ? Number(score.toPrecision(6)) : Math.round(score));
+
 function toColumns(forest: Forest): Columns {
   const distance = (row: number, index: number): number =>
     row >= 0 ? forest.number[index] - forest.number[row] : 0;
@@ -87,7 +90,7 @@ function toColumns(forest: Forest): Columns {
     number: Array.from(forest.number),
     parent: Array.from(forest.parent, distance),
     second_parent: Array.from(forest.second, distance),
-    score: Array.from(forest.score, (score) => (Number.isNaN(score) ? null : Math.round(score * MICRO))),
+    score: Array.from(forest.score, (score) => (Number.isNaN(score) ? null : micro(score * MICRO))),
     status: Array.from(forest.status),
     standing: Array.from(forest.standing),
     kept: Array.from(forest.kept),

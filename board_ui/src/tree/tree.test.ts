@@ -64,6 +64,12 @@ describe("columns", () => {
     );
   });
 
+  it("keep scores of less than a millionth when a delta comes", () => {
+    const small = toForest(columns([-1], [], { score: [0.25] }));
+    const joined = applyDelta(small, columns([1], [], { score: [4.5], number: [1], complete: false }));
+    expect(Array.from(joined.score)).toEqual([2.5e-7, 4.5e-6]);
+  });
+
   it("learn the names of agents that a delta brings", () => {
     const forest = applyDelta(
       toForest(columns([-1], [1])),
