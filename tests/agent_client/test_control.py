@@ -92,7 +92,8 @@ def test_programs_read_one_client_as_an_object_and_a_fleet_as_a_list(tmp_path: P
     state.hold(Held(lease=an_id(), epoch=1))
     (tmp_path / "one" / STATUS).write_text("{torn")
     (tmp_path / "one" / "journal").mkdir()
-    (tmp_path / "one" / "journal" / "1.json").touch()
+    for name in ("1.json", "2.refused", "reserve"):
+        (tmp_path / "one" / "journal" / name).touch()
     for gpu in ("gpu0", "gpu1"):
         joined(tmp_path / "fleet" / gpu, gpu)
 
@@ -100,8 +101,9 @@ def test_programs_read_one_client_as_an_object_and_a_fleet_as_a_list(tmp_path: P
     fleet = json.loads(does("status", "--json", "--folder", tmp_path / "fleet"))
 
     assert [each["agent"] for each in fleet] == ["gpu0", "gpu1"]
-    shown = {key: one[key] for key in ("running", "phase", "pid", "today")}
-    assert shown == {"running": False, "phase": "stopped", "pid": None, "today": None}
+    shown = {key: one[key] for key in ("running", "phase", "reason", "pid", "today")}
+    ended = {"running": False, "phase": "stopped", "reason": ""}
+    assert shown == {**ended, "pid": None, "today": None}
     assert (one["unsent"], one["held_leases"], one["paused"], one["trouble"]) == (1, 1, False, "")
 
 
@@ -110,11 +112,13 @@ def test_a_pause_holds_a_whole_fleet_until_it_goes_on(tmp_path: Path) -> None:
 
     does("pause", "--folder", tmp_path)
     paused = [(each / PAUSE).exists() for each in folders]
+    said = does("status", "--folder", tmp_path)
     with held(folders[1]):
         running = does("resume", "--folder", tmp_path)
     idle = does("resume", "--folder", tmp_path)
 
     assert paused == [True, True]
+    assert said.count("paused: nothing new begins") == 2
     assert [(each / PAUSE).exists() for each in folders] == [False, False]
     assert running == "Going on.\n"
     assert idle == "No longer paused; `agent_client run` begins to work.\n"
