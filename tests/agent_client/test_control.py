@@ -40,8 +40,10 @@ def held(folder: Path, **status: Any) -> Iterator[None]:
     lock = InstanceLock.take(folder)
     if status:
         (folder / STATUS).write_text(json.dumps(status))
-    yield
-    lock.release()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def does(*words: str | Path) -> str:
@@ -68,9 +70,9 @@ def test_the_status_of_a_client_that_trains_says_how_far_and_how_well(tmp_path: 
         "  the hub answers in 12 ms",
         "  The hub cannot be reached.",
     ]
-    assert ended.splitlines()[0] == "volta at http://localhost:8000: not running"
-    assert "training" not in ended
-    assert "the hub answers" not in ended
+    title, *left = ended.splitlines()
+    assert title == "volta at http://localhost:8000: not running"
+    assert left == [*said[1:3], said[4]], "what it did, and not what it does"
 
 
 def test_what_a_client_has_not_measured_yet_is_not_said(tmp_path: Path) -> None:
@@ -85,6 +87,15 @@ def test_what_a_client_has_not_measured_yet_is_not_said(tmp_path: Path) -> None:
         "  device busy 100.0% of the time",
         "  0 runs, 0 failed, 0 unsent, $0.00 spent",
     ]
+
+
+def test_a_client_that_waits_says_for_what_and_not_how_far_the_last_run_came(
+    tmp_path: Path,
+) -> None:
+    with held(joined(tmp_path), **TRAINS | {"phase": "waiting", "reason": "Too hot."}):
+        said = does("status", "--folder", tmp_path)
+
+    assert said.splitlines()[1] == "  waiting Too hot. #7"
 
 
 def test_programs_read_one_client_as_an_object_and_a_fleet_as_a_list(tmp_path: Path) -> None:
