@@ -1,5 +1,6 @@
 """A client that is up before its hub waits for it, politely and in words."""
 
+import httpx
 import pytest
 
 from agent_client.backoff import (
@@ -11,6 +12,7 @@ from agent_client.backoff import (
     until_answered,
 )
 from agent_client.errors import HubBusy, HubRefused, HubUnreachable, NotAHub
+from agent_client.hub_api import Hub
 
 
 class Script:
@@ -77,6 +79,21 @@ def test_a_hub_that_asks_for_time_is_given_it_while_a_client_waits_for_it_to_com
     until_answered(ask, Patient(), lambda _: None, Backoff(draw=lambda: 0.0))
 
     assert slept == [90.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [(429, {}, 60.0), (429, {"retry-after": "7"}, 7.0), (503, {}, 0.0)],
+)
+def test_who_asked_too_often_waits_a_minute_where_nobody_says_how_long(
+    status: int, headers: dict[str, str], seconds: float
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, headers=headers))
+
+    with Hub.at("http://hub", transport=transport) as hub, pytest.raises(HubBusy) as busy:
+        hub.send_raw("/v1/runs/1", {})
+
+    assert busy.value.retry_after == seconds
 
 
 def test_after_days_without_a_hub_a_client_still_asks_once_a_minute() -> None:
