@@ -1,10 +1,16 @@
 """Who speaks is known by name and charged for it, at whatever endpoint they speak."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from hub import sessions
+from hub.app import create_app
 from hub.core import Hub
 from hub.limits import FLEET
 from hub.tables import AgentRow, TokenRow
@@ -114,3 +120,53 @@ def test_a_browser_s_requests_count_for_its_session(hub: Hub, http: TestClient) 
     told = [each.status_code for each in tried(http, ("GET", "/v1/session"), cookie, 2)]
 
     assert told == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("POST", "/v1/ops/actions", {"action": "hub.posts", "reason": "a test wants it"}),
+        ("POST", "/v1/ops/preview", {"action": "hub.posts", "reason": "a test wants it"}),
+        ("GET", "/v1/ops/queue", None),
+    ],
+    ids=["an action", "a preview", "a reading"],
+)
+def test_what_was_done_is_in_the_database_before_the_answer_leaves(
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    said: dict[str, str] | None,
+) -> None:
+    """Else a commit that fails would be answered by 200, and the next request might not see it."""
+    app, under_way, seen = create_app(hub), list[str](), list[list[str]]()
+    for name in ("read", "work", "rehearsal"):
+        monkeypatch.setattr(hub.database, name, noted(getattr(hub.database, name), under_way))
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.append(list(under_way))
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    grace = Curator.of(hub, TestClient(watched))
+    headers = {"Authorization": f"Bearer {grace.token}"}
+
+    answer = grace.http.request(method, path, json=said, headers=headers)
+
+    assert (answer.status_code, seen) == (200, [[]])
+
+
+def noted(begin: Callable[[], Any], under_way: list[str]) -> Callable[[], Any]:
+    """The same, and its name is there from its beginning until it has ended."""
+
+    @contextmanager
+    def begun() -> Iterator[Any]:
+        under_way.append(begin.__name__)
+        with begin() as begun_for_real:
+            yield begun_for_real
+        under_way.remove(begin.__name__)
+
+    return begun
