@@ -63,8 +63,9 @@ def test_a_sender_that_is_woken_sends_at_once_and_else_leaves_the_disk_alone(
 ) -> None:
     journal, entry = Looked(tmp_path / "journal"), an_entry()
     journal.open()
-    sender = Sender(hub := ScriptedHub(named), journal)
+    sender, before = Sender(hub := ScriptedHub(named), journal), set(threading.enumerate())
     sender.start()
+    own = set(threading.enumerate()) - before
     assert journal.passes.acquire(timeout=PATIENCE)
 
     journal.add(entry)
@@ -74,7 +75,7 @@ def test_a_sender_that_is_woken_sends_at_once_and_else_leaves_the_disk_alone(
     assert hub.got == [str(entry.id)]
     assert not journal.passes.acquire(timeout=SOON), "nobody woke it again"
     assert sender.stop()
-    assert "sender" not in [each.name for each in threading.enumerate()]
+    assert [each.is_alive() for each in own] == [False]
 
 
 def test_a_stop_tries_once_more_and_says_whether_anything_is_left(tmp_path: Path) -> None:
@@ -101,6 +102,7 @@ def test_a_stop_does_not_wait_for_a_hub_that_says_nothing(tmp_path: Path) -> Non
     assert said == [False]
     hub.told.set()
     stopping.join(PATIENCE)
+    assert sender.stop()
 
 
 def test_two_passes_at_once_send_nothing_twice(tmp_path: Path) -> None:
