@@ -117,3 +117,10 @@ def test_a_goal_with_as_many_files_as_it_may_name_can_be_opened() -> None:
 
     assert len(CreateGoal(spec=spec, files=texts, reason="many").files) == 81
     assert GoalDraft(files={**texts, "goal.toml": ""}).files
+
+
+@pytest.mark.parametrize(("owners", "alone"), [(1, True), (2, False), (3, False)])
+def test_only_where_one_owner_is_enough_own_repeats_are_evidence(owners: int, alone: bool) -> None:
+    spec = GoalSpec.model_validate(a_spec(verification={"owners": owners}))
+
+    assert spec.verification.alone is alone
