@@ -52,6 +52,10 @@ def test_a_sign_outweighs_the_way_a_process_ended_and_without_one_that_is_told()
         Failure.OOM,
         "It needed more memory than there is. MemoryError",
     )
+    assert by_log(printed("RuntimeError: CUDA out of memory. Tried 2 GiB", "bye"), 1) == (
+        Failure.OOM,
+        "It needed more memory than there is. RuntimeError: CUDA out of memory. Tried 2 GiB",
+    )
     assert by_log(printed("step 1"), -9) == (Failure.KILLED, "It was killed. signal 9")
     assert by_log(printed(), 3) == (Failure.CRASH, "It crashed. exit status 3")
 
