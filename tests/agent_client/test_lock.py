@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_client import lock
-from agent_client.errors import AnotherInstance
+from agent_client.errors import AnotherInstance, BadSettings
 from agent_client.lock import InstanceLock, holder
 
 
@@ -44,3 +44,17 @@ def test_the_file_holds_the_pid_of_its_holder_and_nothing_of_an_earlier_one(tmp_
 
     assert (tmp_path / "lock").read_text() == str(os.getpid())
     taken.release()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a moment")
+def test_a_folder_of_another_user_s_is_named_and_not_called_idle(tmp_path: Path) -> None:
+    taken = InstanceLock.take(tmp_path)
+    tmp_path.chmod(0o700)
+
+    os.seteuid(65_534)
+    try:
+        with pytest.raises(BadSettings, match=f"{tmp_path} cannot be read: Permission denied"):
+            holder(tmp_path)
+    finally:
+        os.seteuid(0)
+        taken.release()
