@@ -110,6 +110,17 @@ def test_whoever_speaks_was_seen_and_their_token_used(
         assert agent.last_seen_at == token.last_used_at == clock.now
 
 
+def test_an_operator_who_is_called_like_a_device_does_not_speak_for_it(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
+    named = Volunteer(http, "volta", Curator.of(hub, http, "volta").token)
+    own = [SPOKEN[deed] for deed in ("a question", "a result", "a proposal")]
+
+    told = [each.status_code for deed in own for each in tried(http, deed, bearer(named), 1)]
+
+    assert told == [403, 403, 403]
+
+
 def test_a_browser_s_requests_count_for_its_session(hub: Hub, http: TestClient) -> None:
     Curator.of(hub, http)
     with hub.database.work() as work:
