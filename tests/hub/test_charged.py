@@ -110,7 +110,7 @@ def test_whoever_speaks_was_seen_and_their_token_used(
         assert agent.last_seen_at == token.last_used_at == clock.now
 
 
-def test_an_operator_who_is_called_like_a_device_does_not_speak_for_it(
+def test_an_operator_and_a_device_of_one_name_do_not_speak_for_each_other(
     hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
     named = Volunteer(http, "volta", Curator.of(hub, http, "volta").token)
@@ -119,6 +119,7 @@ def test_an_operator_who_is_called_like_a_device_does_not_speak_for_it(
     told = [each.status_code for deed in own for each in tried(http, deed, bearer(named), 1)]
 
     assert told == [403, 403, 403]
+    assert volta.send("GET", "/v1/ops/queue").status_code == 403
 
 
 def test_a_browser_s_requests_count_for_its_session(hub: Hub, http: TestClient) -> None:
