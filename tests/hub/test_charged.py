@@ -82,6 +82,19 @@ def test_what_needs_no_token_is_counted_by_where_it_comes_from(
     assert told[-1] == 429
 
 
+@pytest.mark.parametrize("step", ["", "/callback"])
+def test_each_step_of_a_walk_to_a_provider_is_counted(
+    hub: Hub, http: TestClient, step: str
+) -> None:
+    limited(hub, rate_failures=2.0)
+    http.follow_redirects = False
+
+    answers = tried(http, ("GET", f"/v1/session/openid{step}"), {}, 2)
+    told = [each.headers["location"] for each in answers]
+
+    assert [each.partition("=")[2] for each in told] == ["no_provider", "too_many"]
+
+
 @pytest.mark.parametrize("rate", ["rate_owner", "rate_token"])
 def test_every_request_counts_for_its_token_and_for_its_owner(
     hub: Hub, http: TestClient, volta: Volunteer, rate: str

@@ -169,3 +169,7 @@ def test_an_operators_token_writes_too(hub: Hub, http: TestClient, volta: Volunt
     said = http.put(path(an_id()), json=body, headers={"Authorization": f"Bearer {ada.token}"})
 
     assert (said.json()["author"], said.json()["author_kind"]) == ("ada", "operator")
+    with hub.database.work() as work:
+        work.session.get_one(OperatorRow, "ada").state = "removed"
+    again = http.put(path(an_id()), json=body, headers={"Authorization": f"Bearer {ada.token}"})
+    assert again.status_code == 401
