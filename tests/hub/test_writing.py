@@ -149,9 +149,12 @@ def test_a_secret_is_not_published(grace: Send) -> None:
 def test_a_frozen_board_still_takes_an_operators_words(
     grace: Send, hub: Hub, volta: Volunteer
 ) -> None:
+    earlier = path(an_id())
+    assert volta.send("PUT", earlier, PostDraft(**a_post())).status_code == 200
     with hub.database.work() as work:
         work.session.add(ValueRow(name=values.POSTS, value="frozen"))
 
+    assert grace("PUT", f"{earlier}/reaction", {"kind": "useful"}).status_code == 200
     post = path(an_id())
     assert grace("PUT", post, a_post()).status_code == 200
     refused = volta.send("PUT", path(an_id()), PostDraft(**a_post()))
