@@ -151,7 +151,7 @@ def _one(
 ) -> Verdict:
     heard = _heard(evidence.runs[node], evidence.claims.get(node), snapshot.rules.max_runs)
     nearest = _against(snapshot, belief, node, references[0], evidence, heard)
-    if heard.span is not None or nearest.state not in ("provisional", "disputed"):
+    if nearest.state not in ("provisional", "disputed"):
         return nearest
     older = (_against(snapshot, belief, node, one, evidence, heard) for one in references[1:])
     return next((one for one in older if one.state == "verified"), nearest)

@@ -1,6 +1,5 @@
 """Goals: a research question, which files may change, how a change is measured, the rules."""
 
-import re
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
@@ -25,7 +24,6 @@ MAX_FILES = MAX_EDITABLE + MAX_PROTECTED + 16
 """Of a folder: the brief, goal.toml and what stays behind come to those that rules name."""
 
 _SHA256 = r"^[0-9a-f]{64}$"
-_BUDGET = re.compile(r"^(tokens|seconds|steps)=([0-9]+(?:\.[0-9]+)?)$")
 
 
 def _relative(path: str) -> str:
@@ -158,14 +156,6 @@ class Budget(Request):
     def text(self) -> str:
         """Write the budget as the harness hands it to train.py."""
         return f"{self.unit.value}={self.amount:.15g}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Budget":
-        """Read what `text` wrote; raises ValueError for anything else."""
-        found = _BUDGET.match(text)
-        if found is None:
-            raise ValueError(f"{text!r} is not a budget such as 'tokens=250000' or 'seconds=300'")
-        return cls(unit=BudgetUnit(found[1]), amount=float(found[2]))
 
 
 class DeviceRules(Request):

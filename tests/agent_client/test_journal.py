@@ -1,18 +1,20 @@
 """The journal: on disk before it is sent, whole or not at all, in order, never lost."""
 
 import errno
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from agent_client import files
 from agent_client.errors import HubBusy, HubRefused, HubUnreachable
 from agent_client.hub_api import Hub
-from agent_client.journal import Entry, Journal
+from agent_client.journal import RESERVE_BYTES, Entry, Journal
 from agent_client.sender import Sender
+from protocol.base import MAX_CURVE_POINTS, MAX_LOG_BYTES
 from protocol.work import Release
 
 Answer = Callable[[str, dict[str, object]], dict[str, object]]
@@ -56,6 +58,10 @@ def an_entry(number: int = 0) -> Entry:
 def full(path: Path, content: bytes, mode: int = 0o600) -> None:
     """A disk without room."""
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_a_volunteer_ran_is_for_them_alone_to_read(tmp_path: Path) -> None:
+    assert a_journal(tmp_path).folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_entries_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
@@ -144,36 +150,6 @@ def test_a_hub_that_is_away_changes_nothing(tmp_path: Path, problem: Exception) 
     assert sender.trouble
 
 
-def test_an_entry_at_which_the_hub_fails_does_not_hold_up_the_rest(tmp_path: Path) -> None:
-    """A bug of the hub's kept all that a volunteer trained after it from being sent, for ever."""
-    journal = a_journal(tmp_path)
-    entries = [an_entry(number) for number in range(5)]
-    for entry in entries:
-        journal.add(entry)
-    bad, asked = {str(entries[1].id)}, list[str]()
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        name = request.url.path.rsplit("/", 1)[1]
-        asked.append(name)
-        return httpx.Response(500) if name in bad else httpx.Response(200, json={"run": name})
-
-    with Hub.at("http://hub", transport=httpx.MockTransport(answer)) as hub:
-        sender = Sender(hub, journal)
-        assert not sender.attempt()
-        assert sender.trouble == "HTTP 500"
-        assert [entry for _, entry in journal.entries()] == [entries[1]]
-
-        for entry in entries[2:]:
-            journal.add(entry)
-        bad.update(str(entry.id) for entry in entries)
-        asked.clear()
-        assert not sender.attempt()
-        assert asked == [str(entries[1].id), str(entries[2].id)], "it fails at everything"
-
-        bad.clear()
-        assert sender.attempt()
-
-
 def test_what_the_hub_never_takes_is_kept_aside_with_the_reason(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
     refused, good = an_entry(1), an_entry(2)
@@ -209,6 +185,32 @@ def test_a_run_that_the_hub_never_takes_gives_its_lease_back_and_a_post_has_none
     assert hub.given_back == [(lease, 3)]
 
 
+def test_what_is_sent_by_another_pass_meanwhile_is_no_damage(tmp_path: Path) -> None:
+    journal, first = a_journal(tmp_path), an_entry(1)
+    journal.add(first)
+    journal.add(an_entry(2))
+
+    left = journal.entries()
+    assert next(left)[1] == first
+    for name, _ in list(journal.entries()):
+        journal.remove(name)
+
+    assert list(left) == []
+    assert journal.set_aside == 0
+
+
+@pytest.mark.parametrize("said", ['{"kind": "run", "body": {}}', "[]", "null"])
+def test_a_whole_entry_of_another_shape_is_set_aside(tmp_path: Path, said: str) -> None:
+    journal, known = a_journal(tmp_path), an_entry()
+    sha256 = hashlib.sha256(said.encode()).hexdigest()
+    odd = json.dumps({"said": said, "sha256": sha256})
+    (journal.folder / f"00000001-{uuid4()}.json").write_text(odd)
+    journal.add(known)
+
+    assert [entry for _, entry in journal.entries()] == [known]
+    assert journal.set_aside == 1
+
+
 def test_what_another_version_wrote_is_kept_aside_and_the_rest_is_sent(tmp_path: Path) -> None:
     journal, known = a_journal(tmp_path), an_entry()
     journal.add(Entry("dream", uuid4(), {}))
@@ -220,22 +222,41 @@ def test_what_another_version_wrote_is_kept_aside_and_the_rest_is_sent(tmp_path:
     assert "dream" in next(journal.folder.glob("*.refused")).read_text()
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_gives_up_the_reserve_for_a_finished_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    journal = a_journal(tmp_path)
+    journal, reserve = a_journal(tmp_path), tmp_path / "journal" / "reserve"
     real = files.write_durably
+    curve = [{"step": 2**53, "loss": 0.1 + 0.2, "seconds": 1e6 + 0.1}] * MAX_CURVE_POINTS
+    largest = Entry("run", uuid4(), {"log": "ä" * MAX_LOG_BYTES, "curve": curve})
 
     def nearly_full(path: Path, content: bytes, mode: int = 0o600) -> None:
-        if (journal.folder / "reserve").exists():
-            raise OSError(errno.ENOSPC, "No space left on device")
+        if reserve.exists():
+            raise OSError(number, "No space left on device")
         real(path, content, mode)
 
     monkeypatch.setattr(files, "write_durably", nearly_full)
-    assert (journal.folder / "reserve").stat().st_size > 0
+    assert reserve.stat().st_size > len(largest.encode())
 
-    assert journal.add(an_entry())
+    assert journal.add(largest)
     assert journal.safe
+
+
+def test_a_reserve_for_which_there_is_no_room_is_none_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(path: Path, content: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        journal = a_journal(tmp_path)
+    left = [path.name for path in journal.folder.iterdir()]
+    journal.settle()
+
+    assert (left, (journal.folder / "reserve").stat().st_size) == ([], RESERVE_BYTES)
 
 
 def test_without_any_room_the_entry_waits_in_memory_and_is_still_sent(
@@ -245,13 +266,14 @@ def test_without_any_room_the_entry_waits_in_memory_and_is_still_sent(
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "write_durably", full)
-        assert not journal.add(entry)
+        more = [entry, *(an_entry(number) for number in range(9))]
+        assert not any(journal.add(each) for each in [*more, entry])
         assert not journal.safe
-        assert len(journal) == 1
+        assert len(journal) == len(more)
     hub = ScriptedHub(named)
 
     assert Sender(hub, journal).attempt()
-    assert hub.got == [str(entry.id)]
+    assert hub.got == [str(each.id) for each in more]
     assert len(journal) == 0
 
 
@@ -265,6 +287,7 @@ def test_what_waited_in_memory_is_written_down_when_there_is_room_and_gone_when_
         journal.add(entry)
         journal.settle()
         assert not journal.safe
+        assert not (journal.folder / "reserve").exists()
     journal.settle()
 
     assert journal.safe

@@ -6,6 +6,7 @@ from itertools import pairwise
 from threading import Barrier, Thread
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 
@@ -93,3 +94,19 @@ def test_many_who_ask_at_once_have_it_made_once(hub: Hub) -> None:
         asker.join()
 
     assert made == ["toy"]
+
+
+def test_what_could_not_be_made_is_made_for_the_next_who_asks(hub: Hub) -> None:
+    answers, troubles = Answers(), [OSError("a disk in trouble")]
+
+    def make(_session: Session, _goal: GoalRow) -> str:
+        if troubles:
+            raise troubles.pop()
+        return "said"
+
+    with hub.database.read() as session:
+        goal = session.get_one(GoalRow, "toy")
+        with pytest.raises(OSError, match="in trouble"):
+            answers.get(session, goal, make)
+
+        assert answers.get(session, goal, make) == "said"

@@ -13,6 +13,7 @@ from hub import goals
 from hub.columns import Columns, Kept
 from hub.core import Hub
 from hub.tables import ExperimentRow, GoalRow, RunRow
+from protocol.events import GoalChanged
 from tests.builders import FILES, a_device, a_spec
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
@@ -145,3 +146,44 @@ def test_nobody_waits_for_the_columns_of_another_goal(hub: Hub) -> None:
     slow.join()
 
     assert seen == [True]
+
+
+def test_a_ban_which_names_no_goal_changes_the_columns_of_every_goal(
+    hub: Hub, http: TestClient, volta: Volunteer, tesla: Volunteer
+) -> None:
+    volta.explore(0.2, metric=0.8)
+    tesla.explore(0.3, metric=0.7)
+    told(hub)
+
+    Curator.of(hub, http).acts("owner.ban", owner="ada")
+
+    kept, anew = told(hub)
+    assert kept == anew
+    assert numbers(kept["trees"]) == [0, 2]
+
+
+def test_news_take_the_place_of_old_rows_and_who_reads_the_old_ones_goes_on(hub: Hub) -> None:
+    asked = list[int]()
+    said = {"number": [1, 2, 2, 3], "cost": [1, 2, 3, 4]}
+
+    def read(_session: Session, _goal: GoalRow, after: int) -> Columns:
+        asked.append(after)
+        return {"number": [2, 2, 2, 4], "cost": [5, 6, 7, 8]} if after else said
+
+    kept = Kept(read, lambda *_: b"{}")
+
+    def ask() -> Columns:
+        with hub.database.read() as session:
+            return kept.get(session, session.get_one(GoalRow, "toy")).columns
+
+    with hub.database.work() as work:
+        work.announce(GoalChanged(goal="toy", state="open", version=1, reason=""))
+    before, again = ask(), ask()
+    with hub.database.work() as work:
+        work.announce(GoalChanged(goal="toy", state="open", version=1, reason=""))
+    after = ask()
+
+    assert before is again
+    assert before == said == {"number": [1, 2, 2, 3], "cost": [1, 2, 3, 4]}
+    assert after == {"number": [1, 2, 2, 2, 3, 4], "cost": [1, 5, 6, 7, 4, 8]}
+    assert (asked[0], len(asked)) == (0, 2)

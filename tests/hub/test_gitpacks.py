@@ -46,6 +46,7 @@ TEXTS = {
     "variants": [BIG.replace("value_7 = 7", f"value_7 = {n}") for n in range(40)],
     "more than a copy can hold": [BIG, BIG + "x\n", "x\n" + BIG, BIG.replace("0", "o"), BIG[5:]],
     "unlike": ["", "a", "b\n" * 300, "é\n" * 40_000, Random(1).randbytes(3000).hex()],
+    "a long change between": [BIG, BIG[:9000] + 1000 * "é" + BIG[9000:], BIG],
     "each other's halves": [BIG[:70_000], BIG[:140_000], BIG[70_000:140_000], BIG[100:]],
 }
 

@@ -60,6 +60,18 @@ def test_what_is_not_written_yet_can_be_read_and_built_upon(hub: Hub, volta: Vol
     assert on_disk(hub, first) and on_disk(hub, child.experiment)
 
 
+def test_a_writer_that_has_caught_up_writes_what_is_promised_since(
+    slow: Hub, volta: Volunteer
+) -> None:
+    writer = GitWriter(slow.database, slow.git)
+    writer.once()
+    made = explored(volta)
+
+    writer.once()
+
+    assert on_disk(slow, made)
+
+
 def test_a_hub_that_stops_owes_nothing(slow: Hub, http: TestClient, volta: Volunteer) -> None:
     made = explored(volta)
 

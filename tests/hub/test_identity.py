@@ -185,7 +185,9 @@ def test_only_hashes_are_kept(hub: Hub, volta: Volunteer) -> None:
     assert tokens.digest(volta.token) in str(rows)
 
 
-def test_a_verifiers_token_may_replicate_and_not_propose(hub: Hub, volta: Volunteer) -> None:
+def test_a_verifiers_token_may_replicate_and_not_propose(
+    hub: Hub, http: TestClient, volta: Volunteer
+) -> None:
     with hub.database.work() as work:
         token = tokens.issue(work, "verifier", "volta")
     verifier = Volunteer(volta.http, "volta", token)
@@ -198,6 +200,7 @@ def test_a_verifiers_token_may_replicate_and_not_propose(hub: Hub, volta: Volunt
     assert volta.propose(order).status_code == 200
     # With one it could join under its owner's name, and so come to an agent's token.
     assert said(verifier.send("POST", "/v1/invites")) == (403, "forbidden")
+    assert said(join(http, "volta-2", "ada", token=token)) == (403, "forbidden")
 
 
 def test_who_waits_or_is_set_aside_invites_nobody(hub: Hub, volta: Volunteer) -> None:

@@ -9,6 +9,7 @@ from hub import sessions
 from hub.core import Hub
 from hub.errors import Unauthorized
 from hub.tables import OwnerRow
+from protocol.board import PostDraft
 from protocol.work import Progress
 from tests.builders import Clock, an_id
 from tests.hub.operating import Curator
@@ -134,11 +135,15 @@ def test_what_is_anothers_is_not_there(
 
 
 def test_a_volunteer_writes_as_a_human_and_a_ban_takes_it_back(
-    ada: AtHome, hub: Hub, http: TestClient
+    ada: AtHome, hub: Hub, http: TestClient, volta: Volunteer
 ) -> None:
     draft = {"channel": "discussion", "topic": "Seeds", "body": "Is it luck?"}
     post = ada.send("PUT", f"/v1/posts/{an_id()}", json=draft).json()
     assert (post["author"], post["author_kind"]) == ("ada", "human")
+    said = an_id()
+    assert volta.send("PUT", f"/v1/posts/{said}", PostDraft(**draft)).status_code == 200
+    praise = ada.send("PUT", f"/v1/posts/{said}/reaction", json={"kind": "useful"})
+    assert praise.json()["code"] == "own_post"
 
     Curator.of(hub, http).acts("owner.ban", owner="ada")
 

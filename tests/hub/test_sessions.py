@@ -1,5 +1,6 @@
 """Operators sign in once per link, by a cookie that no other site can use."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from hub import sessions, tokens
+from hub.app import create_app
 from hub.core import Hub
 from hub.ops_tables import OperatorRow
 from tests.builders import NOON, Clock
@@ -42,6 +44,19 @@ def test_a_link_signs_in_once(http: TestClient, link: str) -> None:
     assert second.status_code == 401
     cookie = first.headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=strict" in cookie and "path=/" in cookie
+
+
+def test_over_https_a_browser_is_to_hold_the_cookie_to_this_host(hub: Hub, link: str) -> None:
+    settings = hub.settings.model_copy(update={"public_url": "https://hub.example"})
+    http = TestClient(create_app(replace(hub, settings=settings)))
+
+    told = sign_in(http, link, Origin="https://hub.example")
+
+    cookie = told.headers["set-cookie"]
+    assert cookie.startswith("__Host-agenthub=")
+    assert "secure" in cookie.lower()
+    known = {"Cookie": cookie.partition(";")[0]}
+    assert http.get("/v1/session", headers=known).json()["operator"] == "grace"
 
 
 def test_a_link_is_good_for_a_quarter_of_an_hour(http: TestClient, link: str, clock: Clock) -> None:

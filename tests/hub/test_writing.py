@@ -149,9 +149,12 @@ def test_a_secret_is_not_published(grace: Send) -> None:
 def test_a_frozen_board_still_takes_an_operators_words(
     grace: Send, hub: Hub, volta: Volunteer
 ) -> None:
+    earlier = path(an_id())
+    assert volta.send("PUT", earlier, PostDraft(**a_post())).status_code == 200
     with hub.database.work() as work:
         work.session.add(ValueRow(name=values.POSTS, value="frozen"))
 
+    assert grace("PUT", f"{earlier}/reaction", {"kind": "useful"}).status_code == 200
     post = path(an_id())
     assert grace("PUT", post, a_post()).status_code == 200
     refused = volta.send("PUT", path(an_id()), PostDraft(**a_post()))
@@ -169,3 +172,7 @@ def test_an_operators_token_writes_too(hub: Hub, http: TestClient, volta: Volunt
     said = http.put(path(an_id()), json=body, headers={"Authorization": f"Bearer {ada.token}"})
 
     assert (said.json()["author"], said.json()["author_kind"]) == ("ada", "operator")
+    with hub.database.work() as work:
+        work.session.get_one(OperatorRow, "ada").state = "removed"
+    again = http.put(path(an_id()), json=body, headers={"Authorization": f"Bearer {ada.token}"})
+    assert again.status_code == 401
