@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from hub.among import among
+from hub.column_types import UtcDateTime
 from hub.db import Work
 from hub.errors import HubError
 from hub.gitstore import GitStore
@@ -26,7 +27,6 @@ from hub.tables import (
     ReactionRow,
     RunRow,
     TokenRow,
-    UtcDateTime,
 )
 
 TABLES: dict[str, type[SQLModel]] = {
