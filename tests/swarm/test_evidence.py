@@ -148,7 +148,8 @@ def test_sentences_say_who_agreed_and_how_far_apart_the_others_are() -> None:
         "Verified by 3 owners: a gain of +4.00000 ± 0.70711 over #0. 1 other read otherwise."
     )
     apart = "The owners' runs contradict each other: gains of -20.00000 to +4.00000 over #0."
-    assert torn.sentence == f"{apart} Another owner's run may decide."
+    nobody = "Nobody else works on this goal: an operator may have it run again."
+    assert torn.sentence == f"{apart} {nobody}"
     assert over.sentence == apart
     assert (torn.hope, over.hope) == (ROOT - 4.0, None)
 
