@@ -11,6 +11,7 @@ from hub import columns, scores
 from hub.background import Background
 from hub.db import Database
 from hub.errors import HubError
+from hub.minds import Mind
 from hub.tables import EventRow, GoalRow
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Believer(Background):
     """
 
     database: Database
+    mind: Mind = field(default_factory=Mind)
     interval: float = 1.0
     _fitted: dict[str, int] = field(default_factory=dict)
 
@@ -47,7 +49,8 @@ class Believer(Background):
     def _fit(self, slug: str) -> None:
         with self.database.read() as session:
             as_of = session.execute(sa.select(sa.func.max(col(EventRow.seq)))).scalar_one()
-            fitted = scores.believe(session, session.get_one(GoalRow, slug))
+            goal = session.get_one(GoalRow, slug)
+            fitted = scores.believe(session, goal, self.mind.renew(session, goal))
         if not self._wrote_ahead(slug, fitted, as_of):
             return
         with self.database.work() as work:

@@ -95,6 +95,7 @@ def open_hub(settings: Settings, clock: Clock | None = None, *, served: bool = F
     store = open_blobs(settings.blob_url, settings.data)
     live, limits = Live(database), Limits(settings)
     heartbeats = Heartbeats(database, patience=patience(settings.lease_seconds))
+    mind = Mind()
     return Hub(
         settings=settings,
         clock=clock,
@@ -114,8 +115,8 @@ def open_hub(settings: Settings, clock: Clock | None = None, *, served: bool = F
         efforts=contributions.efforts(),
         categories=standings.categories(),
         answers=Answers(),
-        believer=Believer(database),
-        mind=Mind(),
+        believer=Believer(database, mind),
+        mind=mind,
         claim_slots=BoundedSemaphore(settings.claim_slots),
         git_slots=BoundedSemaphore(settings.git_slots),
         limits=limits,

@@ -121,6 +121,15 @@ def decide(
     return first or again or _create(view, verdicts, asker, policy, random, on)
 
 
+def foresee(view: View, verdicts: Sequence[Verdict]) -> None:
+    """Work out what hangs on no lease, before a claim that keeps others waiting asks for it."""
+    nobody = Asker("", "")
+    _anchor(view, nobody)
+    _replicate(view, verdicts, nobody)
+    _merge(view, nobody)
+    _explore(view, nobody, DEFAULT, np.random.default_rng(0), ALL)
+
+
 def _create(
     view: View,
     verdicts: Sequence[Verdict],

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from hub import belief, columns, states, titles, verification
+from hub import belief, columns, frontier, states, titles, verification
 from hub.belief import Belief
 from hub.leases import Leases
 from hub.policies import View
@@ -40,6 +40,11 @@ class Thoughts:
     def view(self) -> View:
         """The same as policies look at it."""
         return View(self.state.snapshot, self.belief, champion=self.champion, memo=self.memo)
+
+    def foresee(self) -> None:
+        """Work out once what every claim will ask, while nobody waits for it."""
+        if not self.memo:
+            frontier.foresee(self.view, self.verdicts)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,16 @@ class Mind:
         kept = self._kept.get(goal.slug)
         if kept is None or (kept.long and not self._lasts(session, goal, kept)):
             kept = self._thought(session, goal)
+        if kept.long:
+            kept.thoughts.foresee()
         self.leases.keep(session, goal, kept.thoughts.state.place)
+
+    def renew(self, session: Session, goal: GoalRow) -> Thoughts:
+        """Think anew, whatever is known; claims go on from there, and need not think the same."""
+        with self._turns[goal.slug]:
+            thoughts = self._think(session, goal).thoughts
+            thoughts.foresee()
+        return thoughts
 
     def copy(self) -> "Mind":
         """One that knows the same, and keeps to itself what it thinks from now on."""

@@ -60,7 +60,8 @@ def is_large(goal: GoalRow) -> bool:
 def refit(work: Work, goal: GoalRow) -> "list[SetAside]":
     """Fit the goal's belief and write exactly what it says; returns the devices set aside."""
     work.session.flush()
-    return write(work, goal, believe(work.session, goal), least=0.0)
+    thoughts = minds.think(work.session, goal)
+    return write(work, goal, believe(work.session, goal, thoughts), least=0.0)
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,8 @@ class Fitted:
     earned: Mapping[tuple[str, str], Record] = field(default_factory=dict)
 
 
-def believe(session: Session, goal: GoalRow) -> Fitted:
-    """Fit the goal's belief; only reads, so that it may take its time."""
-    thoughts = minds.think(session, goal)
+def believe(session: Session, goal: GoalRow, thoughts: Thoughts) -> Fitted:
+    """What is thought of a goal as its rows should say it; only reads, so it may take its time."""
     crowned = thoughts.champion
     return Fitted(
         told=tell(thoughts, goals.spec(session, goal)),

@@ -16,9 +16,11 @@ from hub import (
     experiments,
     goals,
     leases,
+    merge_arm,
     minds,
     outcomes,
     overview,
+    replication,
     roster,
     scheduling,
     search,
@@ -260,6 +262,23 @@ def test_nobody_waits_for_an_operator_s_plan_to_be_thought_out(
     grace.previews("owner.limit", owner="gaia", per_minute=5)
 
     assert (planned[0]["kind"], thinking) == ("anchor", [False])
+
+
+def test_what_was_thought_in_the_background_serves_claims(
+    hub: Hub, volta: Volunteer, thinking: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.believer.stop()  # it has its turn below, and no other
+    forest.grow(hub, minds.FEW)
+    volta.explore(learning_rate=0.3, metric=0.7)
+    hub.mind._kept.clear()
+    hub.believer.turn()
+    before = len(thinking)
+    # Nor is anything that hangs on no lease worked out again while others wait for a claim.
+    monkeypatch.setattr(merge_arm, "_leader", None)
+    monkeypatch.setattr(replication, "_wishes", None)
+
+    assert volta.exploring().parent is not None
+    assert len(thinking) == before
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from hub import check, claims, recount, scheduling, scores
 from hub.core import Hub
+from hub.minds import Thoughts
 from hub.scheduling import Wish
 from hub.tables import AgentRow, ExperimentRow, GoalRow, RunRow
 from hub.work import OTHERS
@@ -78,8 +79,8 @@ def while_fitting(hub: Hub, monkeypatch: pytest.MonkeyPatch, *then: Callable[[],
     meanwhile = iter(then)
     believe = scores.believe
 
-    def slow(session: Session, goal: GoalRow) -> scores.Fitted:
-        fitted = believe(session, goal)
+    def slow(session: Session, goal: GoalRow, thoughts: Thoughts) -> scores.Fitted:
+        fitted = believe(session, goal, thoughts)
         next(meanwhile, lambda: None)()
         return fitted
 
