@@ -26,6 +26,7 @@ from hub import (
 )
 from hub.board import Wanted
 from hub.core import Hub, open_hub
+from hub.db import Database
 from hub.settings import Settings
 from hub.tables import ExperimentRow, GoalRow, OrderRow
 from protocol.roster import Order, Span
@@ -162,6 +163,10 @@ READS: dict[str, tuple[Read, set[str]]] = {
             "sqlite_autoindex_orders_1 (id=?)",
         },
     ),
+    "how many leases a goal has": (
+        lambda session, *_: scheduling._open(session),
+        {"ix_orders_goal_state (goal=? AND state=?)"},
+    ),
     "orders that an agent holds": (
         lambda session, *_: session.exec(work._HELD, params={"agent": "volta"}).all(),
         {"ix_orders_agent_state (agent=? AND state=?)"},
@@ -207,6 +212,21 @@ def test_what_is_wanted_is_found_without_reading_all_else(embedded: Hub, what: s
 
     assert indexes <= {step.rpartition(" INDEX ")[2] for step in plan}
     assert not [step for step in plan if "ORDER BY" in step]
+
+
+@pytest.mark.postgres
+def test_postgresql_counts_a_goal_s_leases_without_going_through_every_goal_s(pg_url: str) -> None:
+    database = Database(pg_url, Clock(), pool=1)
+    with database.read() as session:
+        dialect = session.connection().dialect
+        asked = scheduling._OPEN.compile(dialect=dialect)
+        whole = scheduling._OPEN.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        session.execute(sa.text("SET enable_seqscan = off"))
+        plan = session.execute(sa.text(f"EXPLAIN {whole}")).scalars().all()
+    database.dispose()
+
+    assert "orders.state = 'leased'" in str(asked)  # a parameter could be anything
+    assert [step for step in plan if "using ix_orders_leased on orders" in step]
 
 
 def test_a_claim_ends_few_of_the_leases_of_very_many_who_vanished(
