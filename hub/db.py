@@ -32,12 +32,17 @@ class Writing(Session):
 
     def __init__(self, work: "Work") -> None:
         super().__init__(work.connection, expire_on_commit=False)
-        self._write_events = work.write_events
+        self._work = work
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it sees events that may yet be taken back; others have their numbers then."""
+        return bool(self._work.announced)
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         """Write what waits."""
         super().flush(objects)
-        self._write_events()
+        self._work.write_events()
 
 
 @dataclass

@@ -20,11 +20,13 @@ from hub.tables import OrderRow
 log = logging.getLogger(__name__)
 PATIENCE = 45.0
 """Seconds within which every client renews that can: each tries again after at most 36."""
+LEAST = 5.0
+"""A turn may be late by so much on a busy machine; that is no standstill, however short leases."""
 
 
 def patience(lease_seconds: float) -> float:
     """How long a hub may hear nobody before their silence means nothing; leases can be short."""
-    return min(PATIENCE, lease_seconds / 2)
+    return max(LEAST, min(PATIENCE, lease_seconds / 2))
 
 
 class Beat(NamedTuple):
@@ -101,14 +103,15 @@ class Heartbeats(Background):
         try:
             with self.database.reading() as connection:
                 _ANSWERS.value(connection)
+            heard_at = self.seconds()
             if self.deaf:
                 log.warning("leases.heard_out", extra={"seconds": self.patience})
                 self.database.apply(self.hear_out)
         except HubError as error:
             log.warning("heartbeats.deaf", extra={"reason": error.code})
             return self.interval
+        self._heard_at = heard_at  # to write may take long as well; the next turn sees it
         self.flush()
-        self._heard_at = self.seconds()
         return self.interval
 
     def stop(self) -> None:
@@ -127,10 +130,12 @@ class Heartbeats(Background):
             _USE.run_each(work.connection, ({"which": key, "at": at} for key, at in used.items()))
 
 
-# An old beat must neither revive a finished lease nor move one that went to somebody else.
+# An old beat must neither revive a finished lease nor move one that went to somebody else, and it
+# takes no time from one that was given more since.
 _orders, _agents, _tokens = (
     OrderRow.metadata.tables[name] for name in ("orders", "agents", "tokens")
 )
+_deadline = sa.bindparam("deadline", type_=_orders.c.deadline.type)
 _RENEW = Hot(
     sa.update(_orders)
     .where(
@@ -138,7 +143,10 @@ _RENEW = Hot(
         _orders.c.epoch == sa.bindparam("at_epoch"),
         _orders.c.state == "leased",
     )
-    .values({name: sa.bindparam(name) for name in Beat._fields if name != "at_epoch"})
+    .values(
+        {name: sa.bindparam(name) for name in Beat._fields if name not in ("at_epoch", "deadline")}
+    )
+    .values(deadline=sa.case((_orders.c.deadline > _deadline, _orders.c.deadline), else_=_deadline))
 )
 _SEE = Hot(
     sa.update(_agents)

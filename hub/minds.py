@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from hub import belief, columns, frontier, states, titles, verification
 from hub.belief import Belief
+from hub.db import Writing
 from hub.leases import Leases
 from hub.policies import View
 from hub.snapshot import Pending
@@ -73,6 +74,8 @@ class Mind:
     """Keeps one thought a goal; on large goals it may be some seconds old, its leases never are."""
 
     leases: Leases = field(default_factory=Leases)
+    rehearses: bool = False
+    """Whether all that it learns is taken back, so that it may keep that as well."""
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _turns: defaultdict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
@@ -107,7 +110,7 @@ class Mind:
 
     def copy(self) -> "Mind":
         """One that knows the same, and keeps to itself what it thinks from now on."""
-        return Mind(_kept=dict(self._kept))
+        return Mind(rehearses=True, _kept=dict(self._kept))
 
     def _thought(self, session: Session, goal: GoalRow) -> _Kept:
         found = self._known(session, goal)
@@ -136,7 +139,7 @@ class Mind:
             state = states.marked_anew(session, goal, kept.thoughts.state, kept.acted)
             caught_up = replace(caught_up, thoughts=_under(kept.thoughts, state))
         if self._kept.get(goal.slug) is kept:
-            self._kept[goal.slug] = caught_up
+            self._keep(session, goal, caught_up)
         return caught_up
 
     def _lasts(self, session: Session, goal: GoalRow, kept: _Kept) -> bool:
@@ -149,8 +152,12 @@ class Mind:
         thoughts = think(session, goal)
         ended = time.monotonic()
         kept = _Kept(thoughts, seq, ended, ended - started, seq, seq)
-        self._kept[goal.slug] = kept
+        self._keep(session, goal, kept)
         return kept
+
+    def _keep(self, session: Session, goal: GoalRow, kept: _Kept) -> None:
+        if self.rehearses or not (isinstance(session, Writing) and session.unsure):
+            self._kept[goal.slug] = kept
 
 
 _referee = titles.Referee()

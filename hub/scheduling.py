@@ -61,7 +61,8 @@ def _open(session: Session) -> list[tuple[GoalRow, GoalSpec, int]]:
 
 _leased = (
     sa.select(sa.func.count())
-    .where(col(OrderRow.goal) == GoalRow.slug, col(OrderRow.state) == "leased")
+    # Word for word as the index of them has it: by another, each goal would go through all leases.
+    .where(col(OrderRow.goal) == GoalRow.slug, sa.literal_column("orders.state = 'leased'"))
     .correlate(GoalRow)
 )
 _version = GoalVersionRow

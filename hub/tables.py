@@ -192,6 +192,7 @@ class OrderRow(SQLModel, table=True):
         sa.Index("ix_orders_goal_state", "goal", "state"),
         sa.Index("ix_orders_agent_claimed_at", "agent", "claimed_at"),
         index_where("kind = 'merge' AND experiment IS NULL", "ix_orders_unmerged", "goal"),
+        index_where("state = 'leased'", "ix_orders_leased", "goal"),
     )
     id: UUID = Field(primary_key=True)
     goal: str = Field(foreign_key="goals.slug", max_length=31)

@@ -29,6 +29,8 @@ from protocol.work import (
 
 GRACE = timedelta(seconds=10)
 """Heartbeats are written behind by a second or two; nobody loses a lease to that."""
+ENDED_AT_ONCE = 100
+"""So many overdue leases one claim ends: of ten thousand it kept every writer waiting for 11 s."""
 OTHERS = timedelta(minutes=30)
 """So long what an owner lost or ran waits for another; none may come, and it waits no longer."""
 
@@ -98,7 +100,8 @@ def _waiting(
     work: Work, settings: Settings, agent: AgentRow, open_goals: list[GoalRow]
 ) -> OrderRow | None:
     """An order that waits, or whose holder vanished: expiry is decided here, on the hub's clock."""
-    said = {"goals": [goal.slug for goal in open_goals], "overdue": work.now - GRACE}
+    overdue = {"overdue": work.now - GRACE, "most": ENDED_AT_ONCE}
+    said = {"goals": [goal.slug for goal in open_goals], **overdue}
     free = work.session.exec(_FREE, params=said).all()
     for order in sorted(free, key=lambda order: order.created_at):
         if order.state == "leased":
@@ -117,7 +120,9 @@ _overdue = (
     *(col(OrderRow.state) == "leased", col(OrderRow.deadline) < sa.bindparam("overdue")),
     sa.func.coalesce(col(OrderRow.goal), "").in_(_wanted),
 )
-_free = sa.union_all(*(sa.select(col(OrderRow.id)).where(*each) for each in (_open, _overdue)))
+_longest = sa.select(col(OrderRow.id)).where(*_overdue).order_by(col(OrderRow.deadline))
+_ended = _longest.limit(sa.bindparam("most")).subquery()
+_free = sa.union_all(sa.select(col(OrderRow.id)).where(*_open), sa.select(_ended.c.id))
 _FREE = select(OrderRow).where(col(OrderRow.id).in_(_free)).with_for_update(skip_locked=True)
 
 

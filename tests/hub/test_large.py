@@ -28,8 +28,9 @@ from hub import (
 )
 from hub.board import Wanted
 from hub.core import Hub, open_hub
+from hub.db import Database
 from hub.settings import Settings
-from hub.tables import ExperimentRow, GoalRow
+from hub.tables import ExperimentRow, GoalRow, OrderRow
 from protocol.roster import Order, Span
 from tests.builders import FILES, NOON, Clock, a_spec
 from tests.hub import forest
@@ -156,13 +157,17 @@ READS: dict[str, tuple[Read, set[str]]] = {
     ),
     "orders that wait": (
         lambda session, *_: session.exec(
-            work._FREE, params={"goals": ["toy"], "overdue": NOON}
+            work._FREE, params={"goals": ["toy"], "overdue": NOON, "most": 9}
         ).all(),
         {
             "ix_orders_goal_state (goal=? AND state=?)",
             "ix_orders_state_deadline (state=? AND deadline<?)",
             "sqlite_autoindex_orders_1 (id=?)",
         },
+    ),
+    "how many leases a goal has": (
+        lambda session, *_: scheduling._open(session),
+        {"ix_orders_goal_state (goal=? AND state=?)"},
     ),
     "orders that an agent holds": (
         lambda session, *_: session.exec(work._HELD, params={"agent": "volta"}).all(),
@@ -209,6 +214,38 @@ def test_what_is_wanted_is_found_without_reading_all_else(embedded: Hub, what: s
 
     assert indexes <= {step.rpartition(" INDEX ")[2] for step in plan}
     assert not [step for step in plan if "ORDER BY" in step]
+
+
+@pytest.mark.postgres
+def test_postgresql_counts_a_goal_s_leases_without_going_through_every_goal_s(pg_url: str) -> None:
+    database = Database(pg_url, Clock(), pool=1)
+    with database.read() as session:
+        dialect = session.connection().dialect
+        asked = scheduling._OPEN.compile(dialect=dialect)
+        whole = scheduling._OPEN.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        session.execute(sa.text("SET enable_seqscan = off"))
+        plan = session.execute(sa.text(f"EXPLAIN {whole}")).scalars().all()
+    database.dispose()
+
+    assert "orders.state = 'leased'" in str(asked)  # a parameter could be anything
+    assert [step for step in plan if "using ix_orders_leased on orders" in step]
+
+
+def test_a_claim_ends_few_of_the_leases_of_very_many_who_vanished(
+    hub: Hub, http: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "ENDED_AT_ONCE", 2)
+    oldest = [Volunteer.joined(http, f"agent-{n}", f"owner-{n}").claim().lease for n in range(5)]
+    clock.forward(hub.settings.lease_seconds + 60)
+    volta, left = Volunteer.joined(http, "volta", "ada"), list[int]()
+
+    for _ in range(3):
+        volta.release(volta.claim())
+        with hub.database.read() as session:
+            held = session.exec(select(OrderRow.id).where(col(OrderRow.state) == "leased")).all()
+        left.append(len(set(oldest) & set(held)))
+
+    assert left == [3, 1, 0]
 
 
 def test_the_first_page_goes_through_no_goal_s_experiments_or_runs(embedded: Hub) -> None:

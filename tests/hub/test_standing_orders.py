@@ -14,10 +14,10 @@ from hub.leases import Leases
 from hub.minds import Mind
 from hub.scheduling import Wish
 from hub.snapshot import Pending
-from hub.tables import GoalRow
+from hub.tables import AgentRow, GoalRow
 from protocol.experiments import Operator
 from protocol.work import Kind
-from tests.builders import Clock
+from tests.builders import Clock, a_work_request
 from tests.hub.operating import Curator
 from tests.hub.volunteer import Volunteer
 
@@ -139,6 +139,23 @@ def test_what_was_taken_back_is_not_remembered(hub: Hub) -> None:
     mind = pondered(Mind())
 
     assert [pending(mind), pending(pondered(mind))] == [0, 0]
+
+
+def test_what_a_claim_thought_that_was_taken_back_is_not_remembered(
+    hub: Hub, http: TestClient, clock: Clock, volta: Volunteer, tesla: Volunteer
+) -> None:
+    sha, curator = volta.explore(0.2, metric=0.8).experiment, Curator.of(hub, http)
+    tesla.claim()
+    clock.forward(hub.settings.lease_seconds + 60)
+    with hub.database.rehearsal() as unit:
+        asker = unit.session.get_one(AgentRow, "volta")
+        work.claim(unit, hub.settings, hub.mind, asker, a_work_request())
+
+    curator.acts("experiment.freeze", experiment=sha)  # its event has the number of what was not
+
+    with hub.database.read() as session:
+        thoughts = hub.mind.of(session, session.get_one(GoalRow, "toy"))
+    assert [one.frozen for one in thoughts.state.snapshot.nodes] == [False, True]
 
 
 def test_after_very_many_events_all_is_read_at_once(
